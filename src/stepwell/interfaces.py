@@ -1,0 +1,221 @@
+"""The types that flow between rooms: the only stepwell code every room may import.
+
+Everything is a pair. A :class:`Source` yields :class:`Batch` objects; a
+:class:`Pretext` turns a batch into :class:`Pairs`; an :class:`Encoder` turns
+rows into codes; :class:`Moments` of the paired codes are all an engine needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = Any
+"""An array of any library that follows the Python array API standard."""
+
+Row = dict[str, Any]
+"""One line of a result: apply verbs yield rows, only the CLI writes them."""
+
+Observer = Callable[[str, Mapping[str, Any]], None]
+"""``observe(event, facts)``: told what happens; can change nothing."""
+
+
+class StepwellError(Exception):
+    """Something the user can mend. The message says: expected, found, what to do."""
+
+
+class UsageError(StepwellError):
+    """The call itself is wrong (exit code 2 on the command line)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A few examples: the only thing that flows between rooms.
+
+    Attributes
+    ----------
+    ids : (n,) str
+        Where each example is found in its source: ``"a/b.jpg"``, ``"t.csv#row=7"``.
+    data : mapping of name to array, first axis n
+        ``"image"`` (n, h, w, c) uint8 · ``"values"`` (n, t, c) · ``"text"`` (n,) …
+    group : (n,) str
+        What no split may cut: patient, film, document. Default: the id.
+    digest : (n, 2) uint64
+        128-bit digest of the content.
+    """
+
+    ids: NDArray[np.str_]
+    data: Mapping[str, Array]
+    group: NDArray[np.str_]
+    digest: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.intp] | slice) -> Batch:
+        """The examples at ``rows``, in that order."""
+        data = {name: column[rows] for name, column in self.data.items()}
+        return Batch(self.ids[rows], data, self.group[rows], self.digest[rows])
+
+    def with_data(self, **columns: Array) -> Batch:
+        """The same examples with other ``data``."""
+        return replace(self, data=columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Elements:
+    """What an encoder sees inside examples: patches, tokens, windows, states.
+
+    Attributes
+    ----------
+    codes : (e, d) float
+        One feature vector per element.
+    owner : (e,) int
+        Row of the batch each element belongs to.
+    place : (e, p) float
+        Where it stands: time | y, x | t, y, x, as fractions of the example in [0, 1].
+    """
+
+    codes: Array
+    owner: NDArray[np.intp]
+    place: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Rows that belong together.
+
+    Attributes
+    ----------
+    x : Batch
+        The rows to encode: views or parts of examples, m of them.
+    unit : (m,) int
+        Which unit each row belongs to, 0 … u-1.
+    y : Batch or None
+        The partners, row by row. None: every ordered pair of distinct rows
+        inside a unit (the pseudo-label of a view is its sibling).
+    weight : (u,) float or None
+        What each unit counts. None: 1 each, so every example counts the same.
+    """
+
+    x: Batch
+    unit: NDArray[np.intp]
+    y: Batch | None = None
+    weight: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An example that could not be read, and why."""
+
+    id: str
+    reason: str
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where examples come from.
+
+    ``accepts(path)`` (a static method of the class) says whether it can read a path;
+    ``Class(path)`` opens it. Reading never changes a source.
+    """
+
+    kind: str
+    """``"image"``, ``"text"``, ``"series"`` …: picks default encoder and pretext."""
+    skipped: list[Skipped]
+    """What was set aside so far in the current pass."""
+    options: Mapping[str, Any]
+    """Plain settings that open it again the same way, ``open_source(path, **options)``."""
+
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """(id, group) of every example, cheaply: nothing is decoded."""
+        ...
+
+    def batches(self, size: int, *, ids: Collection[str] | None = None) -> Iterator[Batch]:
+        """Batches of ≤ ``size`` examples in source order, or only those in ``ids``."""
+        ...
+
+
+class Part(Protocol):
+    """Anything a Run holds: it can be written down and brought back."""
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Plain settings (TOML types) and named arrays that rebuild this part."""
+        ...
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Array]) -> Self:
+        """The part that ``state`` described."""
+        ...
+
+
+class Pretext(Protocol):
+    """How pairs are made from unlabelled examples."""
+
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[str]]
+    """Kinds of data it works on; empty means all."""
+    target: ClassVar[Literal["same", "other"]]
+    """``same``: partners are codes of the same kind. ``other``: a class or another kind."""
+
+    def pairs(self, batch: Batch, seed: int, epoch: int = 0) -> Iterator[Pairs]:
+        """The pairs of ``batch``; the same call gives the same pairs."""
+        ...
+
+
+class Encoder(Part, Protocol):
+    """Features of examples. ``fit`` sees founders only; then it is frozen."""
+
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[str]]
+    width: int
+    """Columns of :meth:`embed`."""
+
+    def fit(self, founders: Batch, *, seed: int, observe: Observer) -> Self:
+        """Fit on founders; returns itself."""
+        ...
+
+    def randomised(self, seed: int) -> Self:
+        """The same encoder with random weights: a control."""
+        ...
+
+    def elements(self, batch: Batch) -> Elements:
+        """What it sees inside each example, element by element."""
+        ...
+
+    def embed(self, batch: Batch) -> Array:
+        """(n, width) float32 features, independent of what else is in the batch."""
+        ...
+
+
+class Moments(Part, Protocol):
+    """Sums over pairs. ``+`` and ``-`` are their only algebra."""
+
+    def add(self, codes: Array, unit: NDArray[np.intp], weight: Array | None = None) -> None:
+        """Add the units whose rows are ``codes``."""
+        ...
+
+    def __add__(self, other: Self) -> Self: ...
+    def __sub__(self, other: Self) -> Self: ...
+
+
+def ignore(event: str, facts: Mapping[str, Any]) -> None:
+    """The observer that does nothing."""
+
+
+def concatenate(batches: Iterable[Batch]) -> Batch:
+    """One batch from several with the same data names."""
+    parts = list(batches)
+    if len(parts) == 1:
+        return parts[0]
+    names = parts[0].data.keys()
+    data = {name: np.concatenate([part.data[name] for part in parts]) for name in names}
+    ids, group, digest = (
+        np.concatenate([getattr(part, column) for part in parts])
+        for column in ("ids", "group", "digest")
+    )
+    return Batch(ids, data, group, digest)
