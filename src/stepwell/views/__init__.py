@@ -1,1 +1,108 @@
+"""Augmentations of images: each a named view with a strength, driven by hashed numbers.
 
+A view is a pure function of pixels and of uniform numbers; :func:`render` draws the
+numbers as an integer hash of (seed, digest, epoch, view, slot), so that a view of an
+example is the same in any batch, order or thread.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.interfaces import Batch, UsageError
+from stepwell.kit.hashing import keys, uniform
+from stepwell.kit.names import nearest
+from stepwell.views.base import View
+from stepwell.views.colour import Brightness, Contrast, Gain, Grey, Saturation
+from stepwell.views.geometry import Crop, Flip, Rotation, Scaling, Translation
+from stepwell.views.texture import Blur, Erase, Noise
+
+VIEWS: dict[str, type[View]] = {
+    view.name: view
+    for view in (
+        Flip,
+        Crop,
+        Rotation,
+        Scaling,
+        Translation,
+        Brightness,
+        Contrast,
+        Saturation,
+        Gain,
+        Grey,
+        Blur,
+        Noise,
+        Erase,
+    )
+}
+
+RECIPES: dict[str, str] = {
+    "flip": "flip",
+    "shift": "translation:0.06",
+    "jitter-mild": "brightness:0.2 contrast:0.2 saturation:0.2 gain:0.05",
+    "jitter": "brightness:0.4 contrast:0.4 saturation:0.4 gain:0.15 grey:0.2",
+    "zoom": "crop:0.5",
+    "zoom-strong": "crop:0.8",
+    "rotation": "rotation:15",
+    "blur": "blur:0.06",
+    "noise": "noise:0.1",
+    "erase": "erase:0.2",
+}
+"""Named mixtures, the candidates of the label-free choice."""
+
+
+def parse(recipe: str) -> list[View]:
+    """Views of a recipe: a name in :data:`RECIPES`, or ``"crop:0.5 brightness:0.4"``.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name or a strength that is no number.
+    """
+    views = []
+    for word in RECIPES.get(recipe, recipe).split():
+        name, _, strength = word.partition(":")
+        if name in RECIPES and name not in VIEWS:
+            views += parse(name)
+        elif name not in VIEWS:
+            raise UsageError(
+                f"Expected the name of a view, found {name!r}."
+                f"{nearest(name, [*VIEWS, *RECIPES])} Views: {', '.join([*VIEWS, *RECIPES])}."
+            )
+        else:
+            try:
+                views.append(VIEWS[name](float(strength)) if strength else VIEWS[name]())
+            except ValueError:
+                raise UsageError(
+                    f"Expected a number as strength of {name!r}, found {strength!r}: "
+                    f"write for example {name}:{VIEWS[name]().strength}"
+                ) from None
+    return views
+
+
+def render(batch: Batch, views: Sequence[View], seed: int, epoch: int = 0) -> Batch:
+    """The batch with its images seen through ``views``, one after the other.
+
+    Returns
+    -------
+    Batch
+        ``image`` (n, h, w, c) float32 in [0, 255]; ids, groups and digests unchanged.
+    """
+    images = np.asarray(batch.data["image"], np.float32)
+    for place, view in enumerate(views):
+        word = zlib.crc32(f"{place}:{view.name}".encode())
+        key = keys(batch.digest, seed, epoch, word)
+        images = view.apply(images, uniform(key, view.slots), key)
+    return batch.with_data(image=images)
+
+
+def pictures(images: NDArray) -> NDArray[np.uint8]:
+    """Any images in [0, 255] as uint8, rounded."""
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)
+
+
+__all__ = ["RECIPES", "VIEWS", "View", "parse", "pictures", "render"]

@@ -1,0 +1,177 @@
+"""Sums over pairs, exact: the whole memory of a spectral run.
+
+For the rows a₁ … a_V of a unit: s = Σ aᵥ and S = Σ aᵥaᵥᵀ. The ordered pairs u ≠ v then
+sum to s sᵀ - S, in O(V). With weights 1/(V(V-1)) every unit counts the same, and
+
+    Γ = mean of (s sᵀ - S)/(V(V-1)) - μμᵀ,  Σ = mean of S/V - μμᵀ,  μ = mean of s/V
+
+are the cross- and auto-covariance of the pair law (same marginals: hence |λ| ≤ 1).
+Units of different V are kept in different buckets, so that all sums stay integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
+from numpy.typing import NDArray
+
+from stepwell.engines.quantise import LEVELS
+
+EXACT = 2**24
+"""Integers up to here are exact in float32."""
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """Centred moments of a pair law.
+
+    Attributes
+    ----------
+    mu, gamma, sigma : (d,), (d, d), (d, d) float64
+    units : int
+    """
+
+    mu: F64
+    gamma: F64
+    sigma: F64
+    units: int
+
+
+class DenseMoments:
+    """Integer sums of paired int8 codes; ``+`` and ``-`` are their only algebra.
+
+    Parameters
+    ----------
+    width : int
+        Dimensions d of the codes.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.buckets: dict[int, dict[str, Any]] = {}
+
+    def add(self, codes: Any, unit: NDArray[np.intp]) -> None:
+        """Add the units whose rows are ``codes``.
+
+        Parameters
+        ----------
+        codes : (m, d) int8
+        unit : (m,) int
+            Which unit each row belongs to. Units of one row hold no pair and add nothing.
+        """
+        order = np.argsort(unit, kind="stable")
+        _, first, counts = np.unique(unit[order], return_index=True, return_counts=True)
+        for views in np.unique(counts[counts > 1]):
+            starts = first[counts == views]
+            rows = order[starts[:, None] + np.arange(views)]
+            self._add_bucket(int(views), codes, rows)
+
+    def _add_bucket(self, views: int, codes: Any, rows: NDArray[np.intp]) -> None:
+        """Add units of equally many views; ``rows`` (u, views) index ``codes``."""
+        xp = array_namespace(codes)
+        if views not in self.buckets:
+            self.buckets[views] = self._empty(xp, codes)
+        sums = self.buckets[views]
+        block = max(1, EXACT // (LEVELS * views) ** 2)
+        for start in range(0, len(rows), block):
+            part = rows[start : start + block]
+            each = [xp.astype(codes[part[:, v], :], xp.float32) for v in range(views)]
+            total = each[0]
+            for one in each[1:]:
+                total = total + one
+            sums["units"] += len(part)
+            sums["sum"] += xp.astype(xp.sum(total, axis=0), xp.int64)
+            _accumulate(sums["outer"], total)
+            for one in each:
+                _accumulate(sums["square"], one)
+
+    def _empty(self, xp: Any, like: Any) -> dict[str, Any]:
+        d = self.width
+        device = {} if is_numpy_array(like) else {"device": like.device}
+        return {
+            "units": 0,
+            "sum": xp.zeros(d, dtype=xp.int64, **device),
+            "outer": xp.zeros((d, d), dtype=xp.int64, **device),
+            "square": xp.zeros((d, d), dtype=xp.int64, **device),
+        }
+
+    @property
+    def units(self) -> int:
+        """Units added so far."""
+        return sum(sums["units"] for sums in self.buckets.values())
+
+    def law(self) -> Law:
+        """Centred moments; every unit counts the same."""
+        d, units = self.width, self.units
+        mu, gamma, sigma = np.zeros(d), np.zeros((d, d)), np.zeros((d, d))
+        for views, sums in sorted(self.buckets.items()):
+            square = np.asarray(sums["square"], np.float64)
+            mu += np.asarray(sums["sum"], np.float64) / (units * views)
+            gamma += (np.asarray(sums["outer"], np.float64) - square) / (
+                units * views * (views - 1)
+            )
+            square /= units * views
+            sigma += square
+        centre = np.outer(mu, mu)
+        gamma -= centre
+        sigma -= centre
+        return Law(mu, gamma, sigma, units)
+
+    def __add__(self, other: Self) -> Self:
+        return self._combined(other, 1)
+
+    def __sub__(self, other: Self) -> Self:
+        return self._combined(other, -1)
+
+    def _combined(self, other: Self, sign: int) -> Self:
+        if other.width != self.width:
+            raise ValueError(f"expected moments of width {self.width}, found {other.width}")
+        result = type(self)(self.width)
+        for views in sorted({*self.buckets, *other.buckets}):
+            mine, theirs = self.buckets.get(views), other.buckets.get(views)
+            if mine is None or theirs is None:
+                only = mine or theirs or {}
+                factor = 1 if theirs is None else sign
+                result.buckets[views] = {name: factor * value for name, value in only.items()}
+            else:
+                result.buckets[views] = {k: mine[k] + sign * theirs[k] for k in mine}
+        return result
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Settings and arrays; upper triangles only, since the sums are symmetric."""
+        upper = np.triu_indices(self.width)
+        units, arrays = {}, {}
+        for views, sums in sorted(self.buckets.items()):
+            units[str(views)] = int(sums["units"])
+            arrays[f"sum.{views}"] = np.asarray(sums["sum"])
+            for name in ("outer", "square"):
+                arrays[f"{name}.{views}"] = np.asarray(sums[name])[upper]
+        return {"width": self.width, "units": units}, arrays
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`state`."""
+        moments = cls(int(settings["width"]))
+        upper = np.triu_indices(moments.width)
+        for views, units in settings["units"].items():
+            sums: dict[str, Any] = {"units": int(units), "sum": np.array(arrays[f"sum.{views}"])}
+            for name in ("outer", "square"):
+                full = np.zeros((moments.width, moments.width), np.int64)
+                full[upper] = arrays[f"{name}.{views}"]
+                sums[name] = full + np.triu(full, 1).T
+            moments.buckets[int(views)] = sums
+        return moments
+
+
+def _accumulate(total: Any, rows: Any) -> None:
+    """``total += rowsᵀ rows``, exactly: the product holds integers below 2²⁴."""
+    product = rows.T @ rows
+    if isinstance(total, np.ndarray):
+        np.add(total, product, out=total, casting="unsafe")
+    else:
+        total += product.to(total.dtype)

@@ -1,0 +1,127 @@
+"""The spectral engine: from the moments of pairs to an encoder, in closed form.
+
+Γ v = λ (Σ + ρI) v, keep λ > 0, z = Λ^α Vᵀ(φ - μ). With α = ½ this is, up to a
+rotation, the optimum of the spectral contrastive loss (HaoChen et al., NeurIPS 2021)
+among maps linear in φ; see DESIGN.md for what it shares with VICReg and Barlow Twins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from stepwell.engines.moments import Law
+from stepwell.engines.quantise import Quantiser
+from stepwell.kit.linalg import ridge_of, symmetric_top, top_modes
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the label-free choice fixed.
+
+    Attributes
+    ----------
+    k : int
+        Dimensions of the embedding, at most.
+    rho : float
+        Ridge, relative to the mean variance.
+    alpha : float
+        Power of the eigenvalues that weights the modes.
+    """
+
+    k: int = 512
+    rho: float = 1.0
+    alpha: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """Solved modes, before weighting: one solve serves every α and every smaller k."""
+
+    values: Any
+    vectors: Any
+    mu: Any
+
+
+def solve(law: Law, rho: float, k: int) -> Modes:
+    """Modes of a pair law with positive eigenvalue, in the order of invariance."""
+    values, vectors = top_modes(law.gamma, law.sigma, rho, k)
+    kept = values > 0
+    return Modes(values[kept], vectors[:, kept], law.mu)
+
+
+def whitening(law: Law, rho: float, k: int) -> Modes:
+    """The control that knows no pairs: principal components, whitened with the same ridge.
+
+    ``values`` are the share of each component's variance that is not ridge.
+    """
+    values, vectors = symmetric_top(law.sigma, k)
+    values = np.maximum(values, 0)
+    scaled = vectors / np.sqrt(values + ridge_of(law.sigma, rho))
+    return Modes(values / (values + ridge_of(law.sigma, rho)), scaled, law.mu)
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralMap:
+    """Features to embedding: round, centre, project, weight, to unit length.
+
+    Attributes
+    ----------
+    quantiser : Quantiser
+    mu : (d,) float32
+        Mean code.
+    vectors : (d, k) float32
+        Modes, weighted by Λ^α.
+    values : (k,) float64
+        Eigenvalues λ, descending.
+    choice : Choice
+    """
+
+    quantiser: Quantiser
+    mu: Any
+    vectors: Any
+    values: Any
+    choice: Choice
+
+    @classmethod
+    def build(cls, quantiser: Quantiser, modes: Modes, choice: Choice) -> Self:
+        """Weight the first k modes by Λ^α."""
+        values = modes.values[: choice.k]
+        vectors = modes.vectors[:, : choice.k] * values**choice.alpha
+        return cls(
+            quantiser, modes.mu.astype(np.float32), vectors.astype(np.float32), values, choice
+        )
+
+    @property
+    def width(self) -> int:
+        """Dimensions of the embedding."""
+        return int(self.vectors.shape[1])
+
+    def of_codes(self, codes: Any) -> Any:
+        """(n, d) int8 codes → (n, k) float32 of unit length."""
+        xp = array_namespace(codes)
+        z = (xp.astype(codes, xp.float32) - self.mu) @ self.vectors
+        length = xp.sqrt(xp.sum(z * z, axis=1, keepdims=True))
+        return z / xp.where(length > 0, length, xp.ones_like(length))
+
+    def __call__(self, features: Any) -> Any:
+        """(n, d) features → (n, k) float32 of unit length."""
+        return self.of_codes(self.quantiser(features))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Settings and arrays."""
+        settings, arrays = self.quantiser.state()
+        settings |= {"k": self.choice.k, "rho": self.choice.rho, "alpha": self.choice.alpha}
+        arrays = {"mean": arrays["mean"], "mu": self.mu, "vectors": self.vectors}
+        return settings, arrays | {"values": self.values}
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`state`."""
+        choice = Choice(int(settings["k"]), float(settings["rho"]), float(settings["alpha"]))
+        quantiser = Quantiser.from_state(settings, arrays)
+        return cls(quantiser, arrays["mu"], arrays["vectors"], arrays["values"], choice)
