@@ -100,12 +100,16 @@ class Pairs:
         inside a unit (the pseudo-label of a view is its sibling).
     weight : (u,) float or None
         What each unit counts. None: 1 each, so every example counts the same.
+    anchor : (n,) int or None
+        Rows of ``x`` that are the batch's own examples, untouched and in order: an
+        engine that has encoded them need not do so again.
     """
 
     x: Batch
     unit: NDArray[np.intp]
     y: Batch | None = None
     weight: NDArray[np.float64] | None = None
+    anchor: NDArray[np.intp] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,16 @@ class Pretext(Protocol):
 
 
 class Encoder(Part, Protocol):
-    """Features of examples. ``fit`` sees founders only; then it is frozen."""
+    """Features of examples. ``fit`` sees founders only; then it is frozen.
+
+    An encoder may also offer, and is then asked for
+
+    - ``randomised(seed) -> Encoder``: itself with random weights, a control;
+    - ``elements(batch) -> Elements``: what it sees inside each example;
+    - ``attention(direction) -> (rows, columns)``: where a direction in feature space looks;
+    - ``absorbs: frozenset[str]`` and ``absorbing(names) -> Encoder``: views it can be made
+      exactly blind to, at no cost.
+    """
 
     name: ClassVar[str]
     kinds: ClassVar[frozenset[str]]
@@ -179,14 +192,6 @@ class Encoder(Part, Protocol):
         """Fit on founders; returns itself."""
         ...
 
-    def randomised(self, seed: int) -> Self:
-        """The same encoder with random weights: a control."""
-        ...
-
-    def elements(self, batch: Batch) -> Elements:
-        """What it sees inside each example, element by element."""
-        ...
-
     def embed(self, batch: Batch) -> Array:
         """(n, width) float32 features, independent of what else is in the batch."""
         ...
@@ -195,7 +200,7 @@ class Encoder(Part, Protocol):
 class Moments(Part, Protocol):
     """Sums over pairs. ``+`` and ``-`` are their only algebra."""
 
-    def add(self, codes: Array, unit: NDArray[np.intp], weight: Array | None = None) -> None:
+    def add(self, codes: Array, unit: NDArray[np.intp]) -> None:
         """Add the units whose rows are ``codes``."""
         ...
 

@@ -1,1 +1,1 @@
-
+"""Verbs that use an encoder: search."""

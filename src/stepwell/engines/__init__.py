@@ -1,1 +1,27 @@
+"""Engines find an encoder for a stream of pairs. ``spectral``: moments, then a closed form."""
 
+from stepwell.engines.accumulate import accumulate, codes_of
+from stepwell.engines.moments import DenseMoments, Law
+from stepwell.engines.quantise import Quantiser
+from stepwell.engines.spectral import (
+    Choice,
+    Modes,
+    SpectralMap,
+    auto_law,
+    solve,
+    whitening,
+)
+
+__all__ = [
+    "Choice",
+    "DenseMoments",
+    "Law",
+    "Modes",
+    "Quantiser",
+    "SpectralMap",
+    "accumulate",
+    "auto_law",
+    "codes_of",
+    "solve",
+    "whitening",
+]

@@ -28,7 +28,9 @@ class Choice:
     k : int
         Dimensions of the embedding, at most.
     rho : float
-        Ridge, relative to the mean variance.
+        Ridge in units of mean variance x sqrt(d / units): the error of a sample
+        covariance (Marchenko & Pastur 1967), so that one value serves every amount of
+        data and every width.
     alpha : float
         Power of the eigenvalues that weights the modes.
     """
@@ -47,22 +49,42 @@ class Modes:
     mu: Any
 
 
-def solve(law: Law, rho: float, k: int) -> Modes:
+def noise_share(law: Law) -> float:
+    """sqrt(d / units): relative error of a sample covariance of this size."""
+    return float(np.sqrt(len(law.mu) / max(law.units, 1)))
+
+
+def dimensions(wanted: int, units: int) -> int:
+    """How many modes so many units can support: half of them, at most ``wanted``."""
+    return max(1, min(wanted, units // 2))
+
+
+def solve(law: Law, choice: Choice) -> Modes:
     """Modes of a pair law with positive eigenvalue, in the order of invariance."""
-    values, vectors = top_modes(law.gamma, law.sigma, rho, k)
+    k = dimensions(choice.k, law.units)
+    values, vectors = top_modes(law.gamma, law.sigma, choice.rho * noise_share(law), k)
     kept = values > 0
     return Modes(values[kept], vectors[:, kept], law.mu)
 
 
-def whitening(law: Law, rho: float, k: int) -> Modes:
+def whitening(law: Law, choice: Choice) -> Modes:
     """The control that knows no pairs: principal components, whitened with the same ridge.
 
     ``values`` are the share of each component's variance that is not ridge.
     """
-    values, vectors = symmetric_top(law.sigma, k)
+    values, vectors = symmetric_top(law.sigma, dimensions(choice.k, law.units))
     values = np.maximum(values, 0)
-    scaled = vectors / np.sqrt(values + ridge_of(law.sigma, rho))
-    return Modes(values / (values + ridge_of(law.sigma, rho)), scaled, law.mu)
+    level = ridge_of(law.sigma, choice.rho * noise_share(law))
+    return Modes(values / (values + level), vectors / np.sqrt(values + level), law.mu)
+
+
+def auto_law(codes: Any) -> Law:
+    """Mean and covariance of single codes (n, d): what whitening needs."""
+    codes = np.asarray(codes, np.float32)
+    mu = codes.mean(0, dtype=np.float64)
+    centred = codes - mu.astype(np.float32)
+    sigma = (centred.T @ centred).astype(np.float64) / max(len(codes), 1)
+    return Law(mu, sigma, sigma, len(codes))
 
 
 @dataclass(frozen=True, eq=False)

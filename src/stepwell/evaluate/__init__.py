@@ -1,1 +1,1 @@
-
+"""Pure functions that judge an embedding, with and without labels."""

@@ -46,10 +46,14 @@ RECIPES: dict[str, str] = {
     "jitter-mild": "brightness:0.2 contrast:0.2 saturation:0.2 gain:0.05",
     "jitter": "brightness:0.4 contrast:0.4 saturation:0.4 gain:0.15 grey:0.2",
     "zoom": "crop:0.5",
+    "zoom-mild": "crop:0.25",
     "zoom-strong": "crop:0.8",
     "rotation": "rotation:15",
+    "rotation-strong": "rotation:30",
     "blur": "blur:0.06",
+    "blur-mild": "blur:0.02",
     "noise": "noise:0.1",
+    "noise-mild": "noise:0.03",
     "erase": "erase:0.2",
 }
 """Named mixtures, the candidates of the label-free choice."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
@@ -89,7 +91,7 @@ def pooling(grid: int, bins: int) -> F32:
     return area_weights(grid, bins)
 
 
-def fold_grid(pooled: NDArray, even: int) -> tuple[NDArray, NDArray]:
+def fold_grid(pooled: Any, even: int) -> tuple[Any, Any]:
     """Rotate pooled modes into what a flip keeps and what it reverses.
 
     Parameters
@@ -102,11 +104,10 @@ def fold_grid(pooled: NDArray, even: int) -> tuple[NDArray, NDArray]:
     kept, reversed : (n, bins·bins·modes/2) each
         A flip of the image leaves the first as it is and changes the sign of the second.
     """
+    xp = array_namespace(pooled)
     n, _, bins, _ = pooled.shape
-    left, right = pooled[:, :, : bins // 2], pooled[:, :, : bins // 2 - 1 : -1]
-    root = np.float32(0.5**0.5)
-    plus, minus = (left + right) * root, (left - right) * root
-    kept = [plus[..., :even], minus[..., even:]]
-    lost = [minus[..., :even], plus[..., even:]]
-    join = [np.concatenate(part, axis=-1).reshape(n, -1) for part in (kept, lost)]
-    return join[0], join[1]
+    left, right = pooled[:, :, : bins // 2, :], xp.flip(pooled, axis=2)[:, :, : bins // 2, :]
+    plus, minus = (left + right) * 0.5**0.5, (left - right) * 0.5**0.5
+    kept = xp.concat([plus[..., :even], minus[..., even:]], axis=-1)
+    lost = xp.concat([minus[..., :even], plus[..., even:]], axis=-1)
+    return xp.reshape(kept, (n, -1)), xp.reshape(lost, (n, -1))

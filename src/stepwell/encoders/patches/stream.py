@@ -9,6 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from stepwell.encoders.patches.dictionary import CONTRAST_NOISE
 from stepwell.encoders.patches.geometry import F32, cut, grey, grid_side, pooling, resize
 
 PATCH = 6
@@ -105,7 +106,7 @@ def whitened(patches: Any, mean: Any, whiten: Any) -> Any:
     """Raw patches → whitened patches, not yet of unit length (array API)."""
     xp = array_namespace(patches)
     patches = patches - xp.mean(patches, axis=-1, keepdims=True)
-    scale = xp.sqrt(xp.mean(patches * patches, axis=-1, keepdims=True) + 10.0)
+    scale = xp.sqrt(xp.mean(patches * patches, axis=-1, keepdims=True) + CONTRAST_NOISE)
     return (patches / scale - mean) @ whiten
 
 

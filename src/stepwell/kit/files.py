@@ -1,0 +1,138 @@
+"""Files that are whole or absent: temporary name, fsync, rename; and a lock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from stepwell.interfaces import StepwellError
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one, never a part."""
+    raw = content.encode("utf-8") if isinstance(content, str) else content
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with open(scratch, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A JSON file, atomically."""
+    write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False, default=float) + "\n")
+
+
+def sync_folder(folder: Path) -> None:
+    """fsync a folder, so that a rename in it survives a power cut (POSIX only)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(root: Path) -> None:
+    """fsync every file and folder below ``root``."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with open(Path(folder) / name, "rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(folder))
+
+
+@contextlib.contextmanager
+def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A scratch folder that becomes ``target`` when the block ends well, else vanishes.
+
+    Folders that a killed process left behind are cleared away first.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _tidy(target)
+    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
+    scratch.mkdir()
+    try:
+        yield scratch
+        sync_tree(scratch)
+        if target.exists() and overwrite:
+            old = scratch.with_suffix(".old")
+            os.replace(target, old)
+            os.replace(scratch, target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(scratch, target)
+        sync_folder(target.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tidy(target: Path) -> None:
+    """Undo what a killed process left: bring back a run it had moved aside, drop the rest."""
+    for old in target.parent.glob(f".{target.name}.*.old"):
+        if not target.exists():
+            os.rename(old, target)
+        shutil.rmtree(old, ignore_errors=True)
+    for left in target.parent.glob(f".{target.name}.*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file; a lock whose process is gone is taken over.
+
+    Raises
+    ------
+    StepwellError
+        If another living process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for _ in range(2):
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            break
+        except FileExistsError:
+            holder = _holder(path)
+            if holder and _alive(holder):
+                raise StepwellError(
+                    f"Expected to be the only one writing {what}, found process {holder} at it: "
+                    f"wait for it to end, or write somewhere else."
+                ) from None
+            path.unlink(missing_ok=True)
+    else:
+        raise StepwellError(f"Could not take the lock {path}: another process was faster. Retry.")
+    try:
+        os.write(handle, str(os.getpid()).encode())
+        os.close(handle)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _holder(path: Path) -> int:
+    try:
+        return int(path.read_text() or 0)
+    except (OSError, ValueError):
+        return 0
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

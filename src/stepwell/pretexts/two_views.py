@@ -1,0 +1,64 @@
+"""``two_views``: an example and a changed view of it belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from stepwell.interfaces import Batch, Pairs, concatenate
+from stepwell.views import RECIPES, View, parse, render
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "position": ("zoom-strong", "zoom", "zoom-mild", "shift"),
+    "turn": ("rotation-strong", "rotation"),
+    "colour": ("jitter", "jitter-mild"),
+    "sharpness": ("blur", "blur-mild"),
+    "grain": ("noise", "noise-mild"),
+    "hidden": ("erase",),
+}
+"""Candidates of the label-free choice, the strongest of each family first."""
+
+
+class TwoViews:
+    """Each example as it is, and seen through a chain of random views.
+
+    One of the two stays untouched: its code is needed anyway for the embedding, and the
+    pairs are worth as much (docs/measurements.md).
+
+    Parameters
+    ----------
+    recipe : str or sequence of str
+        Names or recipes of views, applied one after the other; see
+        :data:`stepwell.views.RECIPES`.
+    """
+
+    name: ClassVar[str] = "two_views"
+    kinds: ClassVar[frozenset[str]] = frozenset({"image"})
+    target: ClassVar[Literal["same", "other"]] = "same"
+
+    def __init__(self, recipe: str | Sequence[str] = ("zoom",)) -> None:
+        self.recipe = (recipe,) if isinstance(recipe, str) else tuple(recipe)
+        self.views: list[View] = [view for part in self.recipe for view in parse(part)]
+
+    def partner(self, batch: Batch, seed: int, epoch: int = 0) -> Batch:
+        """The changed view of every example."""
+        return render(batch, self.views, seed, epoch)
+
+    def pairs(self, batch: Batch, seed: int, epoch: int = 0) -> Iterator[Pairs]:
+        """One unit an example: itself and its partner."""
+        rows = np.arange(len(batch))
+        both = concatenate([batch, self.partner(batch, seed, epoch)])
+        yield Pairs(both, np.concatenate([rows, rows]), anchor=rows)
+
+    @staticmethod
+    def candidates() -> Mapping[str, Sequence[TwoViews]]:
+        """Families of single-view pretexts, the strongest first: what a choice tries."""
+        return {
+            family: [TwoViews(name) for name in names if name in RECIPES]
+            for family, names in FAMILIES.items()
+        }
+
+    def __repr__(self) -> str:
+        return f"two_views({' + '.join(self.recipe)})"

@@ -1,0 +1,171 @@
+"""A Run: a directory of named parts, all in safe formats."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.encoders import ENCODERS
+from stepwell.engines import DenseMoments, SpectralMap
+from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
+from stepwell.kit.names import nearest
+from stepwell.kit.parts import load_part
+from stepwell.kit.plugins import registered
+from stepwell.sources import open_source
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+FORMAT = 1
+"""Version of the directory's layout; a newer one is refused with a clear error."""
+
+
+def batch_size(batch_bytes: int) -> int:
+    """Examples a chunk, so that a chunk of float32 views stays near 64 MB."""
+    return max(16, min(512, 2**23 // max(batch_bytes, 1)))
+
+
+class Run:
+    """What ``learn`` left behind. Open one with :func:`stepwell.load`."""
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config = _read_config(self.path)
+
+    def __repr__(self) -> str:
+        facts = self.config["data"]
+        return f"Run({str(self.path)!r}: {facts['examples']:,} examples, {self.width} dimensions)"
+
+    def _kinds(self) -> dict[str, type[Part]]:
+        own: dict[str, Any] = {"spectral": SpectralMap, "moments": DenseMoments}
+        return own | registered("encoders", ENCODERS)
+
+    def part(self, name: str) -> Any:
+        """A part by its name: ``encoder``, ``map``, ``moments``, ``shuffled``, ``whitening``."""
+        return load_part(self.path / "parts" / name, self._kinds())
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Everything below the last moments: examples to features φ."""
+        encoder: Encoder = self.part("encoder")
+        return encoder
+
+    @cached_property
+    def map(self) -> SpectralMap:
+        """Features φ to the embedding."""
+        found: SpectralMap = self.part("map")
+        return found
+
+    @property
+    def width(self) -> int:
+        """Dimensions of the embedding."""
+        return int(self.config["choice"]["k"])
+
+    def open(self, src: Any, **options: Any) -> Any:
+        """A source as this run reads it: its own settings, so that pixels are the same."""
+        same = self.config["source"].get("options", {}) if not hasattr(src, "batches") else {}
+        keep = {k: v for k, v in same.items() if k == "canvas"}
+        return open_source(src, **{**keep, **options})
+
+    def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
+        """Batches of a source with their (n, k) embeddings, in source order."""
+        for batch in self.open(src, **options).batches(self.chunk):
+            yield batch, self.map(self.encoder.embed(batch))
+
+    @property
+    def chunk(self) -> int:
+        """Examples read at a time."""
+        return int(self.config["learn"].get("chunk", 256))
+
+    def embed(self, src: Any) -> NDArray[np.float32]:
+        """Embed a source, a path or an array of examples.
+
+        Returns
+        -------
+        (n, k) float32
+            Unit length, in source order; what can't be read is left out.
+        """
+        parts = [z for _, z in self.embed_batches(src)]
+        if not parts:
+            raise StepwellError(f"Expected examples to embed, found none in {src}.")
+        return np.concatenate(parts)
+
+    @cached_property
+    def index(self) -> tuple[NDArray[np.str_], NDArray[np.float16]]:
+        """Ids and embeddings of everything it learned from."""
+        import pyarrow.parquet as parquet
+
+        table = parquet.read_table(self.path / "embeddings.parquet")
+        flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return np.array(table["id"].to_pylist(), dtype=str), flat.reshape(len(table), -1)
+
+    def search(self, query: Any, n: int = 10) -> list[Row]:
+        """The n examples it learned from that are most similar to ``query``.
+
+        Parameters
+        ----------
+        query : str, path or array
+            An id in this run, a file, or an array of one example.
+        n : int
+
+        Returns
+        -------
+        list of {"id": str, "cosine": float}, most similar first
+        """
+        from stepwell.apply.search import search
+
+        return search(self.index, self._query(query), n)
+
+    def _query(self, query: Any) -> NDArray[np.float32]:
+        ids, embeddings = self.index
+        if isinstance(query, str):
+            found = np.flatnonzero(ids == query)
+            if len(found):
+                return embeddings[found[0]].astype(np.float32)
+            if not Path(query).exists():
+                raise UsageError(
+                    f"Expected an example of this run or a file, found {query!r}."
+                    f"{nearest(query, ids[:20000])} `stepwell embed` lists the ids."
+                )
+        if isinstance(query, np.ndarray) and query.ndim in (2, 3):
+            query = query[None]
+        embedded: NDArray[np.float32] = self.embed(query)[0]
+        return embedded
+
+    def evaluate(self, labels: Any, test: Any = None, *, seed: int = 0) -> dict[str, Any]:
+        """Score the embedding and its controls on labelled examples; see :mod:`~.scoring`."""
+        from stepwell.scoring import evaluate
+
+        return evaluate(self, labels, test, seed=seed)
+
+    def report(self, src: Any = None) -> Path:
+        """Write ``report.html`` anew, with pictures from the source (or ``src``)."""
+        from stepwell.reporting import write_report
+
+        return write_report(self, src)
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    file = path / "config.toml"
+    if not file.is_file():
+        near = [p.name for p in path.parent.iterdir() if (p / "config.toml").is_file()] if (
+            path.parent.is_dir()
+        ) else []
+        raise UsageError(
+            f"Expected the directory of a run, found {'none' if not path.exists() else 'another'} "
+            f"at {path}.{nearest(path.name, near)} `stepwell learn SRC --out {path}` makes one."
+        )
+    config = tomllib.loads(file.read_text(encoding="utf-8"))
+    if config.get("format", 0) > FORMAT:
+        raise StepwellError(
+            f"Expected a run of format ≤ {FORMAT}, found format {config['format']} in {path}: "
+            f"it was written by stepwell {config.get('versions', {}).get('stepwell', '?')}; "
+            f"install that version or a newer one."
+        )
+    return config
