@@ -151,6 +151,19 @@ class Run:
         return write_report(self, src)
 
 
+def load(path: str | PathLike[str]) -> Run:
+    """Open a run.
+
+    Raises
+    ------
+    UsageError
+        If there is no run at ``path``.
+    StepwellError
+        If a newer stepwell wrote it.
+    """
+    return Run(path)
+
+
 def _read_config(path: Path) -> dict[str, Any]:
     file = path / "config.toml"
     if not file.is_file():

@@ -1,6 +1,6 @@
 """Engines find an encoder for a stream of pairs. ``spectral``: moments, then a closed form."""
 
-from stepwell.engines.accumulate import accumulate, codes_of
+from stepwell.engines.accumulate import Encoded, accumulate, shuffle_units
 from stepwell.engines.moments import DenseMoments, Law
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.spectral import (
@@ -15,13 +15,14 @@ from stepwell.engines.spectral import (
 __all__ = [
     "Choice",
     "DenseMoments",
+    "Encoded",
     "Law",
     "Modes",
     "Quantiser",
     "SpectralMap",
     "accumulate",
     "auto_law",
-    "codes_of",
+    "shuffle_units",
     "solve",
     "whitening",
 ]

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
 
 from stepwell.engines.moments import DenseMoments
 from stepwell.engines.quantise import Quantiser
-from stepwell.interfaces import Batch, Encoder, Pairs, Pretext
+from stepwell.interfaces import Batch, Encoder, Pretext
 
 
-def codes_of(pairs: Pairs, encoder: Encoder, quantiser: Quantiser) -> Any:
-    """int8 codes of the rows of ``pairs``."""
-    return quantiser(encoder.embed(pairs.x))
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A batch that went through: its own codes, and those of its pairs.
+
+    Attributes
+    ----------
+    batch : Batch
+    codes : (n, d) int8
+    paired, unit : (m, d) int8, (m,) int
+    """
+
+    batch: Batch
+    codes: Any
+    paired: Any
+    unit: NDArray[np.intp]
 
 
 def accumulate(
@@ -24,42 +39,41 @@ def accumulate(
     quantiser: Quantiser,
     moments: DenseMoments,
     seed: int,
-    shuffled: DenseMoments | None = None,
-) -> Iterator[tuple[Batch, Any]]:
-    """Add every batch's pairs to ``moments``; yield the batch with its own codes.
-
-    Parameters
-    ----------
-    shuffled : DenseMoments, optional
-        Gets the same rows with partners drawn from other examples: the control that
-        shows what the pairs themselves add.
-
-    Yields
-    ------
-    batch, codes : Batch, (n, d) int8
-    """
+) -> Iterator[Encoded]:
+    """Add every batch's pairs to ``moments``; yield what was encoded on the way."""
     for batch in batches:
-        own = None
+        own, paired, units, first = None, [], [], 0
         for pairs in pretext.pairs(batch, seed):
-            codes = codes_of(pairs, encoder, quantiser)
+            codes = quantiser(encoder.embed(pairs.x))
             moments.add(codes, pairs.unit)
-            if shuffled is not None:
-                shuffled.add(codes, shuffle_units(pairs))
+            paired.append(codes)
+            units.append(pairs.unit + first)
+            first += int(pairs.unit.max(initial=-1)) + 1
             if pairs.anchor is not None:
                 own = codes[pairs.anchor]
-        yield batch, quantiser(encoder.embed(batch)) if own is None else own
+        if own is None:
+            own = quantiser(encoder.embed(batch))
+        yield Encoded(batch, own, _join(paired, own), np.concatenate(units or [_NONE]))
 
 
-def shuffle_units(pairs: Pairs) -> np.ndarray:
+_NONE = np.empty(0, np.intp)
+
+
+def _join(parts: list[Any], like: Any) -> Any:
+    xp = array_namespace(like)
+    return xp.concat(parts, axis=0) if parts else like[:0]
+
+
+def shuffle_units(unit: NDArray[np.intp]) -> NDArray[np.intp]:
     """Units in which every row after the first of a unit is handed on to the next unit.
 
-    A shift instead of a random permutation: no row ever keeps its partner, and nothing
-    has to be drawn.
+    The control that shows what the pairs themselves add. A shift instead of a random
+    permutation: no row ever keeps its partner, and nothing has to be drawn.
     """
-    unit = np.asarray(pairs.unit)
-    count = int(unit.max()) + 1 if len(unit) else 0
+    count = int(unit.max(initial=-1)) + 1
     order = np.argsort(unit, kind="stable")
     place = np.empty(len(unit), np.intp)
     starts = np.searchsorted(unit[order], np.arange(count))
     place[order] = np.arange(len(unit)) - starts[unit[order]]
-    return (unit + place) % max(count, 1)
+    shifted: NDArray[np.intp] = (unit + place) % max(count, 1)
+    return shifted

@@ -36,7 +36,7 @@ class Choice:
     """
 
     k: int = 512
-    rho: float = 1.0
+    rho: float = 0.5
     alpha: float = 0.5
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from stepwell.encoders.patches.fit import Size, fit_stream
+from stepwell.encoders.patches.fit import LANES, Size, fit_stream
 from stepwell.encoders.patches.fused import Fused, usable
 from stepwell.encoders.patches.geometry import F32, cut, fold_grid
 from stepwell.encoders.patches.stream import BINS, PATCH, Stream, StreamSpec
@@ -21,6 +21,8 @@ PRESETS: dict[str, Size] = {
     "default": Size(atoms=2048, modes=128),
     "fast": Size(atoms=512, modes=64),
 }
+WIDEST = 6144
+"""Features at most: moments and their solution grow with the square."""
 _BLOCK = 16  # images a thread encodes at a time
 
 
@@ -92,9 +94,15 @@ class PatchEncoder:
         return self
 
     def absorbing(self, names: Collection[str]) -> PatchEncoder:
-        """The same encoder, exactly blind to a flip if ``names`` has it."""
+        """The same encoder, exactly blind to a flip if ``names`` has it.
+
+        Without the flip there are twice as many features; the trailing half of the modes
+        then goes, where more than :data:`WIDEST` would be left.
+        """
         twin = PatchEncoder(self.preset, self.sides, "flip" in names, self.device)
         twin.streams = self.streams
+        while twin.width > WIDEST:
+            twin.streams = tuple(leading_half(stream) for stream in twin.streams)
         return twin
 
     def randomised(self, seed: int) -> PatchEncoder:
@@ -217,6 +225,14 @@ def default_sides(canvas: int) -> tuple[int, ...]:
     """The canvas (at least 24 pixels, so that a grid of patches fits) and its half."""
     side = max(24, canvas)
     return (side, max(12, side // 2))
+
+
+def leading_half(stream: Stream) -> Stream:
+    """The stream with the first half of its even and of its odd modes."""
+    even = max(LANES, stream.even // 2 // LANES * LANES)
+    odd = max(LANES, stream.rows.shape[1] // 2 - even)
+    keep = np.r_[:even, stream.even : stream.even + odd]
+    return replace(stream, rows=stream.rows[:, keep], offset=stream.offset[keep], even=even)
 
 
 def _random_stream(stream: Stream, rng: np.random.Generator) -> Stream:

@@ -1,0 +1,143 @@
+"""What every verb prints with: progress, JSON, errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+import click
+
+TITLES = {
+    "list": "listing",
+    "found": "reading founders",
+    "fit": "fitting the encoder",
+    "view": "choosing views",
+    "learn": "learning",
+    "solve": "solving",
+    "embed": "embedding",
+    "score": "scoring",
+    "report": "drawing the report",
+}
+QUIET_S = 2.0
+"""Nothing is printed about anything shorter than this."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print an error and leave; as JSON where ``--json`` was asked for."""
+    if "--json" in sys.argv:
+        print(json.dumps({"error": message, "code": code}, ensure_ascii=False))
+    else:
+        click.secho(f"stepwell: {message}", fg="red" if sys.stderr.isatty() else None, err=True)
+    sys.exit(code)
+
+
+def say(text: str = "") -> None:
+    """A line for the reader."""
+    click.echo(text)
+
+
+def emit(content: Mapping[str, Any] | list[Any]) -> None:
+    """JSON on standard output."""
+    click.echo(json.dumps(content, ensure_ascii=False, default=float))
+
+
+class Progress:
+    """``observe`` for people: rate, ETA and wait-for-data on anything over two seconds.
+
+    One line that renews itself on a terminal, a plain line every few seconds elsewhere.
+    Everything goes to standard error, so that output can be piped.
+    """
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self._silent, self._live = silent, sys.stderr.isatty()
+        self._event, self._begin, self._printed, self._open = "", 0.0, 0.0, False
+
+    def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
+        now = time.perf_counter()
+        if event != self._event:
+            self._finish()
+            self._event, self._begin, self._printed = event, now, now
+        pause = 0.2 if self._live else 5.0
+        elapsed = now - self._begin
+        if self._silent or elapsed < QUIET_S or now - self._printed < pause:
+            return
+        self._printed = now
+        line = f"{TITLES.get(event, event)}: {describe(facts, elapsed)}"
+        if self._live:
+            sys.stderr.write(f"\r\x1b[2K{line}")
+            self._open = True
+        else:
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    def _finish(self) -> None:
+        if self._open:
+            sys.stderr.write("\r\x1b[2K")
+            self._open = False
+
+    def __enter__(self) -> Callable[[str, Mapping[str, Any]], None]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finish()
+
+
+def describe(facts: Mapping[str, Any], elapsed: float) -> str:
+    """``12,000 of 50,000 · 410/s · 93 s left · waiting for data 2 %``."""
+    done, of = facts.get("done"), facts.get("of")
+    if done is None:
+        return f"{facts['found']:,} found" if "found" in facts else f"{elapsed:.0f} s"
+    rate = done / max(elapsed, 1e-9)
+    words = [f"{done:,} of {of:,}" if of else f"{done:,}"]
+    words.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate:.2f}/s")
+    if of and done:
+        words.append(f"{(of - done) / rate:,.0f} s left")
+    if "wait" in facts:
+        words.append(f"waiting for data {facts['wait']:.0%}")
+    return " · ".join(words)
+
+
+def table(rows: list[list[str]], head: list[str]) -> str:
+    """Columns aligned with spaces; figures to the right."""
+    cells = [head, *rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = []
+    for number, row in enumerate(cells):
+        parts = [
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(parts).rstrip())
+        if number == 0:
+            lines.append("  ".join("─" * width for width in widths))
+    return "\n".join(lines)
+
+
+def scorecard(scores: Mapping[str, Any]) -> str:
+    """Scores beside the controls, as text."""
+    rows = scores.get("labelled", [])
+    blocks = []
+    if rows:
+        budgets = list(dict.fromkeys(str(r["labels"]) for r in rows))
+        for reader, title in (("knn", "kNN accuracy, %"), ("probe", "linear probe, %")):
+            found = {
+                (r["name"], str(r["labels"])): r for r in rows if r["reader"] == reader
+            }
+            names = list(dict.fromkeys(r["name"] for r in rows))
+            lines = [[n, *(_cell(found.get((n, b))) for b in budgets)] for n in names]
+            blocks.append(table(lines, [title, *(f"{b} labels" for b in budgets)]))
+    if scores.get("retrieval"):
+        lines = [[r["name"], _cell(r)] for r in scores["retrieval"]]
+        blocks.append(table(lines, ["view retrieval, % (no labels)", "found"]))
+    return "\n\n".join(blocks)
+
+
+def _cell(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return "–"
+    return f"{row['value']:.1f} ±{(row['high'] - row['low']) / 2:.1f}"

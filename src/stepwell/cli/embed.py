@@ -1,0 +1,102 @@
+"""``stepwell embed``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from stepwell.cli.console import Progress, emit, json_option, say
+from stepwell.interfaces import UsageError
+
+FORMATS = (".parquet", ".npy", ".csv")
+
+
+@click.command("embed")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("src")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@json_option
+def command(run: Path, src: str, out: Path, overwrite: bool, as_json: bool) -> None:
+    """Vectors of every example of SRC, in source order.
+
+    --out FILE.parquet has the columns id and embedding; .csv has a column a dimension;
+    .npy is a bare (n, k) float32 array.
+    """
+    from stepwell.run import load
+
+    if out.suffix not in FORMATS:
+        raise UsageError(f"Expected --out to end in {', '.join(FORMATS)}, found {out.name!r}.")
+    if out.exists() and not overwrite:
+        raise UsageError(f"Expected a free name, found a file at {out}: add --overwrite.")
+    opened = load(run)
+    source = opened.open(src)
+    scratch = out.with_name(f".{out.name}.partial")
+    try:
+        with Progress(silent=as_json) as observe:
+            rows = _watched(opened.embed_batches(source), observe)
+            count = WRITERS[out.suffix](scratch, rows, opened.width)
+        if count == 0:
+            raise UsageError(f"Expected examples to embed, found none that can be read in {src}.")
+        scratch.replace(out)
+    finally:
+        scratch.unlink(missing_ok=True)
+    skipped = [vars(s) for s in source.skipped]
+    if as_json:
+        return emit({"out": str(out), "examples": count, "skipped": skipped})
+    say(f"{count:,} vectors of {opened.width} dimensions in {out}; {len(skipped):,} set aside")
+    for row in skipped[:5]:
+        say(f"  set aside: {row['id']!r}: {row['reason']}")
+    return None
+
+
+def _watched(rows: Iterator[Any], observe: Any) -> Iterator[Any]:
+    done = 0
+    for batch, z in rows:
+        done += len(z)
+        observe("embed", {"done": done})
+        yield batch, z
+
+
+def _parquet(path: Path, rows: Iterator[Any], width: int) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    schema = pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32()))])
+    count = 0
+    with parquet.ParquetWriter(path, schema) as writer:
+        for batch, z in rows:
+            starts = pa.array(np.arange(0, z.size + 1, width, dtype=np.int32))
+            column = pa.ListArray.from_arrays(starts, pa.array(z.ravel()))
+            ids = pa.array([str(i) for i in batch.ids])
+            writer.write_table(pa.table([ids, column], schema=schema))
+            count += len(z)
+    return count
+
+
+def _npy(path: Path, rows: Iterator[Any], width: int) -> int:
+    parts = [z for _, z in rows]
+    with open(path, "wb") as file:
+        np.save(file, np.concatenate(parts) if parts else np.empty((0, width), np.float32))
+    return sum(map(len, parts))
+
+
+def _csv(path: Path, rows: Iterator[Any], width: int) -> int:
+    import csv
+
+    count = 0
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", *(f"e{i}" for i in range(width))])
+        for batch, z in rows:
+            for name, vector in zip(batch.ids, z, strict=True):
+                writer.writerow([name, *(f"{v:.7g}" for v in vector)])
+            count += len(z)
+    return count
+
+
+WRITERS = {".parquet": _parquet, ".npy": _npy, ".csv": _csv}

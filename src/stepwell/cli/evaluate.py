@@ -1,0 +1,35 @@
+"""``stepwell evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stepwell.cli.console import emit, json_option, say, scorecard
+
+
+@click.command("evaluate")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--labels", required=True, help="A source with a folder a class, or a CSV.")
+@click.option("--test", help="Labelled test set; default: a fifth of --labels.")
+@click.option("--seed", default=0, show_default=True)
+@json_option
+def command(run: Path, labels: str, test: str | None, seed: int, as_json: bool) -> None:
+    """Score a run with a few labels, beside its controls.
+
+    kNN and a linear probe at 1, 5, 10, 50 and all labels a class, with 95 % intervals.
+    """
+    from stepwell.run import load
+
+    opened = load(run)
+    scores = opened.evaluate(labels, test, seed=seed)
+    if as_json:
+        return emit(scores)
+    say(scores["verdict"]["sentence"])
+    for line in scores["verdict"]["details"]:
+        say(line)
+    say(f"\n{scores['bank']:,} labelled, {scores['test']:,} to test, {scores['classes']} classes\n")
+    say(scorecard(scores))
+    say(f"\nnext    stepwell report {run}")
+    return None

@@ -1,0 +1,92 @@
+"""The group of verbs: lazy, forgiving about spelling, clear about errors."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from importlib import import_module
+
+import click
+
+from stepwell import __version__
+from stepwell.cli.console import fail
+from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.names import nearest
+
+VERBS = {
+    "learn": "Learn an encoder from unlabelled data.",
+    "evaluate": "Score a run with a few labels, beside its controls.",
+    "embed": "Vectors of any data, by a run.",
+    "search": "Find similar examples.",
+    "views": "Look at the augmentations, on your own data.",
+    "report": "Write the page of a run anew.",
+    "status": "What a run is, in a few lines; or all runs below a folder.",
+    "doctor": "Check this machine: cores, libraries, disk, optional parts.",
+    "demo": "The whole story on real images, in a minute.",
+    "tour": "The ideas, step by step, on your own run, in two minutes.",
+}
+
+
+class Verbs(click.Group):
+    """Imports a verb when it is called; suggests the nearest name for a misspelt one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f"stepwell.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise click.UsageError(
+                f"Expected a verb, found {args[0]!r}.{nearest(args[0], VERBS)}"
+                f" Verbs: {', '.join(VERBS)}."
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version")
+def cli() -> None:
+    """Self-supervised learning, one step at a time.
+
+    \b
+    stepwell learn photos/ --out runs/photos
+    stepwell search runs/photos photos/cat.jpg
+    """
+
+
+def main() -> None:
+    """Entry point: 0 fine, 1 failed, 2 wrong use, 130 interrupted."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        message = error.format_message()
+        ctx = getattr(error, "ctx", None)
+        hint = f" See `{ctx.command_path} --help`." if ctx else ""
+        fail(f"{message}{hint}", 2)
+    except UsageError as error:
+        fail(str(error), 2)
+    except StepwellError as error:
+        fail(str(error), 1)
+    except (KeyboardInterrupt, click.Abort):
+        fail("Interrupted: nothing half-written was left behind.", 130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except MemoryError:
+        fail("Expected enough memory, found none left: try --preset fast.", 1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            fail(f"{type(error).__name__}: {error}", 1)
+        fail("Expected room on the disk, found it full: free some, or choose another --out.", 1)

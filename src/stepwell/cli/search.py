@@ -1,0 +1,33 @@
+"""``stepwell search``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stepwell.cli.console import emit, json_option, say, table
+
+
+@click.command("search")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("example")
+@click.option("-n", default=10, show_default=True, help="How many.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with pictures.")
+@json_option
+def command(run: Path, example: str, n: int, html: Path | None, as_json: bool) -> None:
+    """Find the examples most similar to EXAMPLE, an id of the run or a file."""
+    from stepwell.run import load
+
+    opened = load(run)
+    rows = opened.search(example, n)
+    if html is not None:
+        from stepwell.reporting import write_search_page
+
+        write_search_page(opened, example, rows, html)
+    if as_json:
+        return emit(rows)
+    say(table([[r["id"], f"{r['cosine']:.3f}"] for r in rows], ["id", "cosine"]))
+    if html is not None:
+        say(f"\npage    {html}")
+    return None

@@ -1,0 +1,58 @@
+"""``stepwell status``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stepwell.cli.console import emit, json_option, say, table
+from stepwell.interfaces import StepwellError, UsageError
+
+
+@click.command("status")
+@click.argument("where", type=click.Path(path_type=Path), default="runs")
+@json_option
+def command(where: Path, as_json: bool) -> None:
+    """What the run at WHERE is; or all runs below that folder."""
+    if not where.is_dir():
+        raise UsageError(f"Expected a run or a folder of runs, found nothing at {where}.")
+    one = (where / "config.toml").is_file()
+    paths = [where] if one else sorted(p.parent for p in where.glob("*/config.toml"))
+    rows = [_facts(path) for path in paths]
+    if as_json:
+        return emit(rows[0] if one else rows)
+    if not rows:
+        say(f"no runs in {where}; `stepwell learn SRC --out {where}/NAME` makes one")
+    elif one:
+        for name, value in rows[0].items():
+            say(f"{name:>12}  {value}")
+    else:
+        names = ["run", "created", "examples", "seconds", "verdict"]
+        say(table([[str(row.get(n, "")) for n in names] for row in rows], names))
+    for left in sorted(where.glob(".*.partial")):
+        say(f"unfinished: {left.name} (removed when the same name is learned again)")
+    return None
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    from stepwell.run import load
+    from stepwell.scoring import read_scores
+
+    try:
+        run = load(path)
+    except StepwellError as error:
+        return {"run": path.name, "verdict": str(error)}
+    config, scores = run.config, read_scores(run)
+    return {
+        "run": path.name,
+        "created": config["created"][:16].replace("T", " "),
+        "source": config["source"].get("path", config["source"]["name"]),
+        "examples": config["data"]["examples"],
+        "skipped": config["data"]["skipped"],
+        "dimensions": config["choice"]["k"],
+        "pretext": f"{config['learn']['pretext']} {' + '.join(config['learn']['recipe'])}".strip(),
+        "seconds": config["cost"]["seconds"],
+        "verdict": scores.get("verdict", {}).get("sentence", "no scores"),
+    }

@@ -1,0 +1,262 @@
+"""Writing a run down: steps, examples, parts, index, configuration, card."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+
+from stepwell.engines import SpectralMap
+from stepwell.interfaces import Batch, Observer, Pretext, UsageError
+from stepwell.kit.files import write_atomic, write_json
+from stepwell.kit.hashing import fold_of
+from stepwell.kit.names import nearest
+from stepwell.kit.parts import save_part, toml
+from stepwell.kit.plugins import registered
+from stepwell.pretexts import PRETEXTS
+from stepwell.run import FORMAT, Run
+
+_LIBRARIES = ("stepwell", "numpy", "scipy", "scikit-learn", "Pillow", "pyarrow")
+
+
+class Recorder:
+    """``observe`` that also appends to ``steps.jsonl``: at most a line a second a kind."""
+
+    def __init__(self, path: Path, observe: Observer) -> None:
+        self._path, self._observe = path, observe
+        self._start, self._last = time.perf_counter(), dict[str, float]()
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
+        now = time.perf_counter() - self._start
+        often = "done" in facts and facts.get("done") != facts.get("of")
+        if self._file and not (often and now - self._last.get(event, -9.0) < 1):
+            self._last[event] = now
+            line = {"t": round(now, 3), "event": event, **facts}
+            self._file.write(json.dumps(line, default=float, ensure_ascii=False) + "\n")
+            self._file.flush()
+        self._observe(event, facts)
+
+
+class Examples:
+    """Who was learned from, written batch by batch; their codes wait on disk.
+
+    Memory stays the same however many examples there are.
+    """
+
+    CODES = "codes.scratch"
+
+    def __init__(self, folder: Path, seed: int, founders: set[str]) -> None:
+        self._folder, self._seed, self._founders = folder, seed, founders
+
+    def __enter__(self) -> Self:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        fields = [("id", pa.string()), ("digest", pa.string()), ("group", pa.string())]
+        self._schema = pa.schema([*fields, ("fold", pa.int8()), ("founder", pa.bool_())])
+        self._writer = parquet.ParquetWriter(self._folder / "examples.parquet", self._schema)
+        self._codes = open(self._folder / self.CODES, "wb")  # noqa: SIM115 - closed in __exit__
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+        self._codes.close()
+
+    def add(self, batch: Batch, codes: Any) -> None:
+        """A batch and its (n, d) int8 codes."""
+        import pyarrow as pa
+
+        ids = [str(i) for i in batch.ids]
+        columns = [
+            pa.array(ids),
+            pa.array([f"{high:016x}{low:016x}" for high, low in batch.digest.tolist()]),
+            pa.array([str(g) for g in batch.group]),
+            pa.array(fold_of(self._seed, [str(g) for g in batch.group])),
+            pa.array([i in self._founders for i in ids]),
+        ]
+        self._writer.write_table(pa.table(columns, schema=self._schema))
+        self._codes.write(np.ascontiguousarray(codes).tobytes())
+
+
+def write_index(folder: Path, spectral: SpectralMap, tell: Observer) -> None:
+    """``embeddings.parquet`` from the waiting codes, which are then removed."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    ids = parquet.read_table(folder / "examples.parquet", columns=["id"])["id"]
+    width, k = len(spectral.mu), spectral.width
+    vector = pa.list_(pa.float16(), k)
+    schema = pa.schema([("id", pa.string()), ("embedding", vector)])
+    path = folder / Examples.CODES
+    with (
+        open(path, "rb") as codes,
+        parquet.ParquetWriter(folder / "embeddings.parquet", schema, compression="none") as out,
+    ):
+        for start in range(0, len(ids), 2048):
+            names = ids.slice(start, 2048).combine_chunks()
+            raw = np.frombuffer(codes.read(len(names) * width), np.int8).reshape(-1, width)
+            flat = pa.array(spectral.of_codes(raw).astype(np.float16).ravel())
+            column = pa.FixedSizeListArray.from_arrays(flat, k)
+            out.write_table(pa.table([names, column], schema=schema))
+            tell("embed", {"done": start + len(names), "of": len(ids)})
+    path.unlink()
+
+
+def write_parts(folder: Path, learned: Any) -> None:
+    """Encoder, moments, map and controls as parts; the spectrum as a table."""
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    parts = folder / "parts"
+    save_part(parts / "encoder", learned.encoder, learned.encoder.name)
+    save_part(parts / "moments", learned.moments, "moments")
+    save_part(parts / "map", learned.map, "spectral")
+    for name, control in learned.controls.items():
+        save_part(parts / name, control, "spectral")
+    values = np.asarray(learned.map.values)
+    table = {"mode": np.arange(1, len(values) + 1), "eigenvalue": values}
+    table["noise"] = np.full(len(values), learned.noise)
+    parquet.write_table(pa.table(table), folder / "spectrum.parquet")
+
+
+def write_config(
+    folder: Path, learned: Any, source: Any, settings: Any, facts: dict, cost: dict
+) -> None:
+    """``config.toml``: all that is needed to repeat the run."""
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(folder / "examples.parquet", columns=["founder", "digest"])
+    path = getattr(source, "path", None)
+    pretext = learned.pretext
+    config = {
+        "format": FORMAT,
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "source": {
+            "path": str(Path(path).absolute()) if path else None,
+            "name": getattr(source, "name", source.kind),
+            "kind": source.kind,
+            "options": dict(source.options),
+        },
+        "learn": {
+            "preset": settings.preset,
+            "seed": settings.seed,
+            "share": settings.share,
+            "encoder": learned.encoder.name,
+            "pretext": pretext.name,
+            "recipe": list(getattr(pretext, "recipe", ())),
+            "chunk": int(facts.pop("chunk", 256)),
+        },
+        "choice": {
+            "k": learned.map.width,
+            "rho": learned.choice.rho,
+            "alpha": learned.choice.alpha,
+            "noise": learned.noise,
+        },
+        "data": {
+            "examples": table.num_rows,
+            "founders": int(np.sum(table["founder"].to_numpy())),
+            "distinct": len(table["digest"].unique()),
+            "skipped": len(facts["skipped"]),
+        },
+        "views": learned.calibration.rows,
+        "skipped": facts["skipped"][:1000],
+        "cost": cost,
+        "versions": versions(),
+    }
+    write_atomic(folder / "config.toml", toml(config))
+
+
+def versions() -> dict[str, str]:
+    """Of stepwell and of what it computes with."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def write_cost(run: Run, cost: dict[str, Any]) -> None:
+    """Bring the cost in ``config.toml`` up to date."""
+    run.config["cost"] = cost
+    write_atomic(run.path / "config.toml", toml(run.config))
+
+
+def write_scores(folder: Path, scores: dict[str, Any]) -> None:
+    """Merge into ``scores.json``."""
+    path = folder / "scores.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    write_json(path, known | scores)
+
+
+def by_name(room: str, builtin: dict[str, Any], name: str) -> Any:
+    """What is registered under a name, with a hint for a misspelt one."""
+    known = registered(room, builtin)
+    if name not in known:
+        raise UsageError(
+            f"Expected one of {', '.join(sorted(known))}, found {name!r}.{nearest(name, known)}"
+        )
+    return known[name]
+
+
+def pretext_of(config: Mapping[str, Any]) -> Pretext:
+    """The pretext a run was learned with."""
+    found = by_name("pretexts", PRETEXTS, config["learn"]["pretext"])
+    recipe = config["learn"].get("recipe")
+    pretext: Pretext = found(recipe) if recipe else found()
+    return pretext
+
+
+_CARD = """# {name}
+
+An encoder learned by stepwell {version} from {examples:,} unlabelled examples
+({kind}), on {created}.
+
+**Use.** Embeddings of {k} dimensions for search, clustering, and classifiers on few
+labels: `stepwell embed`, `stepwell search`, `stepwell evaluate`.
+
+**What it says.** {verdict}
+
+**Limits.**
+- It knows the kind of data it saw; judge it on yours with `stepwell evaluate`.
+- It treats as the same: {views}. Where that difference matters, learn with other `--views`.
+- {founders:,} founders shaped its features (examples.parquet marks them).
+- `embeddings.parquet` and the report hold derived data of every example: treat them as
+  you treat the data.
+"""
+
+
+def write_card(run: Run) -> None:
+    """``card.md``: use and limits."""
+    scores = json.loads((run.path / "scores.json").read_text(encoding="utf-8"))
+    config = run.config
+    text = _CARD.format(
+        name=config["source"]["name"],
+        version=config["versions"]["stepwell"],
+        kind=config["source"]["kind"],
+        created=config["created"][:10],
+        examples=config["data"]["examples"],
+        founders=config["data"]["founders"],
+        k=config["choice"]["k"],
+        verdict=scores["verdict"]["sentence"],
+        views=", ".join([v["name"] for v in config["views"] if v["used"]])
+        or ", ".join(config["learn"]["recipe"])
+        or f"partners by {config['learn']['pretext']}",
+    )
+    write_atomic(run.path / "card.md", text)

@@ -1,0 +1,298 @@
+"""Charts as inline SVG: pure functions from numbers to markup.
+
+Positions across are percentages and positions down are pixels, so that a chart fills any
+width while its text keeps its size. Lines live in a nested ``<svg>`` of 100 × 100 units that
+is stretched, with strokes that are not. Colours are CSS classes: dark mode needs no redraw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+_HEIGHT = 230  # of a line chart, px
+_LINE_COLOURS = 6
+
+
+def finite(value: Any) -> float | None:
+    """A float, or None for what can't be drawn: None, NaN, infinity."""
+    if value is None:
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def figure(value: Any, digits: int = 3) -> str:
+    """A number for reading: about ``digits`` significant ones, never an exponent at hand."""
+    number = finite(value)
+    if number is None:
+        return "–"
+    size = abs(number)
+    if size >= 10 ** (digits - 1) or number == int(number):
+        return f"{number:,.0f}".replace("-", "−")
+    places = digits - 1 - (math.floor(math.log10(size)) if size >= 1 else 0)
+    return f"{number:.{min(places, 6)}f}".replace("-", "−")
+
+
+def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
+    """Round numbers that enclose [low, high]: 1, 2 or 5 times a power of ten apart."""
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    rough = (high - low) / wanted
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
+
+
+def opening(classes: str, label: str, height: int) -> str:
+    """The start of a chart as wide as its place, named for those who can't see it."""
+    said = escape(label)
+    return (
+        f'<svg class="{classes}" role="img" aria-label="{said}" width="100%" '
+        f'height="{height}"><title>{said}</title>'
+    )
+
+
+def stretched(y: float, height: float, content: str) -> str:
+    """A layer of 100 × 100 units over the full width, from ``y`` down."""
+    return (
+        f'<svg x="0" y="{y:g}" width="100%" height="{height:g}" viewBox="0 0 100 100" '
+        f'preserveAspectRatio="none" overflow="visible">{content}</svg>'
+    )
+
+
+def bars(rows: Sequence[Mapping[str, Any]], unit: str = "") -> str:
+    """Horizontal bars with the interval as a whisker, in the order given.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        ``name``, ``value``; ``low``, ``high`` and ``role`` (ours, control, ladder, peer)
+        may be missing.
+    unit : str
+        ``"%"`` …
+
+    Returns
+    -------
+    str
+        ``<ol>`` with one small ``<svg>`` per row; names are text, so that they can wrap.
+    """
+    seen = [finite(row.get(key)) for row in rows for key in ("value", "low", "high")]
+    known = [value for value in seen if value is not None] or [0.0]
+    low, high = min(0.0, *known), max(0.0, *known)
+    if unit == "%" and high > 50:
+        high = 100.0
+    items = "".join(_bar(row, unit, low, (high - low) or 1.0) for row in rows)
+    return f'<ol class="bars">{items}</ol>'
+
+
+def _bar(row: Mapping[str, Any], unit: str, low: float, span: float) -> str:
+    value, bottom, top = (finite(row.get(key)) for key in ("value", "low", "high"))
+    name, role = escape(str(row["name"])), role_of(row)
+    said = f"{row['name']}: {figure(value)} {unit}"
+    interval = whisker = fill = ""
+    if value is not None:
+        start, end = sorted(((0 - low) / span, (value - low) / span))
+        fill = (
+            f'<rect class="fill" x="{start:.2%}" y="4" width="{end - start:.2%}" '
+            f'height="8" rx="1"/>'
+        )
+    if bottom is not None and top is not None:
+        said += f", interval {figure(bottom)} to {figure(top)}"
+        interval = f"<small>{figure(bottom)} to {figure(top)}</small>"
+        left, right = (f"{(edge - low) / span:.2%}" for edge in (bottom, top))
+        whisker = (
+            f'<line class="whisker" x1="{left}" x2="{right}" y1="8" y2="8"/>'
+            f'<line class="whisker" x1="{left}" x2="{left}" y1="4" y2="12"/>'
+            f'<line class="whisker" x1="{right}" x2="{right}" y1="4" y2="12"/>'
+        )
+    return (
+        f'<li class="bar {role}"><span class="bar-name">{name}</span>'
+        f'<span class="bar-value">{interval}<b>{figure(value)}</b></span>'
+        f"{opening('bar-line', said, 16)}"
+        f'<rect class="track" x="0" y="4" width="100%" height="8" rx="1"/>'
+        f"{fill}{whisker}</svg></li>"
+    )
+
+
+def role_of(row: Mapping[str, Any]) -> str:
+    """The row's role, where it is one that has a colour."""
+    role = str(row.get("role") or "")
+    return role if role in ("ours", "control", "ladder", "peer") else "control"
+
+
+def meter(share: float, label: str) -> str:
+    """A thin bar for one number in [0, 1]."""
+    width = min(max(share, 0.0), 1.0)
+    return (
+        f'{opening("meter", label, 4)}<rect class="track" width="100%" height="4" rx="2"/>'
+        f'<rect class="fill" width="{width:.1%}" height="4" rx="2"/></svg>'
+    )
+
+
+def heat(where: Any, label: str, levels: int = 8) -> str:
+    """A small heat map: where in the example a dimension looks.
+
+    Parameters
+    ----------
+    where : (rows, columns) float
+        0 … 1; what isn't a number counts as 0.
+    label : str
+    levels : int
+        Shades. Cells of one shade share a path, which keeps 16 × 16 maps small.
+    """
+    grid = np.nan_to_num(np.atleast_2d(np.asarray(where, np.float64)))
+    shade = np.clip(np.rint(grid * levels), 0, levels).astype(int)
+    rows, columns = shade.shape
+    paths = ""
+    for level in range(1, levels + 1):
+        cells = "".join(f"M{x} {y}h1v1h-1z" for y, x in np.argwhere(shade == level).tolist())
+        if cells:
+            paths += f'<path fill-opacity="{level / levels:.2f}" d="{cells}"/>'
+    said = escape(label)
+    return (
+        f'<svg class="heat" role="img" aria-label="{said}" viewBox="0 0 {columns} {rows}" '
+        f'preserveAspectRatio="none" shape-rendering="crispEdges"><title>{said}</title>'
+        f"{paths}</svg>"
+    )
+
+
+def curve(chart: Mapping[str, Any]) -> str:
+    """Lines over named places, with bands for intervals.
+
+    Parameters
+    ----------
+    chart : mapping
+        ``x`` (n,) names, ``lines`` of ``name``, ``role``, ``y`` (n,), maybe ``low`` and
+        ``high``; ``title``, ``x_label``, ``y_label``.
+
+    Returns
+    -------
+    str
+        ``<svg>`` and a legend, of which CSS shows one naming: at the lines' ends where there
+        is room, below where there isn't.
+    """
+    names, lines = [str(x) for x in chart["x"]], list(chart["lines"])
+    marks = ticks(*_extent(lines))
+    across = [3 + 94 * i / max(len(names) - 1, 1) for i in range(len(names))]
+    frame = _frame(marks, list(zip(across, names, strict=True)))
+    drawn = [_Line(line, i, marks, across) for i, line in enumerate(lines)]
+    # Ours is drawn last: on top.
+    drawn.sort(key=lambda line: line.classes.startswith("ours"))
+    layer = stretched(10, _HEIGHT, "".join(line.paths() for line in drawn))
+    dots = "".join(line.dots(names) for line in drawn)
+    said = "; ".join(line.said(names) for line in drawn)
+    label = f"{chart.get('title', '')}: {chart.get('y_label', '')} by {chart.get('x_label', '')}"
+    legend = "".join(
+        f'<li class="{line.classes}"><i></i>{escape(line.name)}</li>' for line in reversed(drawn)
+    )
+    return (
+        f'<div class="plot">{opening("curve", f"{label}. {said}", _HEIGHT + 36)}'
+        f"{frame}{layer}{dots}{_ends(drawn)}</svg></div>"
+        f'<ul class="legend" aria-hidden="true">{legend}</ul>'
+    )
+
+
+def _extent(lines: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    values = [
+        number
+        for line in lines
+        for key in ("y", "low", "high")
+        for number in map(finite, _list(line.get(key)))
+        if number is not None
+    ]
+    return (min(values), max(values)) if values else (0.0, 1.0)
+
+
+def _list(values: Any) -> list[Any]:
+    return [] if values is None else list(values)
+
+
+def _frame(marks: Sequence[float], places: Sequence[tuple[float, str]]) -> str:
+    """Grid lines with their numbers, and the names along the foot."""
+    parts = []
+    for mark in marks:
+        y = 10 + _HEIGHT * (1 - (mark - marks[0]) / (marks[-1] - marks[0]))
+        parts.append(
+            f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="tick" x="-8" y="{y + 4:.1f}" text-anchor="end">{figure(mark)}</text>'
+        )
+    for x, name in places:
+        parts.append(
+            f'<text class="tick" x="{x:.2f}%" y="{_HEIGHT + 30}" text-anchor="middle">'
+            f"{escape(name)}</text>"
+        )
+    return "".join(parts)
+
+
+class _Line:
+    """One line of a curve chart, in the units of the stretched layer."""
+
+    def __init__(
+        self, line: Mapping[str, Any], index: int, marks: Sequence[float], across: list[float]
+    ) -> None:
+        self.name = str(line["name"])
+        self.classes = f"{role_of(line)} line-{index % _LINE_COLOURS + 1}"
+        self.values = [finite(value) for value in line["y"]]
+        span = marks[-1] - marks[0]
+
+        def points(key: str) -> list[tuple[float, float]]:
+            numbers = map(finite, _list(line.get(key)))
+            return [
+                (x, 100 * (1 - (number - marks[0]) / span))
+                for x, number in zip(across, numbers, strict=False)
+                if number is not None
+            ]
+
+        self.middle, self.low, self.high = points("y"), points("low"), points("high")
+
+    def paths(self) -> str:
+        band = ""
+        if self.low and self.high:
+            edge = " ".join(f"{x:.2f},{y:.2f}" for x, y in self.high + self.low[::-1])
+            band = f'<polygon class="band {self.classes}" points="{edge}"/>'
+        line = " ".join(f"{x:.2f},{y:.2f}" for x, y in self.middle)
+        return f'{band}<polyline class="line {self.classes}" points="{line}"/>'
+
+    def dots(self, names: Sequence[str]) -> str:
+        shown = [value for value in self.values if value is not None]
+        return "".join(
+            f'<circle class="dot {self.classes}" cx="{x:.2f}%" cy="{10 + y * _HEIGHT / 100:.1f}" '
+            f'r="3"><title>{escape(self.name)}: {figure(value)}</title></circle>'
+            for (x, y), value in zip(self.middle, shown, strict=True)
+        )
+
+    def said(self, names: Sequence[str]) -> str:
+        pairs = zip(names, self.values, strict=False)
+        return f"{self.name}: " + ", ".join(f"{figure(value)} at {name}" for name, value in pairs)
+
+
+def _ends(lines: Sequence[_Line], apart: float = 17) -> str:
+    """Names at the right ends, pushed apart where they would touch."""
+    ends = sorted((10 + line.middle[-1][1] * _HEIGHT / 100, line) for line in lines if line.middle)
+    return _labels([[y, line] for y, line in ends], apart)
+
+
+def _labels(ends: list[list[Any]], apart: float) -> str:
+    for before, after in zip(ends, ends[1:], strict=False):
+        after[0] = max(after[0], before[0] + apart)
+    # What was pushed over the foot pushes back up.
+    limit = float(_HEIGHT + 10)
+    for end in reversed(ends):
+        end[0] = limit = min(end[0], limit)
+        limit -= apart
+    return "".join(
+        f'<text class="end {line.classes}" x="100%" dx="4" y="{y + 4:.1f}">'
+        f"{escape(shortened(line.name, 22))}</text>"
+        for y, line in ends
+    )
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most ``limit`` characters, the last one an ellipsis where some were cut."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -1,0 +1,326 @@
+"""From a run to the summary that the report room draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.evaluate.explain import simple_statistics, named_correlations
+from stepwell.evaluate.layout import spread_map
+from stepwell.evaluate.neighbours import similar
+from stepwell.interfaces import Batch, StepwellError, concatenate
+from stepwell.kit.files import write_atomic
+from stepwell.kit.parts import toml
+from stepwell.report import render
+from stepwell.report.pictures import picture_of
+from stepwell.run import Run
+from stepwell.scoring import read_scores
+
+MODES, ENDS, QUERIES, HITS, MAPPED, THUMBNAILS = 12, 6, 6, 8, 1500, 400
+
+
+def write_report(run: Run, src: Any = None) -> Path:
+    """Write ``report.html`` of a run; pictures come from its source, or from ``src``."""
+    summary = summarise(run, src)
+    path = run.path / "report.html"
+    write_atomic(path, render(summary))
+    return path
+
+
+def summarise(run: Run, src: Any = None) -> dict[str, Any]:
+    """Everything the page says, as plain values and picture markup."""
+    ids, embeddings = run.index
+    rng = np.random.default_rng(0)
+    ends = mode_ends(embeddings, run.map.values)
+    queries = rng.permutation(len(ids))[:QUERIES]
+    hits = _hits(embeddings, queries)
+    mapped = np.sort(rng.permutation(len(ids))[:MAPPED])
+    thumbs = rng.permutation(mapped)[:THUMBNAILS]
+    shown = {int(i) for rows in (*ends.values(), queries, *hits, thumbs) for i in np.ravel(rows)}
+    album = Album(run, src, ids, shown)
+    scores = read_scores(run)
+    config = run.config
+    return {
+        "title": config["source"]["name"],
+        "version": config["versions"]["stepwell"],
+        "created": config["created"][:16].replace("T", " "),
+        "verdict": scores.get("verdict"),
+        "warnings": _warnings(config),
+        "data": {
+            "facts": _data_facts(config, album.batch),
+            "samples": [album.picture(i) for i in thumbs[:48]],
+            "skipped": config.get("skipped", [])[:50],
+            "skipped_total": config["data"]["skipped"],
+        },
+        "views": _views(run, album),
+        "modes": _modes(run, ends, album),
+        "spectrum": {
+            "eigenvalues": [float(v) for v in run.map.values],
+            "noise": float(config["choice"]["noise"]),
+            "kept": run.width,
+        },
+        "neighbours": [
+            {"query": album.picture(q), "hits": [album.picture(i, s) for i, s in zip(*hit)]}
+            for q, hit in zip(queries, _hits(embeddings, queries, scores=True), strict=True)
+        ],
+        "map": _map(embeddings, ids, mapped, {int(i) for i in thumbs}, album),
+        "scores": score_bars(scores),
+        "curves": score_curves(scores),
+        "recipe": _recipe(config),
+        "next": next_commands(run, str(ids[queries[0]])),
+    }
+
+
+def mode_ends(embeddings: NDArray, values: NDArray) -> dict[int, NDArray[np.intp]]:
+    """For each of the first modes: the examples at its low end, then at its high end."""
+    ends = {}
+    for mode in range(min(MODES, embeddings.shape[1])):
+        column = embeddings[:, mode].astype(np.float32)
+        order = np.argsort(column, kind="stable")
+        ends[mode] = np.concatenate([order[:ENDS], order[::-1][:ENDS]])
+    return ends
+
+
+def _hits(embeddings: NDArray, queries: NDArray, scores: bool = False) -> list[Any]:
+    """Neighbours of each query but itself; with their cosines where asked for."""
+    bank = embeddings.astype(np.float32)
+    rows, cosine = similar(bank[queries], bank, HITS + 1)
+    found: list[Any] = []
+    for query, row, near in zip(queries, rows, cosine, strict=True):
+        others = row != query
+        pair = row[others][:HITS], near[others][:HITS]
+        found.append(pair if scores else pair[0])
+    return found
+
+
+class Album:
+    """Pictures of the examples a report shows, read once from the source.
+
+    Where the source is gone, ids take the pictures' place.
+    """
+
+    def __init__(self, run: Run, src: Any, ids: NDArray[np.str_], shown: Collection[int]) -> None:
+        self._ids = ids
+        wanted = {str(ids[i]) for i in shown}
+        try:
+            source = run.open(src if src is not None else run.config["source"].get("path"))
+            batches = list(source.batches(256, ids=wanted))
+        except (StepwellError, OSError, TypeError):
+            batches = []
+        self.batch: Batch | None = concatenate(batches) if batches else None
+        known = self.batch.ids if self.batch is not None else ()
+        self._row = {str(name): i for i, name in enumerate(known)}
+        self._made: dict[int, str] = {}
+
+    def picture(self, index: int, score: float | None = None) -> dict[str, Any]:
+        """Markup, id and optionally a score of one example."""
+        index = int(index)
+        if index not in self._made:
+            row = self._row.get(str(self._ids[index]))
+            known = row is not None and self.batch is not None
+            self._made[index] = picture_of(self.batch, row) if known else ""
+        found: dict[str, Any] = {"html": self._made[index], "id": str(self._ids[index])}
+        if score is not None:
+            found["score"] = round(float(score), 3)
+        return found
+
+    def rows(self, indices: NDArray[np.intp]) -> Batch | None:
+        """The examples at these indices, where they were read."""
+        rows = [self._row.get(str(self._ids[int(i)])) for i in indices]
+        kept = np.array([r for r in rows if r is not None], np.intp)
+        return self.batch.take(kept) if self.batch is not None and len(kept) else None
+
+
+def _warnings(config: dict) -> list[str]:
+    found = []
+    data = config["data"]
+    if data["skipped"]:
+        found.append(f"{data['skipped']:,} examples could not be read and were set aside.")
+    copies = data["examples"] - data["distinct"]
+    if copies > 0.01 * data["examples"]:
+        found.append(f"{copies:,} examples are exact copies of others: they count twice.")
+    if data["examples"] < 500:
+        found.append("Fewer than 500 examples: figures are rough, and more data would help.")
+    if config["learn"].get("share", 1) < 1:
+        found.append(f"Learned from {config['learn']['share']:.0%} of the data, as the budget said.")
+    return found
+
+
+def _data_facts(config: dict, batch: Batch | None) -> list[list[str]]:
+    facts = [
+        ["examples", f"{config['data']['examples']:,}"],
+        ["founders", f"{config['data']['founders']:,}"],
+    ]
+    if batch is not None and "image" in batch.data:
+        height, width, channels = np.asarray(batch.data["image"]).shape[1:]
+        facts.append(["read at", f"{height} × {width} pixels, {channels} channels"])
+    if config["data"]["skipped"]:
+        facts.append(["set aside", f"{config['data']['skipped']:,}"])
+    return facts
+
+
+def _views(run: Run, album: Album) -> dict[str, Any] | None:
+    rows = run.config.get("views", [])
+    if not rows:
+        return None
+    note = (
+        "A view may be learned from if its own example is still recognised among hundreds of "
+        "others (retrieval), nearly as often as after a shift that changes nothing."
+    )
+    shown = []
+    for row in rows:
+        pictures = view_pictures(row["name"], album.batch)
+        rate = row.get("retrieval")
+        shown.append({**row, "retrieval": rate, "pictures": pictures})
+    return {"rows": shown, "note": note}
+
+
+def view_pictures(name: str, batch: Batch | None, count: int = 5) -> list[dict[str, Any]]:
+    """A few examples seen through a view."""
+    from stepwell.views import RECIPES, VIEWS, parse, pictures, render
+
+    if batch is None or "image" not in batch.data or name not in {*RECIPES, *VIEWS}:
+        return []
+    views = parse(f"{name}:1" if name == "flip" else name)
+    seen = render(batch.take(slice(0, count)), views, 0)
+    seen = seen.with_data(image=pictures(seen.data["image"]))
+    return [{"html": picture_of(seen, i), "id": str(seen.ids[i])} for i in range(len(seen))]
+
+
+def _modes(run: Run, ends: dict[int, NDArray], album: Album) -> list[dict[str, Any]]:
+    look = getattr(run.encoder, "attention", None)
+    found = []
+    for mode, rows in ends.items():
+        low, high = rows[:ENDS], rows[ENDS:]
+        direction = np.asarray(run.map.vectors[:, mode])
+        found.append(
+            {
+                "index": mode + 1,
+                "eigenvalue": float(run.map.values[mode]),
+                "low": [album.picture(i) for i in low],
+                "high": [album.picture(i) for i in high],
+                "where": look(direction).tolist() if look else None,
+                "note": "",
+            }
+        )
+    _name_modes(run, found, album)
+    return found
+
+
+def _name_modes(run: Run, found: list[dict[str, Any]], album: Album) -> None:
+    """Add what simple statistic a mode goes with, if one does."""
+    if album.batch is None:
+        return
+    statistics = simple_statistics(album.batch)
+    if not statistics:
+        return
+    z = run.map(run.encoder.embed(album.batch))
+    for entry, note in zip(found, named_correlations(z, statistics, len(found)), strict=True):
+        entry["note"] = note
+
+
+def _map(
+    embeddings: NDArray, ids: NDArray, mapped: NDArray, thumbs: set[int], album: Album
+) -> dict[str, Any]:
+    x, y = spread_map(embeddings[mapped].astype(np.float32))
+    return {
+        "x": [round(float(v), 4) for v in x],
+        "y": [round(float(v), 4) for v in y],
+        "ids": [str(ids[i]) for i in mapped],
+        "pictures": [album.picture(i) if int(i) in thumbs else None for i in mapped],
+        "label": [None] * len(mapped),
+    }
+
+
+def score_bars(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """Bars with intervals: all labels where there are any, and view retrieval."""
+    bars = []
+    names = {"knn": "kNN accuracy, all labels", "probe": "Linear probe, all labels"}
+    notes = {"knn": "cosine, k = 20", "probe": "ridge classifier on the frozen embedding"}
+    for reader, title in names.items():
+        rows = [
+            r for r in scores.get("labelled", []) if r["reader"] == reader and r["labels"] == "all"
+        ]
+        if rows:
+            bars.append({"name": title, "unit": "%", "note": notes[reader], "rows": rows})
+    if scores.get("retrieval"):
+        note = "share of fresh views that find their own example among hundreds; no labels"
+        bars.append(
+            {"name": "View retrieval", "unit": "%", "note": note, "rows": scores["retrieval"]}
+        )
+    return bars
+
+
+def score_curves(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """Accuracy over the number of labels a class, a line a contestant."""
+    curves = []
+    for reader, title in (("probe", "Linear probe on few labels"), ("knn", "kNN on few labels")):
+        rows = [r for r in scores.get("labelled", []) if r["reader"] == reader]
+        if not rows:
+            continue
+        budgets = list(dict.fromkeys(r["labels"] for r in rows))
+        lines = []
+        for name in dict.fromkeys(r["name"] for r in rows):
+            mine = [r for r in rows if r["name"] == name]
+            line = {"name": name, "role": mine[0]["role"], "y": [r["value"] for r in mine]}
+            lines.append(
+                line | {"low": [r["low"] for r in mine], "high": [r["high"] for r in mine]}
+            )
+        axis = {"x_label": "labels a class", "y_label": "accuracy, %"}
+        curves.append({"title": title, **axis, "x": [str(b) for b in budgets], "lines": lines})
+    return curves
+
+
+def _recipe(config: dict) -> dict[str, Any]:
+    cost = config["cost"]
+    facts = [
+        ["time", duration(cost["seconds"])],
+        ["CPU time", duration(cost["cpu_seconds"])],
+        ["peak memory", f"{cost['peak_mb']:,.0f} MB"],
+        ["energy, estimated", f"{cost['energy_wh']:.2f} Wh"],
+    ]
+    shown = {k: config[k] for k in ("learn", "choice", "source", "data")}
+    return {"facts": facts, "config": toml(shown), "versions": list(config["versions"].items())}
+
+
+def duration(seconds: float) -> str:
+    """``1 min 12 s``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if math.floor(seconds / 60) < 90:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{seconds / 3600:.1f} h"
+
+
+def next_commands(run: Run, example: str) -> list[dict[str, str]]:
+    """What a reader would type next."""
+    import shlex
+
+    name = shlex.quote(_short(run.path))
+    source = shlex.quote(run.config["source"].get("path") or "SRC")
+    return [
+        {"command": f"stepwell search {name} {shlex.quote(example)} -n 10", "what": "similar ones"},
+        {
+            "command": f"stepwell evaluate {name} --labels labels.csv",
+            "what": "judge it with a few labels (CSV: file,label; or a folder a class)",
+        },
+        {
+            "command": f"stepwell embed {name} {source} --out embeddings.parquet",
+            "what": "vectors for your own tools",
+        },
+    ]
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+__all__ = ["summarise", "write_report"]

@@ -1,0 +1,262 @@
+"""Scores beside their controls, on one protocol: with labels, and without."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell import recording
+from stepwell.evaluate.controls import Components, raw_features
+from stepwell.evaluate.intervals import paired_difference, share
+from stepwell.evaluate.neighbours import retrieved
+from stepwell.evaluate.probe import BUDGETS, few_labels, knn
+from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
+from stepwell.interfaces import Batch, Encoder, StepwellError, UsageError, concatenate
+from stepwell.kit.hashing import fold_of, keys
+from stepwell.run import Run
+from stepwell.sources import open_source
+
+OURS = "stepwell"
+ROLES = {
+    OURS: "ours",
+    "whitening only": "ladder",
+    "raw input": "control",
+    "PCA of the input": "control",
+    "random encoder": "control",
+    "shuffled pairs": "control",
+}
+"""Who is compared. The whitening control has the same features and width, but no pairs."""
+SAMPLE = 400
+
+
+class Sample:
+    """A few examples drawn by hash for scores without labels; founders only if need be."""
+
+    def __init__(self, seed: int, founders: set[str]) -> None:
+        self._seed, self._founders = seed, founders
+        self._kept: Batch | None = None
+
+    def offer(self, batch: Batch) -> None:
+        """Keep the lowest hashes seen so far."""
+        joined = batch if self._kept is None else concatenate([self._kept, batch])
+        rank = (keys(joined.digest, self._seed, 0x5C0) >> np.uint64(1)).astype(np.int64)
+        founder = np.array([str(i) in self._founders for i in joined.ids])
+        order = np.lexsort((rank, founder))[:SAMPLE]
+        self._kept = joined.take(np.sort(order))
+
+    def batch(self) -> Batch:
+        """What was kept."""
+        if self._kept is None:
+            raise StepwellError("Expected examples to learn from, found none that could be read.")
+        return self._kept
+
+
+class Contestants:
+    """The embedding of a run and its controls, as functions of a batch."""
+
+    def __init__(self, run: Run, seed: int) -> None:
+        self._encoder = run.encoder
+        self._maps = {
+            OURS: run.map,
+            "whitening only": run.part("whitening"),
+            "shuffled pairs": run.part("shuffled"),
+        }
+        self._random = random_encoder(run.encoder, seed)
+        self.width = run.map.width
+
+    def __call__(self, batch: Batch) -> dict[str, NDArray]:
+        """(n, ·) features by name; the PCA is added by :func:`with_components`."""
+        features = self._encoder.embed(batch)
+        found = {name: np.asarray(each(features)) for name, each in self._maps.items()}
+        found["raw input"] = raw_features(batch)
+        found["random encoder"] = np.asarray(self._random(batch, features), np.float32)
+        return found
+
+
+def random_encoder(encoder: Encoder, seed: int) -> Any:
+    """The encoder with random weights; one without weights gets a random projection."""
+    if hasattr(encoder, "randomised"):
+        twin = encoder.randomised(seed + 101)
+        return lambda batch, features: twin.embed(batch)
+    rng = np.random.default_rng(seed + 101)
+    turn = rng.standard_normal((encoder.width, min(encoder.width, 512))).astype(np.float32)
+    return lambda batch, features: np.asarray(features) @ turn
+
+
+def with_components(
+    bank: dict[str, NDArray], queries: dict[str, NDArray], width: int
+) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+    """Add principal components of the raw input, of the same width, fitted on the bank."""
+    raw = bank["raw input"]
+    step = max(1, len(raw) // 10_000)
+    fitted = Components(raw[::step].astype(np.float32), width)
+    name = "PCA of the input"
+    return bank | {name: fitted(bank["raw input"])}, queries | {name: fitted(queries["raw input"])}
+
+
+def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[str, Any]:
+    """How often a view finds the example it was made of, for all contestants."""
+    views, originals = _first_two(learned.pretext, sample, seed + 1)
+    contestants = Contestants(run, seed)
+    bank, queries = with_components(
+        contestants(originals), contestants(views), contestants.width
+    )
+    hits = {name: retrieved(queries[name], bank[name]) for name in ROLES}
+    rows = [
+        {"name": name, "role": role, **share(int(hits[name].sum()), len(sample)).as_dict()}
+        for name, role in ROLES.items()
+    ]
+    values = np.asarray(learned.map.values)
+    above = int((values > learned.noise).sum())
+    verdict = unlabelled_verdict(rows, hits, above, len(values))
+    return {"retrieval": rows, "modes_above_noise": above, "verdict": verdict}
+
+
+def _first_two(pretext: Any, sample: Batch, seed: int) -> tuple[Batch, Batch]:
+    """Per unit of freshly drawn pairs: its second row, and its first."""
+    first, second = [], []
+    for pairs in pretext.pairs(sample, seed):
+        order = np.argsort(pairs.unit, kind="stable")
+        _, start, count = np.unique(pairs.unit[order], return_index=True, return_counts=True)
+        start = start[count > 1]
+        first.append(pairs.x.take(order[start]))
+        second.append(pairs.x.take(order[start + 1]))
+    return concatenate(second), concatenate(first)
+
+
+def evaluate(run: Run, labels: Any, test: Any = None, *, seed: int = 0) -> dict[str, Any]:
+    """kNN and linear probe at 1, 5, 10, 50 and all labels a class, beside the controls.
+
+    Parameters
+    ----------
+    labels : path, array, Source or mapping
+        Labelled examples: a source whose folders (or label column) name the classes, a
+        CSV of ``file,label`` for files of the run's source, or {id: label}.
+    test : same, optional
+        The test set. None: a fifth of the labelled groups, by hash.
+
+    Returns
+    -------
+    dict
+        Also merged into ``scores.json``.
+    """
+    bank, bank_labels, groups = _labelled(run, labels, seed)
+    if test is None:
+        held = np.isin(fold_of(seed, groups), (0, 1))
+        queries = {name: rows[held] for name, rows in bank.items()}
+        truth, known = bank_labels[held], bank_labels[~held]
+        bank = {name: rows[~held] for name, rows in bank.items()}
+    else:
+        queries, truth, _ = _labelled(run, test, seed)
+        known = bank_labels
+    classes, known_rows = np.unique(known, return_inverse=True)
+    if len(classes) < 2 or len(truth) == 0:
+        raise UsageError(
+            f"Expected at least two classes and a test set, found {len(classes)} classes and "
+            f"{len(truth)} test examples: name classes by folders, or give a CSV file,label."
+        )
+    place = {label: i for i, label in enumerate(classes)}
+    target = np.array([place.get(label, -1) for label in truth])
+    bank, queries = with_components(bank, queries, run.map.width)
+    scores = _table(bank, known_rows, queries, target, seed)
+    hits = {name: knn(bank[name], known_rows, queries[name]) == target for name in ROLES}
+    gaps = {
+        name: paired_difference(hits[OURS], hits[name]).as_dict() for name in ROLES if name != OURS
+    }
+    result = {
+        "labelled": scores,
+        "ours_minus": gaps,
+        "classes": len(classes),
+        "bank": len(known),
+        "test": len(truth),
+        "verdict": labelled_verdict(scores, gaps, ROLES),
+    }
+    recording.write_scores(run.path, result)
+    return result
+
+
+def _table(
+    bank: dict[str, NDArray],
+    labels: NDArray[np.intp],
+    queries: dict[str, NDArray],
+    truth: NDArray[np.intp],
+    seed: int,
+) -> list[dict[str, Any]]:
+    """One row a contestant, reader and number of labels."""
+    smallest = int(np.bincount(labels).max())
+    rows = []
+    for name, role in ROLES.items():
+        known = bank[name].astype(np.float32)
+        asked = queries[name].astype(np.float32)
+        for reader in ("knn", "probe"):
+            for budget in BUDGETS:
+                if budget is not None and budget > smallest:
+                    continue
+                found = few_labels(reader, known, labels, asked, truth, budget, seed)
+                what = {"name": name, "role": role, "reader": reader, "labels": budget or "all"}
+                rows.append({**what, **found.as_dict()})
+    return rows
+
+
+def _labelled(
+    run: Run, labels: Any, seed: int
+) -> tuple[dict[str, NDArray], NDArray[np.str_], NDArray[np.str_]]:
+    """Features of all contestants for labelled examples, their labels and groups."""
+    source, known = label_source(run, labels)
+    contestants = Contestants(run, seed)
+    parts: list[dict[str, NDArray]] = []
+    found: list[str] = []
+    groups: list[str] = []
+    for batch in source.batches(run.chunk, ids=set(known)):
+        features = contestants(batch)
+        parts.append({name: value.astype(np.float16) for name, value in features.items()})
+        found += [known[str(i)] for i in batch.ids]
+        groups += [str(g) for g in batch.group]
+    if not parts:
+        raise UsageError(f"Expected labelled examples, found none that can be read in {labels}.")
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return joined, np.array(found), np.array(groups)
+
+
+def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str]]:
+    """A source and the label of each of its ids."""
+    if isinstance(labels, Mapping):
+        return run.open(run.config["source"]["path"]), {k: str(v) for k, v in labels.items()}
+    if isinstance(labels, (str, Path)) and Path(labels).suffix.lower() in (".csv", ".tsv"):
+        return run.open(run.config["source"]["path"]), read_labels(Path(labels))
+    source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
+    known = source.labels() if hasattr(source, "labels") else None
+    if not known:
+        raise UsageError(
+            f"Expected labelled examples, found no labels in {labels}: put each class into a "
+            f"folder of its own, or give a CSV with the columns file,label."
+        )
+    return source, {str(k): str(v) for k, v in known.items()}
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """Labels by file from a CSV or TSV with the columns ``file`` and ``label``."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        rows = list(csv.DictReader(file, delimiter=delimiter))
+    names = list(rows[0]) if rows else []
+    key = next((n for n in names if n.lower() in ("file", "id", "path", "name")), None)
+    label = next((n for n in names if n.lower() in ("label", "class", "target")), None)
+    if key is None or label is None:
+        raise UsageError(
+            f"Expected a header file,label in {path}, found {','.join(names) or 'nothing'}."
+        )
+    return {row[key]: row[label] for row in rows if row[label]}
+
+
+def read_scores(run: Run) -> dict[str, Any]:
+    """``scores.json``, or an empty dict."""
+    path = run.path / "scores.json"
+    scores: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return scores
