@@ -8,7 +8,7 @@ is stretched, with strokes that are not. Colours are CSS classes: dark mode need
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -36,6 +36,22 @@ def figure(value: Any, digits: int = 3) -> str:
         return f"{number:,.0f}".replace("-", "−")
     places = digits - 1 - (math.floor(math.log10(size)) if size >= 1 else 0)
     return f"{number:.{min(places, 6)}f}".replace("-", "−")
+
+
+def places(values: Iterable[float]) -> int:
+    """Decimals that suit all values of a chart: about three digits of the largest."""
+    largest = max(map(abs, values), default=0.0)
+    return next((n for limit, n in ((1000, 0), (10, 1), (1, 2)) if largest >= limit), 3)
+
+
+def fixed(value: float | None, decimals: int) -> str:
+    """A number with so many decimals, so that a column lines up."""
+    return "–" if value is None else f"{value:,.{decimals}f}".replace("-", "−")
+
+
+def tick(value: float) -> str:
+    """A round number as short as it is."""
+    return f"{value:,.10g}".replace("-", "−")
 
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
@@ -87,14 +103,17 @@ def bars(rows: Sequence[Mapping[str, Any]], unit: str = "") -> str:
     low, high = min(0.0, *known), max(0.0, *known)
     if unit == "%" and high > 50:
         high = 100.0
-    items = "".join(_bar(row, unit, low, (high - low) or 1.0) for row in rows)
+    decimals = places(known)
+    items = "".join(_bar(row, unit, low, (high - low) or 1.0, decimals) for row in rows)
     return f'<ol class="bars">{items}</ol>'
 
 
-def _bar(row: Mapping[str, Any], unit: str, low: float, span: float) -> str:
+def _bar(
+    row: Mapping[str, Any], unit: str, low: float, span: float, decimals: int
+) -> str:
     value, bottom, top = (finite(row.get(key)) for key in ("value", "low", "high"))
     name, role = escape(str(row["name"])), role_of(row)
-    said = f"{row['name']}: {figure(value)} {unit}"
+    said = f"{row['name']}: {fixed(value, decimals)} {unit}"
     interval = whisker = fill = ""
     if value is not None:
         start, end = sorted(((0 - low) / span, (value - low) / span))
@@ -103,8 +122,8 @@ def _bar(row: Mapping[str, Any], unit: str, low: float, span: float) -> str:
             f'height="8" rx="1"/>'
         )
     if bottom is not None and top is not None:
-        said += f", interval {figure(bottom)} to {figure(top)}"
-        interval = f"<small>{figure(bottom)} to {figure(top)}</small>"
+        said += f", interval {fixed(bottom, decimals)} to {fixed(top, decimals)}"
+        interval = f"<small>{fixed(bottom, decimals)} to {fixed(top, decimals)}</small>"
         left, right = (f"{(edge - low) / span:.2%}" for edge in (bottom, top))
         whisker = (
             f'<line class="whisker" x1="{left}" x2="{right}" y1="8" y2="8"/>'
@@ -113,7 +132,7 @@ def _bar(row: Mapping[str, Any], unit: str, low: float, span: float) -> str:
         )
     return (
         f'<li class="bar {role}"><span class="bar-name">{name}</span>'
-        f'<span class="bar-value">{interval}<b>{figure(value)}</b></span>'
+        f'<span class="bar-value">{interval}<b>{fixed(value, decimals)}</b></span>'
         f"{opening('bar-line', said, 16)}"
         f'<rect class="track" x="0" y="4" width="100%" height="8" rx="1"/>'
         f"{fill}{whisker}</svg></li>"
@@ -220,7 +239,7 @@ def _frame(marks: Sequence[float], places: Sequence[tuple[float, str]]) -> str:
         y = 10 + _HEIGHT * (1 - (mark - marks[0]) / (marks[-1] - marks[0]))
         parts.append(
             f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="-8" y="{y + 4:.1f}" text-anchor="end">{figure(mark)}</text>'
+            f'<text class="tick" x="-8" y="{y + 4:.1f}" text-anchor="end">{tick(mark)}</text>'
         )
     for x, name in places:
         parts.append(
@@ -274,8 +293,8 @@ class _Line:
 
 def _ends(lines: Sequence[_Line], apart: float = 17) -> str:
     """Names at the right ends, pushed apart where they would touch."""
-    ends = sorted((10 + line.middle[-1][1] * _HEIGHT / 100, line) for line in lines if line.middle)
-    return _labels([[y, line] for y, line in ends], apart)
+    ends = [[10 + line.middle[-1][1] * _HEIGHT / 100, line] for line in lines if line.middle]
+    return _labels(sorted(ends, key=lambda end: end[0]), apart)
 
 
 def _labels(ends: list[list[Any]], apart: float) -> str:
@@ -288,7 +307,7 @@ def _labels(ends: list[list[Any]], apart: float) -> str:
         limit -= apart
     return "".join(
         f'<text class="end {line.classes}" x="100%" dx="4" y="{y + 4:.1f}">'
-        f"{escape(shortened(line.name, 22))}</text>"
+        f"{escape(shortened(line.name, 30))}</text>"
         for y, line in ends
     )
 
