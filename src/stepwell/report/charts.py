@@ -14,9 +14,6 @@ from typing import Any
 
 import numpy as np
 
-_HEIGHT = 230  # of a line chart, px
-_LINE_COLOURS = 6
-
 
 def finite(value: Any) -> float | None:
     """A float, or None for what can't be drawn: None, NaN, infinity."""
@@ -108,9 +105,7 @@ def bars(rows: Sequence[Mapping[str, Any]], unit: str = "") -> str:
     return f'<ol class="bars">{items}</ol>'
 
 
-def _bar(
-    row: Mapping[str, Any], unit: str, low: float, span: float, decimals: int
-) -> str:
+def _bar(row: Mapping[str, Any], unit: str, low: float, span: float, decimals: int) -> str:
     value, bottom, top = (finite(row.get(key)) for key in ("value", "low", "high"))
     name, role = escape(str(row["name"])), role_of(row)
     said = f"{row['name']}: {fixed(value, decimals)} {unit}"
@@ -179,139 +174,3 @@ def heat(where: Any, label: str, levels: int = 8) -> str:
         f'preserveAspectRatio="none" shape-rendering="crispEdges"><title>{said}</title>'
         f"{paths}</svg>"
     )
-
-
-def curve(chart: Mapping[str, Any]) -> str:
-    """Lines over named places, with bands for intervals.
-
-    Parameters
-    ----------
-    chart : mapping
-        ``x`` (n,) names, ``lines`` of ``name``, ``role``, ``y`` (n,), maybe ``low`` and
-        ``high``; ``title``, ``x_label``, ``y_label``.
-
-    Returns
-    -------
-    str
-        ``<svg>`` and a legend, of which CSS shows one naming: at the lines' ends where there
-        is room, below where there isn't.
-    """
-    names, lines = [str(x) for x in chart["x"]], list(chart["lines"])
-    marks = ticks(*_extent(lines))
-    across = [3 + 94 * i / max(len(names) - 1, 1) for i in range(len(names))]
-    frame = _frame(marks, list(zip(across, names, strict=True)))
-    drawn = [_Line(line, i, marks, across) for i, line in enumerate(lines)]
-    # Ours is drawn last: on top.
-    drawn.sort(key=lambda line: line.classes.startswith("ours"))
-    layer = stretched(10, _HEIGHT, "".join(line.paths() for line in drawn))
-    dots = "".join(line.dots(names) for line in drawn)
-    said = "; ".join(line.said(names) for line in drawn)
-    label = f"{chart.get('title', '')}: {chart.get('y_label', '')} by {chart.get('x_label', '')}"
-    legend = "".join(
-        f'<li class="{line.classes}"><i></i>{escape(line.name)}</li>' for line in reversed(drawn)
-    )
-    return (
-        f'<div class="plot">{opening("curve", f"{label}. {said}", _HEIGHT + 36)}'
-        f"{frame}{layer}{dots}{_ends(drawn)}</svg></div>"
-        f'<ul class="legend" aria-hidden="true">{legend}</ul>'
-    )
-
-
-def _extent(lines: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    values = [
-        number
-        for line in lines
-        for key in ("y", "low", "high")
-        for number in map(finite, _list(line.get(key)))
-        if number is not None
-    ]
-    return (min(values), max(values)) if values else (0.0, 1.0)
-
-
-def _list(values: Any) -> list[Any]:
-    return [] if values is None else list(values)
-
-
-def _frame(marks: Sequence[float], places: Sequence[tuple[float, str]]) -> str:
-    """Grid lines with their numbers, and the names along the foot."""
-    parts = []
-    for mark in marks:
-        y = 10 + _HEIGHT * (1 - (mark - marks[0]) / (marks[-1] - marks[0]))
-        parts.append(
-            f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="-8" y="{y + 4:.1f}" text-anchor="end">{tick(mark)}</text>'
-        )
-    for x, name in places:
-        parts.append(
-            f'<text class="tick" x="{x:.2f}%" y="{_HEIGHT + 30}" text-anchor="middle">'
-            f"{escape(name)}</text>"
-        )
-    return "".join(parts)
-
-
-class _Line:
-    """One line of a curve chart, in the units of the stretched layer."""
-
-    def __init__(
-        self, line: Mapping[str, Any], index: int, marks: Sequence[float], across: list[float]
-    ) -> None:
-        self.name = str(line["name"])
-        self.classes = f"{role_of(line)} line-{index % _LINE_COLOURS + 1}"
-        self.values = [finite(value) for value in line["y"]]
-        span = marks[-1] - marks[0]
-
-        def points(key: str) -> list[tuple[float, float]]:
-            numbers = map(finite, _list(line.get(key)))
-            return [
-                (x, 100 * (1 - (number - marks[0]) / span))
-                for x, number in zip(across, numbers, strict=False)
-                if number is not None
-            ]
-
-        self.middle, self.low, self.high = points("y"), points("low"), points("high")
-
-    def paths(self) -> str:
-        band = ""
-        if self.low and self.high:
-            edge = " ".join(f"{x:.2f},{y:.2f}" for x, y in self.high + self.low[::-1])
-            band = f'<polygon class="band {self.classes}" points="{edge}"/>'
-        line = " ".join(f"{x:.2f},{y:.2f}" for x, y in self.middle)
-        return f'{band}<polyline class="line {self.classes}" points="{line}"/>'
-
-    def dots(self, names: Sequence[str]) -> str:
-        shown = [value for value in self.values if value is not None]
-        return "".join(
-            f'<circle class="dot {self.classes}" cx="{x:.2f}%" cy="{10 + y * _HEIGHT / 100:.1f}" '
-            f'r="3"><title>{escape(self.name)}: {figure(value)}</title></circle>'
-            for (x, y), value in zip(self.middle, shown, strict=True)
-        )
-
-    def said(self, names: Sequence[str]) -> str:
-        pairs = zip(names, self.values, strict=False)
-        return f"{self.name}: " + ", ".join(f"{figure(value)} at {name}" for name, value in pairs)
-
-
-def _ends(lines: Sequence[_Line], apart: float = 17) -> str:
-    """Names at the right ends, pushed apart where they would touch."""
-    ends = [[10 + line.middle[-1][1] * _HEIGHT / 100, line] for line in lines if line.middle]
-    return _labels(sorted(ends, key=lambda end: end[0]), apart)
-
-
-def _labels(ends: list[list[Any]], apart: float) -> str:
-    for before, after in zip(ends, ends[1:], strict=False):
-        after[0] = max(after[0], before[0] + apart)
-    # What was pushed over the foot pushes back up.
-    limit = float(_HEIGHT + 10)
-    for end in reversed(ends):
-        end[0] = limit = min(end[0], limit)
-        limit -= apart
-    return "".join(
-        f'<text class="end {line.classes}" x="100%" dx="4" y="{y + 4:.1f}">'
-        f"{escape(shortened(line.name, 30))}</text>"
-        for y, line in ends
-    )
-
-
-def shortened(text: str, limit: int) -> str:
-    """At most ``limit`` characters, the last one an ellipsis where some were cut."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

@@ -16,7 +16,7 @@ COLOURS = 12
 """Labels that get a colour of their own; the rest share one."""
 _WIDE, _NARROW = (920.0, 620.0), (320.0, 400.0)  # px of the map on a desktop and on a phone
 _APART_WIDE, _APART_NARROW = 50.0, 44.0  # between thumbnails, px
-_MARGIN = 0.04
+_MARGIN = 0.05
 
 
 def place(x: Any, y: Any) -> F64:

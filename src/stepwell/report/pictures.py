@@ -14,6 +14,7 @@ from stepwell.interfaces import Batch
 
 TINY = 64
 """Sides up to this are kept without loss; below it pixels are shown as squares."""
+_LONG = 1.5  # sides further apart than this lose too much when cropped to a square
 _LINES = 3  # more channels of a series than this can't be told apart at 48 px
 _POINTS = 160  # points of a drawn line: about one per pixel
 
@@ -56,7 +57,8 @@ def image_html(pixels: Any, max_side: int = 96, *, lossless: bool = True) -> str
     Returns
     -------
     str
-        ``<img>`` with a data URI; class ``tiny`` asks for square pixels.
+        ``<img>`` with a data URI; class ``tiny`` asks for square pixels, ``long`` asks not
+        to be cropped to a square.
     """
     from PIL import Image
 
@@ -64,9 +66,12 @@ def image_html(pixels: Any, max_side: int = 96, *, lossless: bool = True) -> str
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     width, height = image.size
     kind, raw = _encoded(image, lossless and max(width, height) <= TINY)
-    tiny = ' class="tiny"' if max(width, height) < TINY else ""
+    name = "tiny" if max(width, height) < TINY else ""
+    if max(width, height) > _LONG * min(width, height):
+        name = f"{name} long".strip()
+    classes = f' class="{name}"' if name else ""
     uri = f"data:image/{kind};base64,{base64.b64encode(raw).decode('ascii')}"
-    return f'<img{tiny} alt="" width="{width}" height="{height}" src="{uri}">'
+    return f'<img{classes} alt="" width="{width}" height="{height}" src="{uri}">'
 
 
 def _displayable(pixels: Any) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from stepwell.report import charts, maps, wells
+from stepwell.report.curves import curve
 from stepwell.report.shelf import Shelf
 
 Section = dict[str, Any] | None
@@ -98,9 +99,8 @@ def curves(given: Sequence[Mapping[str, Any]], shelf: Shelf) -> Section:
     shown = [
         {
             "title": chart.get("title", ""),
-            "x_label": chart.get("x_label", ""),
             "y_label": chart.get("y_label", ""),
-            "chart": Markup(charts.curve(chart)),
+            "chart": Markup(curve(chart)),
         }
         for chart in given
         if chart.get("lines")

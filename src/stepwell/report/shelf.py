@@ -48,5 +48,5 @@ def kind_of(html: str) -> str:
     """``tiny``, ``image``, ``series`` or ``text``."""
     start = html.lstrip()[:24].lower()
     if start.startswith("<img"):
-        return "tiny" if 'class="tiny"' in start else "image"
+        return "tiny" if 'class="tiny' in start else "image"
     return "series" if start.startswith("<svg") else "text"

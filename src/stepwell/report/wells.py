@@ -109,8 +109,7 @@ def _ranks(shares: Sequence[float]) -> str:
         # A label in the last hundredth would stick out of the page.
         said = "" if middle > 98.5 else f"{rank:,}"
         parts.append(
-            f'<text class="tick{wide}" x="{middle:.2f}%" y="{y}" text-anchor="middle">{said}'
-            "</text>"
+            f'<text class="tick{wide}" x="{middle:.2f}%" y="{y}" text-anchor="middle">{said}</text>'
         )
         rank, every = rank * 2, every + 1
     caption = f'<text class="axis" x="100%" y="{y + 22}" text-anchor="end">dimension, log scale'
@@ -158,7 +157,7 @@ def well(eigenvalues: Sequence[Any], kept: int | None = None) -> str:
     """
     values = [value for value in map(finite, eigenvalues) if value is not None and value > 0]
     values = values[: kept or None]
-    ranks = [rank for rank in _rank_ladder(len(values))][:_RINGS]
+    ranks = _rank_ladder(len(values))[:_RINGS]
     if len(ranks) < 2:
         return ""
     size, squares = 300.0, []
