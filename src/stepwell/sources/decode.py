@@ -1,132 +1,165 @@
-"""Bytes to pixels: every format and mode Pillow reads, scaled rightly, never clipped."""
+"""The bytes of an image file to pixels of the canvas, or the reason why not."""
 
 from __future__ import annotations
 
 import io
-import threading
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.sources.scale import to_bytes
+from stepwell.sources.pillow import (
+    LARGE_PIXELS,
+    MOST_PIXELS,
+    Unreadable,
+    formats,
+    one_at_a_time,
+    pillow,
+    resample,
+)
+from stepwell.sources.tones import to_rgb
 
-U8 = NDArray[np.uint8]
-LARGEST = 200_000_000
-"""Pixels; more is refused by the header alone, before any memory is taken."""
-_BIG = 25_000_000
-_one_big = threading.Semaphore(1)  # huge images are decoded one at a time, to bound memory
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What undoes each value of the EXIF tag Orientation (EXIF 2.3, 4.6.4)."""
 
 
-class Unreadable(Exception):
-    """Why one example can't be read, in words for its owner."""
+def decode(content: bytes, canvas: int) -> NDArray[np.uint8]:
+    """Pixels of an image file.
+
+    The first frame, upright, squeezed to a square, over white where transparent.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file, in any format Pillow reads.
+    canvas : int
+        Side of the square; an image of just this size is not resampled.
+
+    Returns
+    -------
+    (canvas, canvas, 3) uint8
+
+    Raises
+    ------
+    Unreadable
+        With a reason a person understands.
+    """
+    image = _opened(content)
+    # A JPEG can be decoded at 1/2, 1/4 or 1/8 in a fraction of the time; draft never goes
+    # below what is asked for. Other formats ignore it.
+    image.draft(None, (canvas, canvas))
+    width, height = image.size
+    with one_at_a_time(width * height > LARGE_PIXELS):
+        try:
+            image.load()
+            small = _squeezed(image, canvas)
+            turn = _TURNS.get(_orientation(image))
+            if turn:
+                small = small.transpose(pillow().Transpose[turn])
+            return np.asarray(small)
+        except Unreadable:
+            raise
+        except Exception as error:  # every plug-in of Pillow has errors of its own
+            raise Unreadable(_reason(error)) from None
 
 
-def opened(content: bytes) -> Any:
-    """A lazily opened Pillow image; only its header has been read.
+def size_of(content: bytes) -> tuple[int, int]:
+    """(height, width) by the header alone.
 
     Raises
     ------
     Unreadable
     """
-    from PIL import Image, UnidentifiedImageError
+    width, height = _opened(content).size
+    return height, width
 
+
+def _opened(content: bytes) -> Any:
+    """The image with only its header read."""
+    library = pillow()
     if not content:
-        raise Unreadable("empty file")
-    Image.MAX_IMAGE_PIXELS = None  # the limit below is ours, and an error rather than a warning
+        raise Unreadable("the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(content))
-    except UnidentifiedImageError:
-        raise Unreadable(f"not an image: the content is {_looks_like(content)}") from None
+        image = library.open(io.BytesIO(content), formats=formats())
+    except library.UnidentifiedImageError:
+        raise Unreadable(_instead(content)) from None
+    except library.DecompressionBombError:
+        raise Unreadable(_too_large("its header announces")) from None
     except Exception as error:
-        raise Unreadable(f"damaged image: {error}") from None
-    if image.width * image.height > LARGEST:
-        raise Unreadable(
-            f"{image.width} x {image.height} pixels: more than {LARGEST // 10**6} megapixels"
-        )
+        raise Unreadable(_reason(error)) from None
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise Unreadable(_too_large(f"{width}×{height} pixels are"))
     return image
 
 
-def _looks_like(content: bytes) -> str:
-    head = content[:512]
+def _squeezed(image: Any, canvas: int) -> Any:
+    """The image as RGB of the canvas' size."""
+    rgb = to_rgb(image)
+    width, height = image.size
+    if width == height == canvas:
+        return rgb(image)
+    if width * height > LARGE_PIXELS:
+        small = _in_strips(image, rgb, canvas)
+    else:
+        small = rgb(image)
+    return small.resize((canvas, canvas), resample((width, height), canvas), reducing_gap=3.0)
+
+
+def _in_strips(image: Any, rgb: Any, canvas: int) -> Any:
+    """A large image averaged down by whole factors, without a second copy of all of it."""
+    width, height = image.size
+    across, down = max(1, width // (3 * canvas)), max(1, height // (3 * canvas))
+    rows = down * max(1, 2**22 // (width * down))
+    small = pillow().new("RGB", (-(-width // across), -(-height // down)))
+    for top in range(0, height, rows):
+        strip = rgb(image.crop((0, top, width, min(top + rows, height))))
+        small.paste(strip.reduce((across, down)), (0, top // down))
+    return small
+
+
+def _orientation(image: Any) -> int:
+    """The EXIF orientation, 1 (upright) where there is none that can be read."""
+    # Making an EXIF object takes as long as decoding a thumbnail: look only if there is one.
+    if not any(key.lower().endswith(("exif", "xmp")) for key in map(str, image.info)):
+        return 1
     try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        text = head[: error.start].decode("utf-8") if error.start > 500 else "\0"
-    return "text" if all(c.isprintable() or c.isspace() for c in text) else "of no known format"
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # an image is not worth less for its broken notes
+        return 1
 
 
-def decode(content: bytes, canvas: int) -> U8:
-    """An image file as (canvas, canvas, 3) RGB, squeezed to a square.
-
-    Turned as its EXIF says; transparent parts on white; 16-bit and float data scaled to
-    8 bits by their full range. Large JPEGs are decoded at a reduced scale, never below
-    the canvas. Where the size is right already no pixel is changed.
-
-    Raises
-    ------
-    Unreadable
-    """
-    image = opened(content)
-    big = image.width * image.height > _BIG
-    if big:
-        _one_big.acquire()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _pixels(image, canvas)
-    except Unreadable:
-        raise
-    except MemoryError:
-        raise Unreadable("needs more memory than there is") from None
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        word = "truncated" if "truncat" in reason.lower() else "damaged"
-        raise Unreadable(f"{word} image: {reason}") from None
-    finally:
-        if big:
-            _one_big.release()
+def _too_large(found: str) -> str:
+    return f"too large: {found} more than {MOST_PIXELS // 10**6} megapixels"
 
 
-def _pixels(image: Any, canvas: int) -> U8:
-    from PIL import Image, ImageOps
-
-    image.draft("RGB", (canvas, canvas))  # JPEG only: decodes at 1/2, 1/4 or 1/8
-    turned = image.getexif().get(0x0112, 1) != 1
-    deep = image.mode.startswith(("I", "F"))
-    if deep:
-        image = Image.fromarray(to_bytes(np.asarray(image)))
-    if max(image.size) > 2 * canvas and image.mode in ("RGB", "L", "RGBA", "CMYK", "LA"):
-        # Shrinking by whole factors first: a fraction of the memory of a full conversion.
-        factor = max(1, min(image.size) // (2 * canvas))
-        image = image.reduce(factor) if factor > 1 else image
-    image = flattened(image)
-    if turned:
-        image = ImageOps.exif_transpose(image)
-    if image.size != (canvas, canvas):
-        # BOX averages the area a pixel covers: no ringing, and the fastest.
-        shrink = min(image.size) >= canvas
-        how = Image.Resampling.BOX if shrink else Image.Resampling.BILINEAR
-        image = image.resize((canvas, canvas), how)
-    return np.array(image, np.uint8)
+def _reason(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return "too large for the memory there is"
+    if isinstance(error, EOFError) or "truncated" in text.lower():
+        return "cut short: the file ends before the image does"
+    return f"damaged: {text}"
 
 
-def flattened(image: Any) -> Any:
-    """Any Pillow mode as RGB; transparency on white."""
-    from PIL import Image
-
-    if image.mode == "RGB":
-        return image
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
-        white.alpha_composite(clear)
-        return white.convert("RGB")
-    exif = image.getexif()
-    plain = image.convert("RGB")
-    if exif:
-        plain.info.setdefault("exif", exif.tobytes())
-    return plain
+def _instead(content: bytes) -> str:
+    """What bytes are that no image begins with."""
+    head = content[:1024]
+    if not head.strip(b"\0"):
+        return "not an image: nothing but zero bytes"
+    if head.lstrip()[:9].lower() in (b"<!doctype", b"<html") or b"<html" in head[:200].lower():
+        return "not an image: the content is a web page"
+    # A character may be cut in two at the end of the sample.
+    text = head.decode("utf-8", "ignore")
+    whole = len(text.encode()) >= len(head) - 3
+    if whole and all(c.isprintable() or c in "\t\r\n\f\ufeff" for c in text):
+        return "not an image: the content is text"
+    return "not an image, or damaged at its very beginning"

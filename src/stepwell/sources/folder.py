@@ -1,83 +1,108 @@
-"""A folder of images: nested, unlabelled, as it comes."""
+"""A folder of images, or a single one."""
 
 from __future__ import annotations
 
 import os
-import stat
+from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache, partial
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
+from typing import final
 
-from stepwell.interfaces import Skipped
-from stepwell.sources.files import EncodedImages, Item, readable_id
-
-_NOISE = {"__MACOSX", "Thumbs.db", "desktop.ini"}
-
-
-@lru_cache(maxsize=1)
-def image_suffixes() -> frozenset[str]:
-    """Suffixes that Pillow reads."""
-    from PIL import Image
-
-    Image.init()
-    known = {s for s, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    return frozenset(known - {".pdf", ".mpg", ".mpeg", ".h5", ".hdf"})
+from stepwell.interfaces import StepwellError, UsageError
+from stepwell.sources.encoded import EncodedSource, Item, broken, folder_labels
+from stepwell.sources.pillow import FOREIGN, extensions
+from stepwell.sources.walk import Found, read, readable, walk
 
 
-def is_image_name(name: str) -> bool:
-    """Whether a name ends like an image's."""
-    return PurePosixPath(name.lower()).suffix in image_suffixes()
+@final
+class FolderSource(EncodedSource):
+    """Images in a folder and the folders below it, or one image file.
 
+    An id is the path below the folder, ``"cats/tom.jpg"``. Files that are no images by
+    their extension are passed over.
 
-class Folder(EncodedImages):
-    """Images below a folder, or one image file.
+    Parameters
+    ----------
+    path : path
+    canvas : int, optional
+        Side of the square that images are squeezed into. Default: the size of the images
+        if they are square and ≤ 128, else up to 128.
+    group_by : {"folder"}, optional
+        Images of one folder belong together (a patient, a scene); default: each alone.
+    strict : bool
+        Raise at the first image that can't be read.
+    workers : int, optional
+        Threads that decode; default: all cores.
 
-    Walked folder by folder in sorted order; symbolic links are followed, loops are cut.
-    Hidden files and files that are no images by their name are passed over; FIFOs,
-    devices and dangling links are set aside unopened.
+    Raises
+    ------
+    UsageError
+        If there are no images.
     """
+
+    reads = "a folder of images"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        canvas: int | None = None,
+        group_by: str | None = None,
+        strict: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        path = Path(path)
+        name = path.stem if path.is_file() else path.resolve().name
+        super().__init__(
+            path,
+            readable(name) or "images",
+            canvas=canvas,
+            group_by=group_by,
+            strict=strict,
+            workers=workers,
+        )
 
     @staticmethod
     def accepts(path: Path) -> bool:
-        """Any folder, or a file with an image's name."""
-        return path.is_dir() or (path.is_file() and is_image_name(path.name))
+        """Folders, and files with the extension of an image."""
+        return path.is_dir() or (path.is_file() and path.suffix.lower() in extensions())
 
-    def items(self) -> Iterator[Item | Skipped]:
+    def labels(self) -> dict[str, str] | None:
+        """The name of the folder each image is in."""
+        return folder_labels(id for id, _ in self.entries())
+
+    def _items(self) -> Iterator[Item]:
+        assert self.path is not None
         if not self.path.is_dir():
-            yield readable_id(self.path.name), self.path.read_bytes
+            name = readable(self.path.name)
+            yield _item(Found(name, os.fspath(self.path)))
             return
-        yield from self._walk(self.path, "", frozenset())
+        known, foreign = extensions(), FOREIGN - extensions()
+        for found in walk(self.path):
+            if found.problem:
+                yield broken(found.id, found.problem)
+            elif found.extension in known:
+                yield _item(found)
+            elif found.extension in foreign:
+                kind = found.extension[1:].upper()
+                yield broken(found.id, f"{kind} can't be read here: convert it to JPEG or PNG")
 
-    def _walk(self, folder: Path, prefix: str, above: frozenset) -> Iterator[Item | Skipped]:
-        try:
-            facts = folder.stat()
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            yield Skipped(readable_id(prefix.rstrip("/")), error.strerror or str(error))
-            return
-        here = (facts.st_dev, facts.st_ino)
-        if here in above:
-            yield Skipped(readable_id(prefix.rstrip("/")), "a link back to a folder above: a loop")
-            return
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in _NOISE:
-                continue
-            name = prefix + entry.name
-            if entry.is_dir():
-                yield from self._walk(folder / entry.name, f"{name}/", above | {here})
-            elif is_image_name(entry.name):
-                yield self._file(Path(entry.path), readable_id(name))
-
-    @staticmethod
-    def _file(path: Path, name: str) -> Item | Skipped:
-        try:
-            mode = path.stat().st_mode
-        except OSError:
-            return Skipped(name, "a link to nothing")
-        if not stat.S_ISREG(mode):
-            return Skipped(name, "a pipe, socket or device, not a file")
-        return name, partial(_read_file, path)
+    def _nothing(self) -> StepwellError:
+        assert self.path is not None
+        found = [found for found in walk(self.path)]
+        if not found:
+            return UsageError(
+                f"Expected images in {self.path}, found an empty folder: "
+                f"put images in it, or give another path."
+            )
+        counts = Counter(f.extension or "without extension" for f in found if not f.problem)
+        kinds = ", ".join(f"{n} × {kind}" for kind, n in counts.most_common(4)) or found[0].problem
+        return UsageError(
+            f"Expected images in {self.path}, found none among {len(found)} files ({kinds}): "
+            f"give a folder with .jpg, .png or other images, or name one file that holds them."
+        )
 
 
-def _read_file(path: Path) -> bytes:
-    return path.read_bytes()
+def _item(found: Found) -> Item:
+    return Item(found.id, partial(read, found.path), partial(os.path.getsize, found.path))

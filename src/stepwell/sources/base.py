@@ -1,0 +1,110 @@
+"""What every source of images shares: exact batches, and what was set aside and why."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from stepwell.interfaces import Batch, Skipped, StepwellError, UsageError, concatenate
+from stepwell.kit.threads import cores
+
+
+class ImageSource(ABC):
+    """Images as batches of one square size; see :class:`stepwell.interfaces.Source`.
+
+    Parameters
+    ----------
+    path : Path or None
+        Where it is; None for arrays in memory.
+    name : str
+        Short name to show.
+    strict : bool
+        Raise at the first example that can't be read, instead of setting it aside.
+    workers : int, optional
+        Threads that decode; default: all cores. Changes nothing but the time.
+    """
+
+    kind = "image"
+
+    def __init__(self, path: Path | None, name: str, strict: bool, workers: int | None) -> None:
+        if workers is not None and workers < 1:
+            raise UsageError(f"Expected workers of at least 1, found {workers}.")
+        self.path = path
+        self.name = name
+        self.skipped: list[Skipped] = []
+        self.options: dict[str, Any] = {}
+        self._strict = strict
+        self._workers = workers or cores()
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{k}={v!r}" for k, v in self.options.items())
+        return f"{type(self).__name__}({self.name!r}, {settings})"
+
+    @abstractmethod
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """(id, group) of every example, in source order; nothing is decoded."""
+
+    @abstractmethod
+    def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
+        """Batches of any length, in source order."""
+
+    def labels(self) -> dict[str, str] | None:
+        """Label of each id, for evaluation only; None where the source has none."""
+        return None
+
+    def batches(self, size: int, *, ids: Collection[str] | None = None) -> Iterator[Batch]:
+        """Batches of exactly ``size`` examples (the last may be smaller), in source order.
+
+        Parameters
+        ----------
+        size : int
+        ids : collection of str, optional
+            Read only these; others are not even opened.
+
+        Yields
+        ------
+        Batch
+            ``image`` (n, canvas, canvas, c) uint8. What can't be read leaves no hole: it
+            is listed in ``skipped``, which starts anew with every pass over all examples.
+
+        Raises
+        ------
+        StepwellError
+            With ``strict``, for the first example that can't be read.
+        """
+        if size < 1:
+            raise UsageError(f"Expected batches of at least 1 example, found size {size}.")
+        return self._batches(size, None if ids is None else frozenset(map(str, ids)))
+
+    def _batches(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
+        if ids is None:
+            self.skipped = []
+        held: list[Batch] = []
+        count = 0
+        with closing(self._pieces(size, ids)) as pieces:  # type: ignore[type-var]
+            for piece in pieces:
+                held.append(piece)
+                count += len(piece)
+                while count >= size:
+                    whole = concatenate(held)
+                    yield whole.take(slice(0, size))
+                    count -= size
+                    held = [whole.take(slice(size, None))] if count else []
+        if count:
+            yield concatenate(held)
+
+    def _set_aside(self, problems: Collection[Skipped]) -> None:
+        """Note what could not be read; a second look at the same example adds nothing."""
+        if not problems:
+            return
+        if self._strict:
+            first = next(iter(problems))
+            raise StepwellError(
+                f"Expected images that can be read, found {first.id!r}: {first.reason}. "
+                f"Mend or remove it, or read without strict to set such files aside."
+            )
+        known = {skipped.id for skipped in self.skipped}
+        self.skipped += [problem for problem in problems if problem.id not in known]

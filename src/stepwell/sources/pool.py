@@ -1,0 +1,49 @@
+"""Work on all cores, a bounded distance ahead, results in order."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def ordered(
+    work: Callable[[T, threading.Event], R], tasks: Iterator[T], workers: int, ahead: int
+) -> Iterator[R]:
+    """``work(task, stop)`` of each task, in the order of the tasks.
+
+    Threads suffice: decoding, hashing and unpacking all release the interpreter's lock.
+    Tasks are drawn only as results are taken, so neither a long listing nor a slow
+    consumer fills the memory.
+
+    Parameters
+    ----------
+    work : callable
+        Told by ``stop`` when nobody waits for its result any more.
+    tasks : iterator
+        Advanced in the caller's thread only.
+    workers : int
+    ahead : int
+        Most tasks under way at a time.
+    """
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="stepwell-read")
+    waiting: deque[Future[R]] = deque()
+    try:
+        with closing(tasks) as drawn:  # type: ignore[type-var]
+            for task in drawn:
+                waiting.append(pool.submit(work, task, stop))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        # Reached on the last result, an error, an interrupt and a closed generator alike.
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
