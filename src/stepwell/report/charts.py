@@ -23,16 +23,17 @@ def finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def figure(value: Any, digits: int = 3) -> str:
-    """A number for reading: about ``digits`` significant ones, never an exponent at hand."""
+def figure(value: Any) -> str:
+    """One number for reading: two or three digits that mean something, no exponent."""
     number = finite(value)
     if number is None:
         return "–"
     size = abs(number)
-    if size >= 10 ** (digits - 1) or number == int(number):
-        return f"{number:,.0f}".replace("-", "−")
-    places = digits - 1 - (math.floor(math.log10(size)) if size >= 1 else 0)
-    return f"{number:.{min(places, 6)}f}".replace("-", "−")
+    if number == int(number) or size >= 100:
+        return fixed(number, 0)
+    if size >= 0.01:
+        return fixed(number, 1 if size >= 10 else 2)
+    return fixed(number, min(1 - math.floor(math.log10(size)), 9))
 
 
 def places(values: Iterable[float]) -> int:

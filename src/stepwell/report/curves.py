@@ -96,7 +96,7 @@ class _Line:
         self.name = str(line["name"])
         self.is_ours = role_of(line) == "ours"
         self.classes = f"{role_of(line)} line-{index % _COLOURS + 1}"
-        self.values = [finite(value) for value in line["y"]]
+        self.values = [finite(value) for value in line["y"]][: len(across)]
         span = marks[-1] - marks[0]
 
         def points(key: str) -> list[tuple[float, float]]:

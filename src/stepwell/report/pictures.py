@@ -122,7 +122,7 @@ def series_html(values: Any, width: int = 160, height: int = 48) -> str:
         ``<svg>``.
     """
     array = np.asarray(values, np.float64)
-    array = array.reshape(len(array), -1)[:, :_LINES]
+    array = array.reshape(len(array), array[:1].size)[:, :_LINES]
     array = array[:: max(1, -(-len(array) // _POINTS))]
     finite = array[np.isfinite(array)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)

@@ -272,12 +272,14 @@ def _first_score(given: Any) -> dict[str, str] | None:
         ours = next((row for row in rows if row.get("role") == "ours"), None)
         if ours is None:
             continue
+        value = charts.finite(ours.get("value"))
         others = [charts.finite(row.get("value")) for row in rows if row.get("role") == "control"]
-        known = [value for value in others if value is not None]
+        known = [other for other in others if other is not None]
+        decimals = charts.places([*known, value or 0.0])
         unit = f" {score['unit']}" if score.get("unit") else ""
-        item = {"value": f"{charts.figure(ours.get('value'))}{unit}", "label": str(score["name"])}
+        item = {"value": charts.fixed(value, decimals) + unit, "label": str(score["name"])}
         if known:
-            item["aside"] = f"best control {charts.figure(max(known))}{unit}"
+            item["aside"] = f"best control {charts.fixed(max(known), decimals)}{unit}"
         return item
     return None
 
