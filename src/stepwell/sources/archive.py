@@ -89,7 +89,7 @@ class ArchiveSource(EncodedSource):
         try:
             with tarfile.open(self.path) as tar:
                 while (member := tar.next()) is not None:
-                    tar.members = []  # else every name ever seen is kept
+                    vars(tar)["members"] = []  # else every name ever seen is kept
                     id = _id(member.name)
                     if not _is_image(id) or member.isdir():
                         continue

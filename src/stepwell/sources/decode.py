@@ -107,10 +107,8 @@ def _squeezed(image: Any, canvas: int) -> Any:
     width, height = image.size
     if width == height == canvas:
         return rgb(image)
-    if width * height > LARGE_PIXELS:
-        small = _in_strips(image, rgb, canvas)
-    else:
-        small = rgb(image)
+    large = width * height > LARGE_PIXELS
+    small = _in_strips(image, rgb, canvas) if large else rgb(image)
     return small.resize((canvas, canvas), resample((width, height), canvas), reducing_gap=3.0)
 
 

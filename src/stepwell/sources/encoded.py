@@ -158,8 +158,8 @@ class EncodedSource(ImageSource):
         if not ids:
             return None, problems
         group = np.array([self._group(id) for id in ids])
-        digest = np.array(digests, np.uint64)
-        return Batch(np.array(ids), {"image": np.stack(images)}, group, digest), problems
+        columns = {"image": np.stack(images)}
+        return Batch(np.array(ids), columns, group, np.array(digests, np.uint64)), problems
 
 
 def parent(id: str) -> str:

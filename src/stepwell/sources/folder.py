@@ -90,7 +90,7 @@ class FolderSource(EncodedSource):
 
     def _nothing(self) -> StepwellError:
         assert self.path is not None
-        found = [found for found in walk(self.path)]
+        found = list(walk(self.path))
         if not found:
             return UsageError(
                 f"Expected images in {self.path}, found an empty folder: "

@@ -1,91 +1,154 @@
-"""IDX files, the format of MNIST and its relatives, packed or not."""
+"""IDX files, the format of MNIST and its kin, compressed or not.
+
+The format: two zero bytes, a type, the number of axes, the length of each axis as
+big-endian 32-bit integers, then the numbers (LeCun, yann.lecun.com/exdb/mnist).
+"""
 
 from __future__ import annotations
 
 import gzip
+import os
+import re
 import struct
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.sources.arrays import Arrays
+from stepwell.sources.rows import Rows, RowSource, streamed
+from stepwell.sources.walk import readable
 
-_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+_IMAGES = re.compile(r"images?[-._]idx[34][-._]ubyte(\.gz)?$", re.IGNORECASE)
+_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _SPLITS = {"train": ("train",), "test": ("t10k", "test")}
 
 
-def read_idx(path: Path) -> NDArray:
-    """The array in an IDX file.
-
-    Raises
-    ------
-    StepwellError
-        If the file is cut short or no IDX file.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if _packed(path) else path.read_bytes()
-        kind, dimensions = content[2], content[3]
-        shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-        dtype = np.dtype(_TYPES[kind])
-        values = np.frombuffer(content, dtype, offset=4 + 4 * dimensions)
-        return values.reshape(shape).astype(dtype.newbyteorder("="))
-    except (OSError, EOFError, KeyError, IndexError, struct.error, ValueError) as error:
-        raise StepwellError(f"Expected a whole IDX file at {path}, found: {error}.") from None
-
-
-def _packed(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def _is_images(path: Path) -> bool:
-    return "idx3-ubyte" in path.name or "idx4-ubyte" in path.name
-
-
-class Idx(Arrays):
-    """An IDX file of images, or a folder that holds the usual four files.
+@final
+class IdxSource(RowSource):
+    """Images in an IDX file, or in a folder of them.
 
     Parameters
     ----------
     path : path
-    split : {"train", "test"}
-        Which of a folder's two sets.
+        ``…-images-idx3-ubyte``, plain or ``.gz``, or a folder that holds such files.
+    split : {"train", "test"}, optional
+        Which file of a folder. Default: ``train``, or the only one there is.
+    canvas, strict, workers
+        As for :class:`~stepwell.sources.FolderSource`.
+
+    Raises
+    ------
+    UsageError
+        If the folder does not hold the split.
+    StepwellError
+        If the file is damaged.
     """
 
-    def __init__(self, path: Any, *, split: str = "train", **options: Any) -> None:
-        if split not in _SPLITS:
-            raise UsageError(f"Expected split 'train' or 'test', found {split!r}.")
-        self._split = split
-        images = self._images(Path(path), split)
-        beside = images.with_name(images.name.replace("images-idx3", "labels-idx1"))
-        known = read_idx(beside) if beside != images and beside.is_file() else None
-        super().__init__(read_idx(images), labels=known, **options)
-        self.path, self.name = Path(path), images.name.split(".")[0]
+    reads = "an IDX file (MNIST format) or a folder of them"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        split: str | None = None,
+        canvas: int | None = None,
+        strict: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        path = Path(path)
+        self._file = _chosen(path, split) if path.is_dir() else path
+        name = readable(path.resolve().name if path.is_dir() else path.name.partition(".")[0])
+        super().__init__(
+            _rows(self._file),
+            name,
+            prefix=readable(self._file.name),
+            path=path,
+            canvas=canvas,
+            strict=strict,
+            workers=workers,
+        )
+        if split:
+            self.options["split"] = split
 
     @staticmethod
     def accepts(path: Path) -> bool:
-        """A file named so, or a folder with such a file."""
-        if path.is_dir():
-            return any(_is_images(child) for child in path.iterdir())
-        return path.is_file() and _is_images(path)
+        """Files named ``…images-idx3-ubyte[.gz]``, and folders with one at the top."""
+        return bool(_image_files(path)) if path.is_dir() else bool(_IMAGES.search(path.name))
 
-    @staticmethod
-    def _images(path: Path, split: str) -> Path:
-        if path.is_file():
-            return path
-        found = sorted(child for child in path.iterdir() if _is_images(child))
-        for child in found:
-            if child.name.startswith(_SPLITS[split]):
-                return child
-        if len(found) == 1:
-            return found[0]
-        names = ", ".join(child.name for child in found)
-        raise UsageError(f"Expected IDX images of split {split!r} in {path}, found {names}.")
+    def labels(self) -> dict[str, str] | None:
+        """Labels from the file beside the images: ``…-labels-idx1-ubyte``."""
+        name = self._file.name.replace("images", "labels").replace("idx3", "idx1")
+        plain = name.removesuffix(".gz")
+        for file in (self._file.with_name(plain), self._file.with_name(f"{plain}.gz")):
+            if file.is_file() and file != self._file:
+                rows = _rows(file)
+                values = np.concatenate([block.reshape(-1) for block in rows.blocks(2**16)])
+                if len(values) == self._rows.shape[0]:
+                    return {self._id(row): str(label) for row, label in enumerate(values.tolist())}
+        return None
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """Settings that open this source again the same way."""
-        return {**super().options, "split": self._split}
+
+def _image_files(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir() if _IMAGES.search(file.name))
+    except OSError:
+        return []
+
+
+def _chosen(folder: Path, split: str | None) -> Path:
+    """The file of a split."""
+    if split not in (None, *_SPLITS):
+        raise UsageError(f"Expected split 'train' or 'test', found {split!r}.")
+    files = _image_files(folder)
+    words = _SPLITS[split or "train"]
+    fitting = [file for file in files if any(word in file.name.lower() for word in words)]
+    if not fitting and split is None:
+        fitting = files
+    # The same file is often there twice, plain and compressed.
+    plain = {file.name.removesuffix(".gz"): file for file in reversed(fitting)}
+    if len(plain) != 1:
+        names = ", ".join(file.name for file in files)
+        raise UsageError(
+            f"Expected one file of images for split {split or 'train'!r} in {folder}, found "
+            f"{len(plain)} among {names}: give the path of the file itself."
+        )
+    return next(iter(plain.values()))
+
+
+def _open(file: Path) -> IO[bytes]:
+    """The content, unpacked; what it begins with counts, not what it is called."""
+    raw = open(file, "rb")  # noqa: SIM115 - the caller closes it
+    packed = raw.read(2) == b"\x1f\x8b"
+    raw.seek(0)
+    if not packed:
+        return raw
+    raw.close()
+    return cast("IO[bytes]", gzip.open(file, "rb"))
+
+
+def _header(stream: IO[bytes], file: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    try:
+        zero, kind, axes = struct.unpack(">HBB", stream.read(4))
+        shape = struct.unpack(f">{axes}I", stream.read(4 * axes))
+        if zero or not axes:
+            raise ValueError("it begins with other bytes")
+        return shape, np.dtype(_TYPES[kind])
+    except (struct.error, ValueError, KeyError, OSError, EOFError) as error:
+        raise StepwellError(
+            f"Expected an IDX file (MNIST format) in {file}, found one that can't be read "
+            f"({error}): download it again."
+        ) from None
+
+
+def _rows(file: Path) -> Rows:
+    with _open(file) as stream:
+        shape, dtype = _header(stream, file)
+    return streamed(partial(_at_data, file), shape, dtype, file.name)
+
+
+def _at_data(file: Path) -> IO[bytes]:
+    stream = _open(file)
+    _header(stream, file)
+    return stream

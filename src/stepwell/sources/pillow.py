@@ -16,7 +16,8 @@ NOT_READ = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
 """Formats Pillow knows by name but can't decode by itself; EPS would start Ghostscript."""
 
 FOREIGN = frozenset(
-    ".heic .heif .jxl .svg .dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .avif .webp .jp2".split()
+    (".heic", ".heif", ".jxl", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw")
+    + (".orf", ".rw2", ".raf", ".avif", ".webp", ".jp2")
 )
 """Pictures that some installations of Pillow can't read: worth a word, unlike a text file."""
 

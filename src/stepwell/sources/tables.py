@@ -1,161 +1,157 @@
-"""Images in a column: Parquet, Arrow and Feather files, Hugging Face dataset folders."""
+"""Tables with a column of images: Parquet, Arrow, Feather, Hugging Face datasets."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, final
 
-from stepwell.interfaces import Skipped, StepwellError, UsageError
-from stepwell.kit.names import nearest
-from stepwell.sources.decode import Unreadable
-from stepwell.sources.files import EncodedImages, Item
-
-_SUFFIXES = (".parquet", ".arrow", ".feather", ".ipc")
-_NAMES = ("image", "img", "picture", "photo", "jpg", "png", "bytes", "file", "path")
-_LABELS = ("label", "labels", "class", "fine_label", "target", "category")
+from stepwell.interfaces import StepwellError, UsageError
+from stepwell.sources.columns import by_name_only, features, image_column, label_column
+from stepwell.sources.encoded import EncodedSource, Item, broken
+from stepwell.sources.pillow import extensions
+from stepwell.sources.tablefiles import EXTENSIONS, Table, of_split, table_files
+from stepwell.sources.walk import read, readable, walk, why_not_regular
 
 
-class Table(EncodedImages):
-    """An image column: bytes, a path, or a struct of both.
+class _Shard(NamedTuple):
+    prefix: str
+    table: Table
+
+
+@final
+class TableSource(EncodedSource):
+    """Images in a column of a table, or of a folder of tables; read batch by batch.
 
     Parameters
     ----------
     path : path
-        A file, a folder of files, or a folder that Hugging Face ``datasets`` saved.
+        A .parquet, .arrow or .feather file; a folder of them; or what Hugging Face's
+        ``save_to_disk`` wrote.
     column : str, optional
-        Name of the image column; default: found by its name and type.
-    split : str
-        Which subfolder of a saved dataset dictionary.
+        Column of images: ``struct<bytes, path>``, binary, or paths. Default: by the
+        notes in the file, or else by type and name.
+    split : str, optional
+        Which part of a folder. Default: ``train`` if there is one.
+    canvas, strict, workers
+        As for :class:`~stepwell.sources.FolderSource`.
+
+    Raises
+    ------
+    UsageError
+        If there is no column of images, or no such split.
+    StepwellError
+        If a file is damaged.
     """
 
+    reads = "a .parquet, .arrow or .feather file, or a folder of them"
+
     def __init__(
-        self, path: Any, *, column: str | None = None, split: str = "train", **options: Any
+        self,
+        path: str | os.PathLike[str],
+        *,
+        column: str | None = None,
+        split: str | None = None,
+        canvas: int | None = None,
+        strict: bool = False,
+        workers: int | None = None,
     ) -> None:
-        super().__init__(path, **options)
-        self._column, self._split = column, split
-        self._files = self._table_files()
+        path = Path(path)
+        chosen, split = of_split(path, split)
+        self._shards = [_Shard(prefix, Table(file)) for prefix, file in chosen]
+        schema = self._shards[0].table.schema()
+        self._noted = features(schema, chosen[0][1].parent)
+        found = image_column(schema, self._noted, column)
+        if found is None:
+            listed = ", ".join(f"{field.name} ({field.type})" for field in schema)
+            raise UsageError(
+                f"Expected a column of images in {path}, found {listed}: "
+                f"images are stored as bytes, or as paths."
+            )
+        self.column = found
+        name = path.resolve().name if path.is_dir() else path.stem
+        super().__init__(path, readable(name), canvas=canvas, strict=strict, workers=workers)
+        if self._guessed(schema, column) and not self._readable_row():
+            raise UsageError(
+                f"Expected a column of images in {path}, found text in {found!r} that leads to "
+                f"no file: name the column with images."
+            )
+        self.options["column"] = found
+        if split:
+            self.options["split"] = split
 
     @staticmethod
     def accepts(path: Path) -> bool:
-        """Files by suffix, folders that hold such files."""
-        if path.is_dir():
-            inside = [path, *(p for p in path.iterdir() if p.is_dir())]
-            return any(c.suffix.lower() in _SUFFIXES for f in inside for c in f.iterdir())
-        return path.is_file() and path.suffix.lower() in _SUFFIXES
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Settings that open this source again the same way."""
-        named = {"column": self._column} if self._column else {}
-        return {**super().options, **named, "split": self._split}
-
-    def _table_files(self) -> list[Path]:
-        if self.path.is_file():
-            return [self.path]
-        folder = self.path / self._split if (self.path / self._split).is_dir() else self.path
-        state = folder / "state.json"
-        if state.is_file():
-            listed = json.loads(state.read_text("utf-8")).get("_data_files", [])
-            return [folder / entry["filename"] for entry in listed]
-        found = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
-        mine = [p for p in found if p.name.startswith(self._split)]
-        return mine or found
-
-    def _batches(self, path: Path) -> Iterator[Any]:
-        """Record batches of one file, a few hundred rows at a time."""
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-
-        try:
-            if path.suffix.lower() == ".parquet":
-                with parquet.ParquetFile(path) as file:
-                    yield from file.iter_batches(batch_size=256)
-                return
-            with pa.memory_map(str(path)) as mapped:
-                try:
-                    reader = pa.ipc.open_file(mapped)
-                    yield from (reader.get_batch(i) for i in range(reader.num_record_batches))
-                except pa.ArrowInvalid:
-                    mapped.seek(0)
-                    yield from pa.ipc.open_stream(mapped)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise StepwellError(f"Expected a whole table at {path}, found: {error}.") from None
-
-    def _find_column(self, schema: Any) -> str:
-        """The image column of a schema."""
-        import pyarrow.types as types
-
-        names = list(schema.names)
-        if self._column is not None:
-            if self._column not in names:
-                raise UsageError(
-                    f"Expected a column of {self.path}, found {self._column!r}."
-                    f"{nearest(self._column, names)} Columns: {', '.join(names)}."
-                )
-            return self._column
-
-        def holds_bytes(name: str) -> bool:
-            kind = schema.field(name).type
-            if types.is_struct(kind):
-                return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
-            return types.is_binary(kind) or types.is_large_binary(kind)
-
-        likely = [n for n in names if holds_bytes(n)]
-        likely += [n for n in names if n.lower() in _NAMES and n not in likely]
-        if not likely:
-            raise UsageError(
-                f"Expected a column of images in {self.path}, found {', '.join(names)}: name it "
-                f"with column=…"
-            )
-        return likely[0]
-
-    def items(self) -> Iterator[Item | Skipped]:
-        row = 0
-        for path in self._files:
-            for batch in self._batches(path):
-                for value in batch.column(self._find_column(batch.schema)):
-                    name = f"{self.name}#row={row}"
-                    row += 1
-                    yield name, partial(_bytes_of, value, path.parent)
+        """Table files, and folders with tables but no images."""
+        if not path.is_dir():
+            return path.is_file() and path.suffix.lower() in EXTENSIONS
+        if not table_files(path):
+            return False
+        # A table beside images says something about them.
+        known = extensions()
+        return not any(found.extension in known and not found.problem for found in walk(path))
 
     def entries(self) -> Iterator[tuple[str, str]]:
-        for row in range(sum(b.num_rows for path in self._files for b in self._batches(path))):
-            yield f"{self.name}#row={row}", f"{self.name}#row={row}"
+        """(id, group) of every row; no image is read."""
+        for shard in self._shards:
+            for row in range(shard.table.rows()):
+                id = f"{shard.prefix}#row={row}"
+                yield id, id
 
     def labels(self) -> dict[str, str] | None:
-        """Labels from a column of that name, with the names a dataset gives them."""
-        found: dict[str, str] = {}
-        row = 0
-        for path in self._files:
-            for batch in self._batches(path):
-                column = next((n for n in batch.schema.names if n.lower() in _LABELS), None)
-                if column is None:
-                    return None
-                names = _class_names(batch.schema, column)
-                for value in batch.column(column).to_pylist():
-                    shown = names[value] if names and isinstance(value, int) else value
-                    found[f"{self.name}#row={row}"] = str(shown)
+        """Labels from the column noted as classes, or called label, class …"""
+        found = label_column(self._shards[0].table.schema(), self._noted)
+        if found is None or found[0] == self.column:
+            return None
+        name, classes = found
+        labels = {}
+        for prefix, table in self._shards:
+            values = (v for batch in table.batches(name) for v in batch.to_pylist())
+            for row, value in enumerate(values):
+                if value is None or (classes and value == -1):
+                    continue
+                known = classes and isinstance(value, int) and 0 <= value < len(classes)
+                labels[f"{prefix}#row={row}"] = classes[value] if known else str(value)
+        return labels or None
+
+    def _items(self) -> Iterator[Item]:
+        for prefix, table in self._shards:
+            row = 0
+            for batch in table.batches(self.column):
+                for cell in _cells(batch):
+                    yield _item(f"{prefix}#row={row}", cell, table.file.parent)
                     row += 1
-        return found or None
+
+    def _nothing(self) -> StepwellError:
+        return UsageError(f"Expected images in {self.path}, found a table without rows.")
+
+    def _guessed(self, schema: Any, column: str | None) -> bool:
+        return (
+            column is None and self.column not in self._noted and by_name_only(schema, self.column)
+        )
+
+    def _readable_row(self) -> bool:
+        return any(not item.problem for item, _ in zip(self._items(), range(16), strict=False))
 
 
-def _bytes_of(value: Any, folder: Path) -> bytes:
-    plain = value.as_py()
-    if isinstance(plain, dict):
-        plain = plain.get("bytes") or plain.get("path")
-    if isinstance(plain, str):
-        return (folder / plain).read_bytes()
-    if not isinstance(plain, bytes):
-        raise Unreadable("an empty cell" if plain is None else f"a {type(plain).__name__}")
-    return plain
+def _cells(batch: Any) -> Iterator[Callable[[], Any]]:
+    """Each cell of a column, not yet taken out of it."""
+    for row in range(len(batch)):
+        yield batch[row].as_py
 
 
-def _class_names(schema: Any, column: str) -> list[str] | None:
-    """Names of a ClassLabel column from the metadata that ``datasets`` writes."""
-    raw = (schema.metadata or {}).get(b"huggingface")
-    features = json.loads(raw).get("info", {}).get("features", {}) if raw else {}
-    names = features.get(column, {}).get("names")
-    return list(names) if names else None
+def _item(id: str, cell: Callable[[], Any], folder: Path) -> Item:
+    value = cell()
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, bytes):
+        return Item(id, partial(bytes, value), partial(len, value), held=len(value))
+    if not isinstance(value, str) or not value:
+        return broken(id, "an empty cell")
+    path = os.path.join(folder, value)
+    problem = why_not_regular(path)
+    if problem:
+        return broken(id, f"its file {value!r} is {problem}")
+    return Item(id, partial(read, path), partial(os.path.getsize, path))
