@@ -365,7 +365,10 @@ class _Controls:
     def shuffled(self, learned: Learned) -> SpectralMap:
         """The map that shuffled pairs give."""
         moments = DenseMoments(self._width)
-        moments.add(np.concatenate(self._codes), shuffle_units(np.concatenate(self._units)))
+        # In random order first: a shift among neighbours in a folder pairs like with like.
+        turn = np.random.default_rng(0).permutation(self._count)
+        unit = shuffle_units(turn[np.concatenate(self._units)])
+        moments.add(np.concatenate(self._codes), unit)
         law = moments.law()
         modes = solve(law, learned.choice)
         self._top = float(modes.values[0]) if len(modes.values) else 0.0

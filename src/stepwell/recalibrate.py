@@ -2,11 +2,12 @@
 
 Two questions to an encoder that knows no pairs at all (whitened features):
 
-- *Recognised?* Among hundreds of examples, does it still find the one that a view was
-  made of, nearly as often as after a shift by a pixel or two, which changes nothing? A
-  view that is confused with other examples destroys what tells them apart.
-- *Natural?* Can a flipped example be told from an ordinary one? Where it can (letters,
-  chests, shoes that all point left), a flip makes examples that do not exist.
+- *Kept?* Does a view stay nearer to its own example than that example's nearest
+  neighbour is, nearly as often as after a shift by a pixel or two, which changes nothing?
+  A view that moves further than that destroys what tells examples apart. Asked in the
+  leading 64 dimensions: with more of them anything is recognised by its fine detail.
+- *Natural?* Does a flipped example look as much like some other example as real ones do?
+  Where it does not (letters and digits), a flip makes examples that do not exist.
 
 docs/measurements.md has what this rule was worth on each data set, and what failed.
 """
@@ -25,14 +26,14 @@ from stepwell.evaluate.neighbours import retrieved
 from stepwell.interfaces import Batch, Encoder, Observer, Pretext, Row
 from stepwell.kit.hashing import keys
 
-SAFE = 0.95
-"""A view must be recognised at least this often, relative to the gentlest one."""
-TELLING = 0.75
-"""A flip is natural while flipped and plain examples are told apart less often than this
-(area under the ROC curve)."""
+SAFE = 0.9
+"""A view must be kept at least this often, relative to the gentlest one."""
+NATURAL = 0.8
+"""Cosine of a view to its nearest other example, relative to that of originals. Measured:
+digits .65; photographs of things .88, clothes .90, chests 1.0, CIFAR-10 1.03."""
 JUDGES = 600
 """Founders kept back to judge views."""
-_KNOWN = Choice(k=512, rho=1.0, alpha=0.0)
+_KNOWN = Choice(k=64, rho=1.0, alpha=0.0)
 
 
 @dataclass
@@ -58,7 +59,7 @@ def calibrate(
     encoder = _absorb(encoder, type(pretext), founders, seed, rows)
     judge = _Judge(encoder, founders, seed)
     gentlest = type(pretext)(type(pretext).gentlest)
-    bar = SAFE * judge.recognised(gentlest)
+    bar = SAFE * judge.kept(gentlest)[0]
     chosen: list[str] = []
     for family, tries in families().items():
         chosen += _strongest(judge, family, tries, bar, rows, observe)
@@ -75,29 +76,24 @@ def _absorb(
     judge = _Judge(encoder.absorbing(()), founders, seed)  # type: ignore[attr-defined]
     natural = []
     for name in names:
-        telling = judge.told_apart(pretext(f"{name}:1"))
-        used = telling < TELLING
+        rate = judge.natural(pretext(f"{name}:1"))
+        used = rate >= NATURAL
         natural += [name] if used else []
-        why = (
-            "looks like any other example: used"
-            if used
-            else "can be told from real examples: not used"
-        )
-        rows.append(
-            {"name": name, "family": name, "told_apart": telling, "used": used, "why": why}
-        )
+        why = "looks like real examples: used" if used else "looks like no real example: not used"
+        rows.append({"name": name, "family": name, "natural": rate, "used": used, "why": why})
     return encoder.absorbing(natural)  # type: ignore[attr-defined, no-any-return]
 
 
 def _strongest(
     judge: _Judge, family: str, tries: Sequence[Any], bar: float, rows: list[Row], observe: Observer
 ) -> list[str]:
-    """The first of a family that is recognised often enough; weaker ones are not tried."""
+    """The first of a family that is kept often enough; weaker ones are not tried."""
     for pretext in tries:
-        rate = judge.recognised(pretext)
+        rate, found = judge.kept(pretext)
         used = rate >= bar
-        why = "recognised: used" if used else "confused with other examples: not used"
-        row = {"name": pretext.recipe[0], "family": family, "retrieval": rate, "bar": bar}
+        why = "stays itself: used" if used else "moves further than to a neighbour: not used"
+        row = {"name": pretext.recipe[0], "family": family, "kept": rate, "retrieval": found}
+        row["bar"] = bar
         rows.append({**row, "used": used, "why": why})
         observe("view", rows[-1])
         if used:
@@ -117,28 +113,28 @@ class _Judge:
         quantiser = Quantiser.fit(learned)
         modes = whitening(auto_law(quantiser(learned)), _KNOWN)
         self._map = SpectralMap.build(quantiser, modes, _KNOWN)
-        self._features = encoder.embed(self._batch)
-        self._known = self._map(self._features)
+        self._known = self._map(encoder.embed(self._batch))
+        self._nearest = _nearest_other(self._known, self._known)
 
     def _seen(self, pretext: Any) -> Any:
         return self._encoder.embed(pretext.partner(self._batch, self._seed, 1))
 
-    def recognised(self, pretext: Any) -> float:
-        """Share of views whose nearest original is their own."""
-        return float(retrieved(self._map(self._seen(pretext)), self._known).mean())
+    def kept(self, pretext: Any) -> tuple[float, float]:
+        """Shares of views nearer to their own example than its nearest neighbour is, and
+        of views that find their own example among all."""
+        seen = self._map(self._seen(pretext))
+        own = (seen * self._known).sum(1)
+        return float((own > self._nearest).mean()), float(retrieved(seen, self._known).mean())
 
-    def told_apart(self, pretext: Any) -> float:
-        """How well views are told from originals by their mean difference (ROC area)."""
-        plain, seen = np.asarray(self._features), np.asarray(self._seen(pretext))
-        half = len(plain) // 2
-        gap = seen[:half].mean(0) - plain[:half].mean(0)
-        spread = plain[:half].var(0)
-        weights = gap / (spread + 0.1 * spread.mean() + 1e-12)
-        return roc_area(seen[half:] @ weights, plain[half:] @ weights)
+    def natural(self, pretext: Any) -> float:
+        """Mean cosine of views to their nearest *other* example, relative to originals."""
+        seen = self._map(self._seen(pretext))
+        found = _nearest_other(seen, self._known).mean()
+        return float(found / max(float(self._nearest.mean()), 1e-6))
 
 
-def roc_area(positive: NDArray, negative: NDArray) -> float:
-    """Chance that a positive scores above a negative (Mann-Whitney); ties count half."""
-    below = np.searchsorted(np.sort(negative), positive, side="left")
-    upto = np.searchsorted(np.sort(negative), positive, side="right")
-    return float((below + upto).mean() / (2 * max(len(negative), 1)))
+def _nearest_other(rows: NDArray, known: NDArray) -> NDArray:
+    """(n,) cosine of row i to the nearest of ``known`` but row i."""
+    cosine = rows @ known.T
+    np.fill_diagonal(cosine, -1.0)
+    return np.asarray(cosine.max(1))

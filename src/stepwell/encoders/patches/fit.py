@@ -18,12 +18,28 @@ LANES = 16
 
 @dataclass(frozen=True)
 class Size:
-    """How large a stream's dictionary is, and on how much it is fitted."""
+    """How large a stream's dictionary is, and on how much it is fitted.
+
+    Attributes
+    ----------
+    atoms, modes : int
+        Atom pairs (no more than founders, since image means have no higher rank), and
+        modes kept of their co-occurrence.
+    sample : int
+        Patches for whitening and dictionary.
+    variance_rows : int
+        Patches for the covariance of the code.
+    positions : int
+        Patches of an image that enter its mean, drawn anew for each image.
+    ridge : float
+        Of the patch-level eigenproblem, relative to the mean variance.
+    """
 
     atoms: int = 2048
     modes: int = 128
     sample: int = 40_000
-    variance_rows: int = 60_000
+    variance_rows: int = 30_000
+    positions: int = 144
     ridge: float = 0.01
 
 
@@ -34,7 +50,8 @@ def fit_stream(spec: StreamSpec, images: NDArray, size: Size, seed: int) -> Stre
     picked = normalise(_sample_patches(spec, images, size.sample, rng))
     mean, whiten = whitening(picked, PATCH, channels)
     z = unit((picked - mean) @ whiten)
-    atoms = spherical_kmeans(z, size.atoms, rng)
+    count = min(size.atoms, max(LANES * 2, len(images) // (LANES * 2) * LANES * 2))
+    atoms = spherical_kmeans(z, count, rng)
     rows, offset, even = _pair_modes(spec, images, size, (mean, whiten, atoms), rng)
     return Stream(spec, mean, whiten, atoms, rows, offset, even)
 
@@ -43,8 +60,8 @@ def _sample_patches(spec: StreamSpec, images: NDArray, count: int, rng: np.rando
     """About ``count`` patches, the same number from each image."""
     each = max(1, -(-count // len(images)))
     picked = []
-    for start in range(0, len(images), 256):
-        patches = spec.patches(images[start : start + 256])
+    for start in range(0, len(images), 32):
+        patches = spec.patches(images[start : start + 32])
         where = rng.integers(patches.shape[1], size=(len(patches), min(each, patches.shape[1])))
         picked.append(np.take_along_axis(patches, where[..., None], axis=1))
     return np.concatenate(picked).reshape(-1, picked[0].shape[-1])[:count]
@@ -54,16 +71,15 @@ def _pair_modes(
     spec: StreamSpec, images: NDArray, size: Size, front: tuple, rng: np.random.Generator
 ) -> tuple[F32, F32, int]:
     """Top modes of patches of one image against each other, even and odd problem apart."""
-    sums = _code_sums(spec, images, size, front, rng)
-    solved = []
-    for parity in ("plus", "minus"):
-        gamma, sigma = sums[parity]
-        solved.append(top_modes(gamma, sigma, size.ridge, size.modes))
-    even = _split(solved[0][0], solved[1][0], size.modes)
-    rows = np.concatenate([solved[0][1][:, :even], solved[1][1][:, : size.modes - even]], axis=1)
+    laws = [sums.law() for sums in _code_sums(spec, images, size, front, rng)]
+    (plus, upright), (minus, turned) = (
+        top_modes(gamma, sigma, size.ridge, size.modes) for gamma, sigma, _ in laws
+    )
+    even = _split(plus, minus, size.modes)
+    rows = np.concatenate([upright[:, :even], turned[:, : size.modes - even]], axis=1)
     rows = rows.astype(np.float32)
     offset = np.zeros(rows.shape[1], np.float32)
-    offset[:even] = sums["mean"].astype(np.float32) @ rows[:, :even]
+    offset[:even] = laws[0][2].astype(np.float32) @ rows[:, :even]
     return rows, offset, even
 
 
@@ -75,41 +91,67 @@ def _split(even: NDArray, odd: NDArray, modes: int) -> int:
     return int(np.clip(nearest, min(LANES, modes), max(modes - LANES, min(LANES, modes))))
 
 
+def _some(patches: F32, count: int, rng: np.random.Generator) -> F32:
+    """``count`` patches of each image in random order; all, shuffled, if there are fewer."""
+    order = rng.permuted(np.tile(np.arange(patches.shape[1]), (len(patches), 1)), axis=1)
+    return np.take_along_axis(patches, order[:, :count, None], axis=1)
+
+
+class _Sums:
+    """Σ over sampled codes of one parity, and the image means that Γ is made of."""
+
+    _ROWS = 4096  # codes wait until there are so many: one large product is far faster
+
+    def __init__(self, count: int, centred: bool) -> None:
+        self._square, self._total = np.zeros((count, count), np.float32), np.zeros(count)
+        self._centred, self._seen = centred, 0
+        self._waiting: list[F32] = []
+        self._means: list[F32] = []
+
+    def add(self, code: F32, keep: int) -> None:
+        """Codes (n, positions, count) of n images; the first ``keep`` of each for Σ."""
+        self._means.append(code.mean(1))
+        self._waiting.append(code[:, :keep].reshape(-1, code.shape[-1]))
+        if sum(map(len, self._waiting)) >= self._ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            rows = np.concatenate(self._waiting)
+            self._square += rows.T @ rows
+            self._total += rows.sum(0, dtype=np.float64)
+            self._seen += len(rows)
+            self._waiting = []
+
+    def law(self) -> tuple[NDArray, NDArray, F32]:
+        """Γ, Σ and the mean code. The odd code has mean zero by symmetry."""
+        self._flush()
+        means = np.concatenate(self._means)
+        middle = means.mean(0) * self._centred
+        spread = means - middle
+        gamma = (spread.T @ spread).astype(np.float64) / len(means)
+        # Centred with the mean of the same sample, or it need not be positive definite.
+        shift = self._total / self._seen * self._centred
+        sigma = self._square.astype(np.float64) / self._seen - np.outer(shift, shift)
+        return gamma, sigma, middle
+
+
 def _code_sums(
     spec: StreamSpec, images: NDArray, size: Size, front: tuple, rng: np.random.Generator
-) -> dict:
-    """Covariances of the code and of its image means.
+) -> tuple[_Sums, _Sums]:
+    """Sums of the even and of the odd code over all founders.
 
     Γ is the covariance of image means (all patches of an image are partners); Σ is that
-    of single patches, from a sample of them; the even code is centred, the odd code has
-    mean zero by symmetry.
+    of single patches, from a sample of them.
     """
     mean, whiten, atoms = front
     half, count = atoms.shape[1] // 2, len(atoms)
-    keep = min(spec.grid**2, max(2, round(size.variance_rows / len(images))))
-    sigma = {parity: np.zeros((count, count), np.float32) for parity in ("plus", "minus")}
-    means: dict[str, list[F32]] = {"plus": [], "minus": []}
-    sampled = {parity: np.zeros(count) for parity in ("plus", "minus")}
-    rows = 0
+    keep = min(spec.grid**2, size.positions, max(2, round(size.variance_rows / len(images))))
+    even, odd = _Sums(count, True), _Sums(count, False)
     for start in range(0, len(images), 16):
-        patches = normalise(spec.patches(images[start : start + 16]))
-        z = unit((patches - mean) @ whiten)
-        codes = dict(zip(("plus", "minus"), answers(z, atoms, half, spec.threshold), strict=True))
-        chosen = rng.permuted(np.tile(np.arange(z.shape[1]), (len(z), 1)), axis=1)[:, :keep]
-        for parity, code in codes.items():
-            means[parity].append(code.mean(1))
-            sample = np.take_along_axis(code, chosen[..., None], axis=1).reshape(-1, count)
-            sigma[parity] += sample.T @ sample
-            sampled[parity] += sample.sum(0, dtype=np.float64)
-        rows += len(z) * keep
-    result: dict = {}
-    for parity in ("plus", "minus"):
-        image_means = np.concatenate(means[parity])
-        centred = image_means - image_means.mean(0) * (parity == "plus")
-        gamma = (centred.T @ centred).astype(np.float64) / len(images)
-        # Centred with the mean of the same sample, or it need not be positive definite.
-        shift = sampled[parity] / rows * (parity == "plus")
-        result[parity] = gamma, sigma[parity].astype(np.float64) / rows - np.outer(shift, shift)
-        if parity == "plus":
-            result["mean"] = image_means.mean(0)
-    return result
+        patches = _some(spec.patches(images[start : start + 16]), size.positions, rng)
+        z = unit((normalise(patches) - mean) @ whiten)
+        plus, minus = answers(z, atoms, half, spec.threshold)
+        even.add(plus, keep)
+        odd.add(minus, keep)
+    return even, odd
