@@ -15,9 +15,9 @@ LARGE_BYTES = 2**26
 NOT_READ = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"})
 """Formats Pillow knows by name but can't decode by itself; EPS would start Ghostscript."""
 
+_CAMERAS = ("dng", "cr2", "cr3", "nef", "arw", "orf", "rw2", "raf")
 FOREIGN = frozenset(
-    (".heic", ".heif", ".jxl", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw")
-    + (".orf", ".rw2", ".raf", ".avif", ".webp", ".jp2")
+    f".{name}" for name in ("heic", "heif", "jxl", "svg", "avif", "webp", "jp2", *_CAMERAS)
 )
 """Pictures that some installations of Pillow can't read: worth a word, unlike a text file."""
 
