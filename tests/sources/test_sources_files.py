@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -281,3 +283,38 @@ def test_real_photographs(real, read_all):
     batch = next(source.batches(64))
     assert batch.data["image"].shape == (64, 128, 128, 3)
     assert set(source.labels().values()) >= {"paper", "glass", "metal"}
+
+
+def test_folders_deeper_than_python_recurses(tmp_path, monkeypatch):
+    picture(tmp_path / "d" / "x.png")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        Path("d").mkdir(exist_ok=True)
+        os.chdir("d")
+    try:
+        assert [id for id, _ in open_source(tmp_path).entries()] == ["d/x.png"]
+    finally:  # so deep a folder is more than shutil can remove
+        for _ in range(1199):
+            os.chdir("..")
+            Path("d").rmdir()
+
+
+def test_an_interrupt_ends_a_pass_at_once(tmp_path):
+    for i in range(300):
+        picture(tmp_path / f"{i:03}.png", i, side=300)
+    code = (
+        "import os, signal, sys, threading\n"
+        "from stepwell.sources import open_source\n"
+        "batches = open_source(sys.argv[1], workers=2).batches(8)\n"
+        "next(batches)\n"
+        "try:\n"
+        "    for batch in batches:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    batches.close()\n"
+        "    print(threading.active_count())\n"
+    )
+    run = [sys.executable, "-c", code, str(tmp_path)]
+    found = subprocess.run(run, capture_output=True, text=True, timeout=30, check=False)
+    assert found.stdout.strip() == "1"
+    assert found.stderr == ""

@@ -49,7 +49,7 @@ def fit(images: NDArray[np.uint8], canvas: int) -> NDArray[np.uint8]:
     """(n, h, w, c) → (n, canvas, canvas, c), untouched where it fits already."""
     n, height, width, channels = images.shape
     if height == width == canvas:
-        return np.ascontiguousarray(images)
+        return np.array(images, order="C")  # a copy: a batch is never a window on its source
     library, side = pillow(), (canvas, canvas)
     how = resample((width, height), canvas)
     fitted = np.empty((n, canvas, canvas, channels), np.uint8)

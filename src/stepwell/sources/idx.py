@@ -92,7 +92,7 @@ class IdxSource(RowSource):
 
 def _image_files(folder: Path) -> list[Path]:
     try:
-        return sorted(file for file in folder.iterdir() if _IMAGES.search(file.name))
+        return sorted(folder / name for name in os.listdir(folder) if _IMAGES.search(name))
     except OSError:
         return []
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.sources.columns import by_name_only, features, image_column, label_column
-from stepwell.sources.encoded import EncodedSource, Item, broken
+from stepwell.sources.encoded import EncodedSource, Item, broken, holding
 from stepwell.sources.pillow import extensions
-from stepwell.sources.tablefiles import EXTENSIONS, Table, of_split, table_files
+from stepwell.sources.tablefiles import EXTENSIONS, Table, of_split
 from stepwell.sources.walk import read, readable, walk, why_not_regular
 
 
@@ -87,11 +87,14 @@ class TableSource(EncodedSource):
         """Table files, and folders with tables but no images."""
         if not path.is_dir():
             return path.is_file() and path.suffix.lower() in EXTENSIONS
-        if not table_files(path):
-            return False
-        # A table beside images says something about them.
-        known = extensions()
-        return not any(found.extension in known and not found.problem for found in walk(path))
+        found_table = False
+        for found in walk(path):
+            # A table beside images says something about them. Large folders of images
+            # are left at their first.
+            if found.extension in extensions() and not found.problem:
+                return False
+            found_table |= found.extension in EXTENSIONS
+        return found_table
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every row; no image is read."""
@@ -120,8 +123,8 @@ class TableSource(EncodedSource):
         for prefix, table in self._shards:
             row = 0
             for batch in table.batches(self.column):
-                for cell in _cells(batch):
-                    yield _item(f"{prefix}#row={row}", cell, table.file.parent)
+                for cell in batch:
+                    yield _item(f"{prefix}#row={row}", cell.as_py(), table.file.parent)
                     row += 1
 
     def _nothing(self) -> StepwellError:
@@ -136,18 +139,11 @@ class TableSource(EncodedSource):
         return any(not item.problem for item, _ in zip(self._items(), range(16), strict=False))
 
 
-def _cells(batch: Any) -> Iterator[Callable[[], Any]]:
-    """Each cell of a column, not yet taken out of it."""
-    for row in range(len(batch)):
-        yield batch[row].as_py
-
-
-def _item(id: str, cell: Callable[[], Any], folder: Path) -> Item:
-    value = cell()
+def _item(id: str, value: Any, folder: Path) -> Item:
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
-        return Item(id, partial(bytes, value), partial(len, value), held=len(value))
+        return holding(id, value)
     if not isinstance(value, str) or not value:
         return broken(id, "an empty cell")
     path = os.path.join(folder, value)

@@ -50,16 +50,31 @@ def walk(root: str | os.PathLike[str]) -> Iterator[Found]:
     and dangling links are reported, never opened; hidden names are passed over.
     """
     seen: set[tuple[int, int]] = set()
-    links: list[tuple[str, str]] = []
-    yield from _below(os.fspath(root), "", seen, links)
-    # The list grows as folders behind links bring links of their own.
-    for path, id in links:
-        yield from _below(path, id, seen, links)
+    folders = [(os.fspath(root), "")]
+    # The list grows as folders bring links to others.
+    for start in folders:
+        open_listings = [_listing(*start, seen)]
+        while open_listings:
+            for entry in open_listings[-1]:
+                if isinstance(entry, Found):
+                    yield entry
+                elif entry.is_link:
+                    folders.append((entry.path, entry.prefix))
+                else:
+                    open_listings.append(_listing(entry.path, entry.prefix, seen))
+                    break
+            else:
+                open_listings.pop()
 
 
-def _below(
-    folder: str, prefix: str, seen: set[tuple[int, int]], links: list[tuple[str, str]]
-) -> Iterator[Found]:
+class _Folder(NamedTuple):
+    path: str
+    prefix: str
+    is_link: bool
+
+
+def _listing(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[Found | _Folder]:
+    """What is in one folder, sorted by name; nothing if it was seen before."""
     try:
         about = os.stat(folder)
         if (about.st_dev, about.st_ino) in seen:
@@ -76,11 +91,11 @@ def _below(
             continue
         id = prefix + readable(entry.name)
         if entry.is_dir(follow_symlinks=False):
-            yield from _below(entry.path, f"{id}/", seen, links)
+            yield _Folder(entry.path, f"{id}/", False)
         elif entry.is_file(follow_symlinks=False):
             yield Found(id, entry.path)
         elif entry.is_symlink() and os.path.isdir(entry.path):
-            links.append((entry.path, f"{id}/"))
+            yield _Folder(entry.path, f"{id}/", True)
         else:
             yield Found(id, entry.path, why_not_regular(entry.path))
 
