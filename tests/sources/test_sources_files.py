@@ -18,7 +18,13 @@ import pytest
 from PIL import Image
 
 from stepwell.interfaces import Source, StepwellError, UsageError
-from stepwell.sources import open_source
+from stepwell.sources import encoded, open_source
+
+
+@pytest.fixture
+def threads(monkeypatch) -> None:
+    """Small images on several threads, which they are too small for otherwise."""
+    monkeypatch.setattr(encoded, "THUMBNAIL_BYTES", 0)
 
 
 def picture(path: Path, seed: int = 0, side: int = 12) -> Path:
@@ -75,7 +81,7 @@ def test_an_archive_is_the_same_as_its_folder(name, photos, tmp_path, read_all):
 
 
 @pytest.mark.parametrize(("size", "workers"), [(1, 1), (3, 2), (16, 3), (40, 1), (1000, 2)])
-def test_batch_size_and_workers_change_nothing(size, workers, photos, read_all):
+def test_batch_size_and_workers_change_nothing(size, workers, photos, read_all, threads):
     same(read_all(photos, size, workers=workers), read_all(photos, 7, workers=1))
 
 
@@ -172,6 +178,12 @@ def test_a_folder_keeps_its_own_name_though_a_link_comes_first(tmp_path, read_al
     assert list(read_all(tmp_path).ids) == ["z/a.png"]
 
 
+def test_thumbnails_and_photographs_agree_on_any_number_of_threads(tmp_path, read_all):
+    for i in range(30):
+        picture(tmp_path / f"{i}.png", i, side=12 if i % 3 else 90)
+    same(read_all(tmp_path, 4, workers=1), read_all(tmp_path, 9, workers=4))
+
+
 def test_an_unreadable_name_may_be_chosen_by_its_id(tmp_path, read_all):
     picture(Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.png")))
     picture(tmp_path / "good.png")
@@ -200,7 +212,7 @@ def test_canvas(tmp_path, photos, read_all):
         open_source(photos, canvas=2)
 
 
-def test_closing_early_stops_all_threads(photos):
+def test_closing_early_stops_all_threads(photos, threads):
     batches = open_source(photos, workers=3).batches(2)
     next(batches)
     batches.close()
@@ -209,7 +221,7 @@ def test_closing_early_stops_all_threads(photos):
     assert not [t for t in threading.enumerate() if t.name.startswith("stepwell-read")]
 
 
-def test_reading_stays_a_bounded_distance_ahead(tmp_path, monkeypatch):
+def test_reading_stays_a_bounded_distance_ahead(tmp_path, monkeypatch, threads):
     for i in range(400):
         picture(tmp_path / f"{i:03}.png", i)
     opened = []
@@ -235,8 +247,6 @@ def test_names_in_zips(tmp_path, read_all):
 
 
 def test_members_that_would_fill_the_memory(tmp_path, monkeypatch):
-    from stepwell.sources import encoded
-
     monkeypatch.setattr(encoded, "MOST_BYTES", 10_000)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.png", bytes(1_000_000))
@@ -304,7 +314,7 @@ def test_an_interrupt_ends_a_pass_at_once(tmp_path):
         picture(tmp_path / f"{i:03}.png", i, side=300)
     code = (
         "import os, signal, sys, threading\n"
-        "from stepwell.sources import open_source\n"
+        "from stepwell.sources import encoded, open_source\n"
         "batches = open_source(sys.argv[1], workers=2).batches(8)\n"
         "next(batches)\n"
         "try:\n"

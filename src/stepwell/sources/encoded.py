@@ -6,7 +6,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from stepwell.sources.pillow import (
 from stepwell.sources.pool import ordered
 
 PEEKED, PEEKED_AMONG = 64, 1000
+THUMBNAIL_BYTES = 4096
 CHUNK, CHUNK_BYTES = 16, 2**22
 """Images handed to a thread at a time: many, for a small image takes no longer to decode
 than a thread to wake; or as many bytes of them."""
@@ -132,7 +133,11 @@ class EncodedSource(ImageSource):
         # At most two batches ahead, and never more than keeps the threads busy.
         ahead = max(self._workers + 1, min(2 * size // CHUNK, 8 * self._workers))
         chunks = _chunks(self._chosen(ids))
-        for piece, problems in ordered(self._decoded, chunks, self._workers, ahead):
+        first = next(chunks, [])
+        # Of thumbnails, most of the work is Python's own: threads would only take turns.
+        workers = 1 if _mean_size(first) < THUMBNAIL_BYTES else self._workers
+        tasks = (chunk for chunk in chain([first], chunks))
+        for piece, problems in ordered(self._decoded, tasks, workers, ahead):
             self._set_aside(problems)
             if piece is not None:
                 yield piece
@@ -191,6 +196,16 @@ def _loaded(item: Item) -> bytes:
         return item.load()
     except OSError as error:
         raise Unreadable(f"can't be read: {error.strerror or error}") from None
+
+
+def _mean_size(items: list[Item]) -> float:
+    sizes = []
+    for item in items:
+        try:
+            sizes.append(_size(item))
+        except Unreadable:
+            continue
+    return sum(sizes) / max(len(sizes), 1)
 
 
 def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:
