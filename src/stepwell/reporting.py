@@ -323,4 +323,20 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-__all__ = ["summarise", "write_report"]
+def write_search_page(run: Run, query: str, rows: list[dict[str, Any]], path: Path) -> None:
+    """A page with the pictures of a search."""
+    ids = np.array([row["id"] for row in rows])
+    album = Album(run, None, ids, range(len(ids)))
+    hits = [album.picture(i, row["cosine"]) for i, row in enumerate(rows)]
+    asked = hits[0] if rows and rows[0]["id"] == query else {"html": "", "id": query}
+    found = [hit for hit in hits if hit is not asked]
+    summary = {
+        "title": f"Similar to {query}",
+        "version": run.config["versions"]["stepwell"],
+        "created": run.config["created"][:16].replace("T", " "),
+        "neighbours": [{"query": asked, "hits": found}],
+    }
+    write_atomic(path, render(summary))
+
+
+__all__ = ["summarise", "write_report", "write_search_page"]

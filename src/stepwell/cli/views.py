@@ -1,0 +1,44 @@
+"""``stepwell views``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stepwell.cli.console import Progress, emit, json_option, say
+
+
+@click.command("views")
+@click.argument("src")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("views.png"))
+@click.option("--view", "names", multiple=True, help='Only these, e.g. "crop:0.8 brightness:0.3".')
+@click.option("--judge/--no-judge", default=True, help="Measure which views are safe (seconds).")
+@click.option("--seed", default=0, show_default=True)
+@json_option
+def command(
+    src: str, out: Path, names: tuple[str, ...], judge: bool, seed: int, as_json: bool
+) -> None:
+    """Look at the augmentations on your own data: a contact sheet, a row a view.
+
+    Beside each view that learning may choose from: the share of views that find their
+    own example, and whether the view is used.
+    """
+    from stepwell.sheet import contact_sheet
+
+    with Progress(silent=as_json) as observe:
+        rows = contact_sheet(src, out, names=names, judge=judge, seed=seed, observe=observe)
+    if as_json:
+        return emit({"sheet": str(out), "views": rows})
+    for row in rows:
+        say(f"{row['name']:<16} {_judged(row)}")
+    say(f"sheet   {out}")
+    return None
+
+
+def _judged(row: dict[str, Any]) -> str:
+    if "why" not in row:
+        return row.get("summary", "")
+    rate = f"retrieval {row['retrieval']:.2f}, " if "retrieval" in row else ""
+    return f"{rate}{row['why']}"

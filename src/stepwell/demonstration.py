@@ -1,0 +1,119 @@
+"""Real images for the demo: Fashion-MNIST if it is here or may be fetched, else digits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stepwell.interfaces import StepwellError
+from stepwell.kit.files import write_atomic
+from stepwell.sources import open_source
+from stepwell.sources.arrays import ArraySource
+from stepwell.sources.idx import IdxSource
+
+PLACES = (Path("/usr/share/datasets/fashion-mnist"),)
+ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+FILES = {
+    "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+}
+"""MD5 sums as published with the data set (github.com/zalandoresearch/fashion-mnist)."""
+
+
+@dataclass
+class DemoData:
+    """Sources to learn from and to test on, and what they are."""
+
+    train: Any
+    test: Any
+    what: str
+
+
+def demo_data(folder: Path | None, examples: int, *, download: bool) -> DemoData:
+    """Fashion-MNIST from ``folder`` or the usual places, or digits."""
+    places = [folder] if folder else [_cache(), *PLACES]
+    if download and not any(_whole(p) for p in places):
+        fetch(_cache())
+    for place in places:
+        if _whole(place):
+            train, test = (open_source(place, split=s) for s in ("train", "test"))
+            return DemoData(
+                _first(train, examples), _first(test, examples // 5), f"Fashion-MNIST in {place}"
+            )
+    if folder:
+        raise StepwellError(f"Expected Fashion-MNIST's four files in {folder}, found others.")
+    return _digits()
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "stepwell" / "fashion-mnist"
+
+
+def _whole(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in FILES)
+
+
+def _first(source: IdxSource, count: int) -> Any:
+    """The first ``count`` examples as a source of their own, with labels."""
+    parts, ids = [], []
+    for batch in source.batches(1000):
+        parts.append(batch.data["image"])
+        ids += [str(i) for i in batch.ids]
+        if len(ids) >= count:
+            break
+    known = source.labels() or {}
+    images = np.concatenate(parts)[:count]
+    return labelled_array(images, np.array([known[i] for i in ids[:count]]))
+
+
+def labelled_array(images: np.ndarray, labels: np.ndarray) -> Any:
+    """An array source that knows its labels."""
+    source = ArraySource(images)
+    names = [name for name, _ in source.entries()]
+    known = dict(zip(names, (str(label) for label in labels), strict=True))
+    source.labels = lambda: known  # type: ignore[method-assign]
+    return source
+
+
+def _digits() -> DemoData:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    cut = len(images) * 4 // 5
+    train = labelled_array(images[:cut], digits.target[:cut])
+    test = labelled_array(images[cut:], digits.target[cut:])
+    what = (
+        "scikit-learn's digits, 8 × 8 (Fashion-MNIST is not on this machine; "
+        "`stepwell demo --download` fetches it)"
+    )
+    return DemoData(train, test, what)
+
+
+def fetch(folder: Path) -> None:
+    """Download the four files and check their sums; only ever called when asked for."""
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, expected in FILES.items():
+        try:
+            with urlopen(ADDRESS + name, timeout=30) as answer:
+                content = answer.read()
+        except (URLError, OSError) as error:
+            raise StepwellError(
+                f"Expected to fetch {ADDRESS + name}, found {error}. Without --download the demo "
+                f"runs on scikit-learn's digits."
+            ) from None
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if found != expected:
+            raise StepwellError(f"Expected {name} with MD5 {expected}, found {found}: not kept.")
+        write_atomic(folder / name, content)

@@ -1,0 +1,138 @@
+"""The spectral engine as a scikit-learn transformer, for arrays of any features."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
+
+from stepwell.engines import Choice, Law, solve
+
+
+class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Directions in which paired rows agree, in closed form.
+
+    A bare ``X`` has no pairs, so each row is paired with itself under independent noise:
+    every feature is masked (set to its mean) with probability ``mask``, twice. What can
+    be told from the other features survives; what stands alone does not. Say what *your*
+    pairs are with ``pairs``: that is where this method's strength lies.
+
+    Parameters
+    ----------
+    n_components : int
+        Dimensions of the embedding, at most; fewer come out of fewer features.
+    rho : float
+        Ridge; see :class:`~stepwell.engines.Choice`.
+    alpha : float
+        Power of the eigenvalues that weights the modes.
+    mask : float
+        Probability that a feature is masked in a view of a row of a bare X.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    components_ : (k, d)
+    eigenvalues_ : (k,)
+    mean_ : (d,)
+    n_pairs_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stepwell import SpectralEncoder
+    >>> X = np.random.default_rng(0).normal(size=(200, 8))
+    >>> SpectralEncoder(n_components=3).fit_transform(X, pairs=X + 0.1).shape
+    (200, 3)
+    """
+
+    def __init__(
+        self,
+        n_components: int = 64,
+        *,
+        rho: float = 0.5,
+        alpha: float = 0.5,
+        mask: float = 0.3,
+        random_state: Any = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.rho = rho
+        self.alpha = alpha
+        self.mask = mask
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None) -> Self:
+        """Fit on rows and their partners.
+
+        Parameters
+        ----------
+        X : (n, d)
+        y : ignored
+        pairs : (n, d), optional
+            Row i is the partner of row i of X. None: masked views, as described above.
+        """
+        for name in ("_square", "_cross", "_sum", "n_pairs_"):
+            if hasattr(self, name):
+                delattr(self, name)
+        return self.partial_fit(X, y, pairs=pairs)
+
+    def partial_fit(self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None) -> Self:
+        """Add rows and their partners; the result is that of one fit on all of them."""
+        first = not hasattr(self, "n_pairs_")
+        rows = validate_data(self, X, dtype=np.float64, reset=first, ensure_min_samples=2)
+        if first:
+            d = rows.shape[1]
+            self._square, self._cross = np.zeros((d, d)), np.zeros((d, d))
+            self._sum, self.n_pairs_ = np.zeros(d), 0
+        one, two = self._views(rows, pairs)
+        self._square += (one.T @ one + two.T @ two) / 2
+        cross = one.T @ two
+        self._cross += (cross + cross.T) / 2
+        self._sum += (one.sum(0) + two.sum(0)) / 2
+        self.n_pairs_ += len(rows)
+        self._solve()
+        return self
+
+    def fit_transform(
+        self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None, **unused: Any
+    ) -> NDArray[np.float64]:
+        """Fit, then transform ``X``."""
+        embedded: NDArray[np.float64] = self.fit(X, y, pairs=pairs).transform(X)
+        return embedded
+
+    def _views(self, rows: NDArray, pairs: ArrayLike | None) -> tuple[NDArray, NDArray]:
+        if pairs is not None:
+            partners = validate_data(self, pairs, dtype=np.float64, reset=False)
+            if partners.shape != rows.shape:
+                raise ValueError(
+                    f"Expected a partner for each row, shape {rows.shape}; found "
+                    f"{partners.shape}: pass one row of pairs per row of X."
+                )
+            return rows, partners
+        rng = check_random_state(self.random_state)
+        mean = rows.mean(0)
+        one, two = (np.where(rng.random_sample(rows.shape) < self.mask, mean, rows) for _ in "ab")
+        return one, two
+
+    def _solve(self) -> None:
+        mu = self._sum / self.n_pairs_
+        centre = np.outer(mu, mu)
+        law = Law(
+            mu, self._cross / self.n_pairs_ - centre, self._square / self.n_pairs_ - centre,
+            max(self.n_pairs_, 4 * self.n_components),
+        )
+        modes = solve(law, Choice(min(self.n_components, len(mu)), self.rho, self.alpha))
+        if not len(modes.values):  # nothing is shared: keep the direction that varies least oddly
+            modes = type(modes)(np.ones(1), np.eye(len(mu), 1), mu)
+        self.mean_, self.eigenvalues_ = mu, modes.values
+        self.components_ = (modes.vectors * modes.values**self.alpha).T
+        self._n_features_out = len(modes.values)
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """(n, d) → (n, k)."""
+        check_is_fitted(self)
+        rows = validate_data(self, X, dtype=np.float64, reset=False)
+        embedded: NDArray[np.float64] = (rows - self.mean_) @ self.components_.T
+        return embedded
