@@ -35,7 +35,7 @@ _PUBLIC = {
     "UsageError": "stepwell.interfaces",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604 - the names below are loaded lazily
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

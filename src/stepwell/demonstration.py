@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepwell.interfaces import StepwellError
 from stepwell.kit.files import write_atomic
-from stepwell.sources import open_source
-from stepwell.sources.arrays import ArraySource
 from stepwell.sources.idx import IdxSource
 
+Pair = tuple[NDArray, NDArray]
+"""Images and their labels."""
 PLACES = (Path("/usr/share/datasets/fashion-mnist"),)
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FILES = {
@@ -29,27 +30,47 @@ FILES = {
 
 @dataclass
 class DemoData:
-    """Sources to learn from and to test on, and what they are."""
+    """Files to learn from and to test on, and what they are."""
 
-    train: Any
-    test: Any
+    train: Path
+    test: Path
     what: str
 
 
-def demo_data(folder: Path | None, examples: int, *, download: bool) -> DemoData:
-    """Fashion-MNIST from ``folder`` or the usual places, or digits."""
+def demo_data(
+    folder: Path | None, examples: int, beside: Path, *, download: bool = False
+) -> DemoData:
+    """Fashion-MNIST from ``folder`` or the usual places, or digits.
+
+    A part of it is written next to the run, as ``beside-train.npz`` and ``beside-test.npz``,
+    so that every verb can be tried on plain files.
+    """
     places = [folder] if folder else [_cache(), *PLACES]
     if download and not any(_whole(p) for p in places):
         fetch(_cache())
     for place in places:
         if _whole(place):
-            train, test = (open_source(place, split=s) for s in ("train", "test"))
-            return DemoData(
-                _first(train, examples), _first(test, examples // 5), f"Fashion-MNIST in {place}"
-            )
+            train, test = (_first(place, s, n) for s, n in _parts(examples))
+            return _written(beside, train, test, f"Fashion-MNIST in {place}")
     if folder:
         raise StepwellError(f"Expected Fashion-MNIST's four files in {folder}, found others.")
-    return _digits()
+    return _written(beside, *_digits())
+
+
+def _parts(examples: int) -> list[tuple[str, int]]:
+    return [("train", examples), ("test", examples // 5)]
+
+
+def _written(beside: Path, train: Pair, test: Pair, what: str) -> DemoData:
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, (images, labels) in (("train", train), ("test", test)):
+        path = beside.with_name(f"{beside.name}-{name}.npz")
+        packed = io.BytesIO()
+        np.savez(packed, images=images, labels=labels)
+        write_atomic(path, packed.getvalue())
+        paths.append(path)
+    return DemoData(paths[0], paths[1], what)
 
 
 def _cache() -> Path:
@@ -61,41 +82,30 @@ def _whole(folder: Path) -> bool:
     return all((folder / name).is_file() for name in FILES)
 
 
-def _first(source: IdxSource, count: int) -> Any:
-    """The first ``count`` examples as a source of their own, with labels."""
+def _first(place: Path, split: str, count: int) -> Pair:
+    """The first ``count`` images of a split, and their labels."""
+    source = IdxSource(place, split=split)
     parts, ids = [], []
     for batch in source.batches(1000):
-        parts.append(batch.data["image"])
+        parts.append(np.asarray(batch.data["image"]))
         ids += [str(i) for i in batch.ids]
         if len(ids) >= count:
             break
     known = source.labels() or {}
-    images = np.concatenate(parts)[:count]
-    return labelled_array(images, np.array([known[i] for i in ids[:count]]))
+    return np.concatenate(parts)[:count], np.array([known[i] for i in ids[:count]])
 
 
-def labelled_array(images: np.ndarray, labels: np.ndarray) -> Any:
-    """An array source that knows its labels."""
-    source = ArraySource(images)
-    names = [name for name, _ in source.entries()]
-    known = dict(zip(names, (str(label) for label in labels), strict=True))
-    source.labels = lambda: known  # type: ignore[method-assign]
-    return source
-
-
-def _digits() -> DemoData:
+def _digits() -> tuple[Pair, Pair, str]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     cut = len(images) * 4 // 5
-    train = labelled_array(images[:cut], digits.target[:cut])
-    test = labelled_array(images[cut:], digits.target[cut:])
     what = (
         "scikit-learn's digits, 8 × 8 (Fashion-MNIST is not on this machine; "
         "`stepwell demo --download` fetches it)"
     )
-    return DemoData(train, test, what)
+    return (images[:cut], digits.target[:cut]), (images[cut:], digits.target[cut:]), what
 
 
 def fetch(folder: Path) -> None:

@@ -120,7 +120,9 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         mu = self._sum / self.n_pairs_
         centre = np.outer(mu, mu)
         law = Law(
-            mu, self._cross / self.n_pairs_ - centre, self._square / self.n_pairs_ - centre,
+            mu,
+            self._cross / self.n_pairs_ - centre,
+            self._square / self.n_pairs_ - centre,
             max(self.n_pairs_, 4 * self.n_components),
         )
         modes = solve(law, Choice(min(self.n_components, len(mu)), self.rho, self.alpha))

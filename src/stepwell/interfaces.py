@@ -185,8 +185,11 @@ class Encoder(Part, Protocol):
 
     name: ClassVar[str]
     kinds: ClassVar[frozenset[str]]
-    width: int
-    """Columns of :meth:`embed`."""
+
+    @property
+    def width(self) -> int:
+        """Columns of :meth:`embed`."""
+        ...
 
     def fit(self, founders: Batch, *, seed: int, observe: Observer) -> Self:
         """Fit on founders; returns itself."""

@@ -74,7 +74,7 @@ class Learned:
     moments: DenseMoments
     choice: Choice
     calibration: Calibration
-    map: SpectralMap | None = None
+    map: SpectralMap = field(init=False)
     controls: dict[str, SpectralMap] = field(default_factory=dict)
     noise: float = 0.0
 
@@ -395,4 +395,3 @@ def _solve(learned: Learned, tell: Observer) -> None:
     learned.controls["whitening"] = SpectralMap.build(
         learned.quantiser, whitening(law, plain), plain
     )
-

@@ -35,7 +35,7 @@ def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
         raise StepwellError(f"Expected examples that can be read, found none of {len(ids)}.")
     some = concatenate(parts)
     read = (time.perf_counter() - start) / max(len(chosen), 1)
-    kind = for_kind("encoders", ENCODERS, source.kind)
+    kind: Any = for_kind("encoders", ENCODERS, source.kind)
     encoder = kind(preset) if kind in ENCODERS.values() else kind()
     start = time.perf_counter()
     encoder.fit(some, seed=seed, observe=ignore)

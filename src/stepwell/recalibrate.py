@@ -56,19 +56,18 @@ def calibrate(
     if families is None or len(founders) < 20:
         return Calibration(encoder, pretext)
     rows: list[Row] = []
-    encoder = _absorb(encoder, type(pretext), founders, seed, rows)
+    made: Any = type(pretext)  # pretexts with candidates are made of a recipe
+    encoder = _absorb(encoder, made, founders, seed, rows)
     judge = _Judge(encoder, founders, seed)
-    gentlest = type(pretext)(type(pretext).gentlest)
+    gentlest = made(made.gentlest)
     bar = SAFE * judge.kept(gentlest)[0]
     chosen: list[str] = []
     for family, tries in families().items():
         chosen += _strongest(judge, family, tries, bar, rows, observe)
-    return Calibration(encoder, type(pretext)(chosen or type(pretext).gentlest), rows)
+    return Calibration(encoder, made(chosen or made.gentlest), rows)
 
 
-def _absorb(
-    encoder: Encoder, pretext: Any, founders: Batch, seed: int, rows: list[Row]
-) -> Encoder:
+def _absorb(encoder: Encoder, pretext: Any, founders: Batch, seed: int, rows: list[Row]) -> Encoder:
     """Make the encoder blind to the views it can absorb, where these are natural."""
     names = sorted(getattr(encoder, "absorbs", ()))
     if not names:
@@ -81,7 +80,7 @@ def _absorb(
         natural += [name] if used else []
         why = "looks like real examples: used" if used else "looks like no real example: not used"
         rows.append({"name": name, "family": name, "natural": rate, "used": used, "why": why})
-    return encoder.absorbing(natural)  # type: ignore[attr-defined, no-any-return]
+    return encoder.absorbing(natural)  # type: ignore[attr-defined]
 
 
 def _strongest(

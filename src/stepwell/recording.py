@@ -34,7 +34,7 @@ class Recorder:
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - closed in __exit__
+        self._file = open(self._path, "a", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,7 +70,7 @@ class Examples:
         fields = [("id", pa.string()), ("digest", pa.string()), ("group", pa.string())]
         self._schema = pa.schema([*fields, ("fold", pa.int8()), ("founder", pa.bool_())])
         self._writer = parquet.ParquetWriter(self._folder / "examples.parquet", self._schema)
-        self._codes = open(self._folder / self.CODES, "wb")  # noqa: SIM115 - closed in __exit__
+        self._codes = open(self._folder / self.CODES, "wb")
         return self
 
     def __exit__(self, *_: object) -> None:

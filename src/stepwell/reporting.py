@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.evaluate.explain import simple_statistics, named_correlations
+from stepwell.evaluate.explain import named_correlations, simple_statistics
 from stepwell.evaluate.layout import spread_map
 from stepwell.evaluate.neighbours import similar
 from stepwell.interfaces import Batch, StepwellError, concatenate
@@ -65,7 +65,10 @@ def summarise(run: Run, src: Any = None) -> dict[str, Any]:
             "kept": run.width,
         },
         "neighbours": [
-            {"query": album.picture(q), "hits": [album.picture(i, s) for i, s in zip(*hit)]}
+            {
+                "query": album.picture(q),
+                "hits": [album.picture(i, s) for i, s in zip(*hit, strict=True)],
+            }
             for q, hit in zip(queries, _hits(embeddings, queries, scores=True), strict=True)
         ],
         "map": _map(embeddings, ids, mapped, {int(i) for i in thumbs}, album),
@@ -123,7 +126,7 @@ class Album:
         if index not in self._made:
             row = self._row.get(str(self._ids[index]))
             known = row is not None and self.batch is not None
-            self._made[index] = picture_of(self.batch, row) if known else ""
+            self._made[index] = picture_of(self.batch, row) if known else ""  # type: ignore[arg-type]
         found: dict[str, Any] = {"html": self._made[index], "id": str(self._ids[index])}
         if score is not None:
             found["score"] = round(float(score), 3)
@@ -147,7 +150,9 @@ def _warnings(config: dict) -> list[str]:
     if data["examples"] < 500:
         found.append("Fewer than 500 examples: figures are rough, and more data would help.")
     if config["learn"].get("share", 1) < 1:
-        found.append(f"Learned from {config['learn']['share']:.0%} of the data, as the budget said.")
+        found.append(
+            f"Learned from {config['learn']['share']:.0%} of the data, as the budget said."
+        )
     return found
 
 

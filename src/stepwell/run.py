@@ -22,6 +22,8 @@ from stepwell.sources import open_source
 if TYPE_CHECKING:
     from os import PathLike
 
+_PIXELS = ("canvas", "channels", "scale", "group_by")
+"""Settings of a source that carry over to new data: they decide what a pixel means."""
 FORMAT = 1
 """Version of the directory's layout; a newer one is refused with a clear error."""
 
@@ -70,8 +72,8 @@ class Run:
     def open(self, src: Any, **options: Any) -> Any:
         """A source as this run reads it: its own settings, so that pixels are the same."""
         same = self.config["source"].get("options", {}) if not hasattr(src, "batches") else {}
-        keep = {k: v for k, v in same.items() if k == "canvas"}
-        return open_source(src, **{**keep, **options})
+        like = {k: v for k, v in same.items() if k in _PIXELS}
+        return open_source(src, like=like, **options)
 
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""
@@ -167,9 +169,11 @@ def load(path: str | PathLike[str]) -> Run:
 def _read_config(path: Path) -> dict[str, Any]:
     file = path / "config.toml"
     if not file.is_file():
-        near = [p.name for p in path.parent.iterdir() if (p / "config.toml").is_file()] if (
-            path.parent.is_dir()
-        ) else []
+        near = (
+            [p.name for p in path.parent.iterdir() if (p / "config.toml").is_file()]
+            if (path.parent.is_dir())
+            else []
+        )
         raise UsageError(
             f"Expected the directory of a run, found {'none' if not path.exists() else 'another'} "
             f"at {path}.{nearest(path.name, near)} `stepwell learn SRC --out {path}` makes one."

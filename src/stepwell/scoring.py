@@ -104,9 +104,7 @@ def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[
     """How often a view finds the example it was made of, for all contestants."""
     views, originals = _first_two(learned.pretext, sample, seed + 1)
     contestants = Contestants(run, seed)
-    bank, queries = with_components(
-        contestants(originals), contestants(views), contestants.width
-    )
+    bank, queries = with_components(contestants(originals), contestants(views), contestants.width)
     hits = {name: retrieved(queries[name], bank[name]) for name in ROLES}
     rows = [
         {"name": name, "role": role, **share(int(hits[name].sum()), len(sample)).as_dict()}
@@ -175,7 +173,7 @@ def evaluate(run: Run, labels: Any, test: Any = None, *, seed: int = 0) -> dict[
         "classes": len(classes),
         "bank": len(known),
         "test": len(truth),
-        "verdict": labelled_verdict(scores, gaps, ROLES),
+        "verdict": labelled_verdict(scores, gaps),
     }
     recording.write_scores(run.path, result)
     return result

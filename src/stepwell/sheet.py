@@ -81,7 +81,7 @@ def _draw(batch: Batch, rows: list[Row], seed: int, out: Path) -> None:
         views = parse(recipe) if line else []
         seen = pictures(render(batch, views, seed).data["image"])
         top = GAP + line * (TILE + GAP)
-        used = {True: " (used)", False: " (not used)"}.get(row.get("used"), "")
+        used = (" (used)" if row["used"] else " (not used)") if "used" in row else ""
         rate = f"\nretrieval {row['retrieval']:.2f}" if "retrieval" in row else ""
         pen.text((GAP, top + TILE // 2 - 14), f"{name}{used}{rate}", fill="black")
         for i, pixels in enumerate(seen):

@@ -125,9 +125,7 @@ def scorecard(scores: Mapping[str, Any]) -> str:
     if rows:
         budgets = list(dict.fromkeys(str(r["labels"]) for r in rows))
         for reader, title in (("knn", "kNN accuracy, %"), ("probe", "linear probe, %")):
-            found = {
-                (r["name"], str(r["labels"])): r for r in rows if r["reader"] == reader
-            }
+            found = {(r["name"], str(r["labels"])): r for r in rows if r["reader"] == reader}
             names = list(dict.fromkeys(r["name"] for r in rows))
             lines = [[n, *(_cell(found.get((n, b))) for b in budgets)] for n in names]
             blocks.append(table(lines, [title, *(f"{b} labels" for b in budgets)]))

@@ -25,7 +25,7 @@ def command(out: Path, data: Path | None, examples: int, download: bool, as_json
     from stepwell.demonstration import demo_data
     from stepwell.learner import learn
 
-    found = demo_data(data, examples, download=download)
+    found = demo_data(data, examples, out, download=download)
     if not as_json:
         say(f"data    {found.what}")
     with Progress(silent=as_json) as observe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ def command(run: Path, pause: bool, as_json: bool) -> None:
     from stepwell.scoring import read_scores
 
     opened = load(run)
-    steps = [(title, text) for title, text in _steps(opened, read_scores(opened))]
+    steps = list(_steps(opened, read_scores(opened)))
     if as_json:
         return emit([{"step": i + 1, "title": t, "text": x} for i, (t, x) in enumerate(steps)])
-    waiting = pause and click.get_text_stream("stdin").isatty()
+    waiting = pause and sys.stdin.isatty()
     for number, (title, text) in enumerate(steps, 1):
         say(f"\n{number} of {len(steps)} · {title}\n")
         for line in text.splitlines():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from stepwell.encoders.patches.encoder import PatchEncoder
-from stepwell.interfaces import Encoder
+from typing import Any
 
-ENCODERS: dict[str, type[Encoder]] = {PatchEncoder.name: PatchEncoder}
+from stepwell.encoders.patches.encoder import PatchEncoder
+
+ENCODERS: dict[str, Any] = {PatchEncoder.name: PatchEncoder}
 
 __all__ = ["ENCODERS", "PatchEncoder"]

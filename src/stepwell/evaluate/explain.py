@@ -50,9 +50,7 @@ def simple_statistics(batch: Batch) -> dict[str, NDArray]:
     return found
 
 
-def named_correlations(
-    z: NDArray, statistics: Mapping[str, NDArray], modes: int
-) -> list[str]:
+def named_correlations(z: NDArray, statistics: Mapping[str, NDArray], modes: int) -> list[str]:
     """``≈ brightness (r = .81)`` for each of the first modes, or an empty string."""
     notes = []
     for mode in range(modes):

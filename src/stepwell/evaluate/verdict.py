@@ -11,8 +11,8 @@ from stepwell.evaluate.intervals import paired_difference
 
 
 def _best(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The strongest control; the ladder (same features without pairs) counts too."""
-    return max((r for r in rows if r["role"] != "ours"), key=lambda r: r["value"])
+    """The strongest control."""
+    return max(rows, key=lambda r: r["value"])
 
 
 def unlabelled_verdict(
@@ -57,12 +57,12 @@ def unlabelled_verdict(
 
 
 def labelled_verdict(
-    rows: Sequence[Mapping[str, Any]], gaps: Mapping[str, Mapping[str, float]], roles: Mapping
+    rows: Sequence[Mapping[str, Any]], gaps: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
     """From kNN with all labels, by the paired difference to the strongest control."""
     final = [r for r in rows if r["reader"] == "knn" and r["labels"] == "all"]
     ours = next(r for r in final if r["role"] == "ours")
-    rival = _best(final)
+    rival = _best([r for r in final if r["role"] == "control"])
     gap = gaps[rival["name"]]
     figures = f"kNN {ours['value']:.1f} % against {rival['value']:.1f} % with {rival['name']}"
     interval = f"{gap['value']:+.1f} points, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"
@@ -72,4 +72,16 @@ def labelled_verdict(
         tone, said = "bad", f"Use {rival['name']} instead: {figures}."
     else:
         tone, said = "mixed", f"It learned, but no more than {rival['name']}: {figures}."
-    return {"tone": tone, "sentence": said, "details": [f"Difference: {interval}."]}
+    details = [f"Difference: {interval}.", *_what_pairs_add(rows)]
+    return {"tone": tone, "sentence": said, "details": details}
+
+
+def _what_pairs_add(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Against the same features whitened, without pairs: with all labels, and with ten."""
+    said = []
+    for labels, words in (("all", "all labels"), (10, "10 labels a class")):
+        found = {r["role"]: r for r in rows if r["reader"] == "knn" and r["labels"] == labels}
+        if "ours" in found and "ladder" in found:
+            gap = found["ours"]["value"] - found["ladder"]["value"]
+            said.append(f"{gap:+.1f} points with {words}")
+    return [f"The pairs add to whitening the same features: {', '.join(said)}."] if said else []

@@ -46,7 +46,7 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-class waiting(Generic[T]):  # noqa: N801 - used like a function
+class waiting(Generic[T]):
     """Iterate, and know which share of the time went into waiting for the next item."""
 
     def __init__(self, items: Iterable[T]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from stepwell.interfaces import Pretext
+from typing import Any
+
 from stepwell.pretexts.two_views import TwoViews
 
-PRETEXTS: dict[str, type[Pretext]] = {TwoViews.name: TwoViews}
+PRETEXTS: dict[str, Any] = {TwoViews.name: TwoViews}
 
 __all__ = ["PRETEXTS", "TwoViews"]

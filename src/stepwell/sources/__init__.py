@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,12 @@ SOURCES: dict[str, type] = {
 
 
 def open_source(
-    where: Any, *, strict: bool = False, workers: int | None = None, **options: Any
+    where: Any,
+    *,
+    strict: bool = False,
+    workers: int | None = None,
+    like: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Source:
     """Open a source of examples.
 
@@ -46,6 +51,8 @@ def open_source(
         Raise at the first example that can't be read, instead of setting it aside.
     workers : int, optional
         Threads that decode; default: all cores.
+    like : mapping, optional
+        Settings of another source to follow where this kind knows them too.
     **options
         Settings of the kind of source: ``canvas``, ``group_by``, ``array``, ``split`` …
         A source's own ``options`` open it again the same way.
@@ -67,7 +74,7 @@ def open_source(
         path = _existing(where)
         for kind in registered("sources", SOURCES).values():
             if kind.accepts(path):
-                return _made(kind, path, options)
+                return _made(kind, path, options, like or {})
         raise UsageError(
             f"Expected {_readable_kinds()}; found {path}, "
             f"{why_not_regular(path) or 'a file of another kind'}: give one of these."
@@ -75,7 +82,7 @@ def open_source(
     if where is None:
         raise UsageError("Expected data, found none: its path was not kept; give it again.")
     if hasattr(where, "__array__") or isinstance(where, list):
-        return _made(ArraySource, np.asarray(where), options)
+        return _made(ArraySource, np.asarray(where), options, like or {})
     raise UsageError(
         f"Expected a path, an array or a source, found {type(where).__name__}: "
         f"give the folder or file with your images."
@@ -108,8 +115,8 @@ def _suggestion(path: Path, beside: Iterable[Path]) -> str:
     return nearest(path.name, names)
 
 
-def _made(kind: type, where: Any, options: dict[str, Any]) -> Source:
-    """An instance; options it does not know are refused by name."""
+def _made(kind: type, where: Any, options: dict[str, Any], like: Mapping[str, Any]) -> Source:
+    """An instance; options it does not know are refused by name, those of ``like`` dropped."""
     known = inspect.signature(kind).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in known.values())
     for name in options:
@@ -119,7 +126,7 @@ def _made(kind: type, where: Any, options: dict[str, Any]) -> Source:
                 f"Expected an option of {getattr(kind, 'reads', kind.__name__)}, found {name!r}."
                 f"{nearest(name, usual)} Options: {', '.join(usual)}."
             )
-    given = {k: v for k, v in options.items() if takes_all or k in known}
+    given = {k: v for k, v in {**like, **options}.items() if takes_all or k in known}
     source: Source = kind(where, **given)
     return source
 

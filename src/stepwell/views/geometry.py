@@ -41,7 +41,7 @@ def sample_box(images: F32, y: NDArray, x: NDArray) -> F32:
     return np.ascontiguousarray(wide.transpose(0, 2, 1, 3))
 
 
-def _centred(size: int) -> NDArray[np.float64]:
+def _centred(size: int) -> NDArray:
     """Pixel positions measured from the middle, in pixels."""
     return np.arange(size) - (size - 1) / 2
 
@@ -69,9 +69,7 @@ class Crop(View):
     @staticmethod
     def _cut(images: F32, tall: NDArray, wide: NDArray, corner: NDArray) -> F32:
         positions = []
-        for share, place, size in zip(
-            (tall, wide), corner.T, images.shape[1:3], strict=True
-        ):
+        for share, place, size in zip((tall, wide), corner.T, images.shape[1:3], strict=True):
             extent = np.minimum(share, 1)[:, None] * size
             steps = (np.arange(size) + 0.5) / size
             positions.append((size - extent) * place[:, None] + extent * steps - 0.5)

@@ -49,7 +49,7 @@ def fit_stream(spec: StreamSpec, images: NDArray, size: Size, seed: int) -> Stre
     channels = images.shape[-1] if spec.colour else 1
     picked = normalise(_sample_patches(spec, images, size.sample, rng))
     mean, whiten = whitening(picked, PATCH, channels)
-    z = unit((picked - mean) @ whiten)
+    z = unit(np.asarray((picked - mean) @ whiten, np.float32))
     count = min(size.atoms, max(LANES * 2, len(images) // (LANES * 2) * LANES * 2))
     atoms = spherical_kmeans(z, count, rng)
     rows, offset, even = _pair_modes(spec, images, size, (mean, whiten, atoms), rng)
