@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-slow lint bench clean
 
-$(VENV)/.ready: pyproject.toml setup.py src/stepwell/encoders/patches/fused.c
+$(VENV)/.ready: pyproject.toml setup.py $(wildcard src/stepwell/encoders/patches/fused*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stepwell needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'

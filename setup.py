@@ -7,7 +7,8 @@ setup(
         Extension(
             "stepwell.encoders.patches._fused",
             ["src/stepwell/encoders/patches/fused.c"],
-            extra_compile_args=["-O3"],
+            depends=["src/stepwell/encoders/patches/fused_body.h"],
+            extra_compile_args=["-O3", "-ffp-contract=fast"],
             optional=True,
         )
     ]

@@ -17,7 +17,7 @@ from stepwell.encoders.patches.dictionary import CONTRAST_NOISE
 from stepwell.encoders.patches.geometry import F32, pooling
 from stepwell.encoders.patches.stream import BINS, PATCH, Stream
 
-BLOCK = 32
+TILE = 16
 _INTS = ("side", "channels", "patch", "stride", "grid", "bins", "half", "atoms", "even", "modes")
 _ARRAYS = ("mean", "whiten", "dict", "rows", "offset", "pool")
 
@@ -50,13 +50,13 @@ class Fused:
 
     def __init__(self, stream: Stream) -> None:
         count, width = stream.atoms.shape
-        padded = -(-count // BLOCK) * BLOCK
+        padded = -(-count // TILE) * TILE
         atoms = np.zeros((padded, width), np.float32)
         rows = np.zeros((padded, stream.rows.shape[1]), np.float32)
         atoms[:count], rows[:count] = stream.atoms, stream.rows
-        blocks = atoms.reshape(-1, BLOCK, width).transpose(0, 2, 1)
         pool = pooling(stream.spec.grid, BINS)
-        kept = (stream.mean, stream.whiten, blocks, rows, stream.offset, pool)
+        whiten = _tiled(np.asarray(stream.whiten).T)
+        kept = (stream.mean, whiten, _tiled(atoms), rows, stream.offset, pool)
         self._arrays = [np.ascontiguousarray(a, np.float32) for a in kept]
         self._weights = _Weights(*[a.ctypes.data for a in self._arrays])
         self._stream, self._atoms = stream, padded
@@ -83,6 +83,14 @@ class Fused:
         if not done:
             raise MemoryError("the patch kernel found no memory for one image's patches")
         return out
+
+
+def _tiled(rows: NDArray) -> NDArray:
+    """(n, d) → (⌈n / TILE⌉, d, TILE), zeros past the end: the order the kernel reads in."""
+    n, d = rows.shape
+    padded = np.zeros((-(-n // TILE) * TILE, d), np.float32)
+    padded[:n] = rows
+    return padded.reshape(-1, TILE, d).transpose(0, 2, 1)
 
 
 def usable(stream: Stream, images: NDArray) -> bool:
