@@ -19,8 +19,12 @@ def registered(room: str, builtin: dict[str, Any]) -> dict[str, Any]:
 
 
 def for_kind(room: str, builtin: dict[str, Any], kind: str) -> Any | None:
-    """The first registered class that works on ``kind`` of data, or None."""
-    for found in registered(room, builtin).values():
+    """The first registered class that works on ``kind`` of data, or None.
+
+    A plug-in for series may be called like what is built in for images: it hides that
+    only where it works itself.
+    """
+    for found in [*plugins(room).values(), *builtin.values()]:
         if not found.kinds or kind in found.kinds:
             return found
     return None

@@ -1,0 +1,58 @@
+"""What tests share that is no fixture: plug-ins to install, images to write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from stepwell.kit import plugins
+
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+@dataclass
+class Said:
+    """What a command left: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+@contextmanager
+def installed(*names: str) -> Iterator[None]:
+    """Plug-ins of tests/plugins, found by their entry points in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.syspath_prepend(PLUGINS / name)
+        plugins.plugins.cache_clear()
+        try:
+            yield
+        finally:
+            patch.undo()
+            plugins.plugins.cache_clear()
+
+
+def environment(*names: str) -> dict[str, str]:
+    """The environment of a process in which plug-ins of tests/plugins are installed."""
+    paths = [str(PLUGINS / name) for name in names]
+    one = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    return {**os.environ, **one, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def write_digits(root: Path, count: int, first: int = 0) -> Path:
+    """Handwritten digits, 8 × 8, as ``train/LABEL/NUMBER.png``."""
+    digits = load_digits()
+    for i in range(first, first + count):
+        file = root / "train" / str(digits.target[i]) / f"{i:04}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.rint(digits.images[i] * (255 / 16)).astype(np.uint8)).save(file)
+    return root
