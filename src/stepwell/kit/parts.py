@@ -15,12 +15,19 @@ from stepwell.interfaces import Part, StepwellError
 def save_part(folder: Path, part: Part, kind: str) -> None:
     """Write ``part`` into ``folder``; ``kind`` names the class to bring it back."""
     import tomli_w
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True)
     settings, arrays = part.state()
     plain = {name: np.ascontiguousarray(np.asarray(array)) for name, array in arrays.items()}
-    save_file(plain, folder / "arrays.safetensors")
+    try:
+        save_file(plain, folder / "arrays.safetensors")
+    except SafetensorError as error:  # its own type even where the disk is full
+        raise StepwellError(
+            f"Expected to write the arrays of {kind!r} to {folder}, found {error}. Free some "
+            f"room on the disk, or write somewhere else."
+        ) from error
     text = tomli_w.dumps({"kind": kind, "settings": settings})
     (folder / "part.toml").write_text(text, encoding="utf-8")
 
