@@ -65,7 +65,7 @@ def parse(recipe: str) -> list[View]:
     Raises
     ------
     UsageError
-        For an unknown name or a strength that is no number.
+        For an unknown name, or a strength that is no number or out of range.
     """
     views = []
     for word in RECIPES.get(recipe, recipe).split():
@@ -82,8 +82,8 @@ def parse(recipe: str) -> list[View]:
                 views.append(VIEWS[name](float(strength)) if strength else VIEWS[name]())
             except ValueError:
                 raise UsageError(
-                    f"Expected a number as strength of {name!r}, found {strength!r}: "
-                    f"write for example {name}:{VIEWS[name]().strength}"
+                    f"Expected a number from 0 to {VIEWS[name].most:g} as strength of {name!r}, "
+                    f"found {strength!r}: write for example {name}:{VIEWS[name]().strength}"
                 ) from None
     return views
 

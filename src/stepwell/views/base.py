@@ -19,16 +19,24 @@ class View(ABC):
     ----------
     strength : float
         In the view's own unit, see each class; 0 changes nothing.
+
+    Raises
+    ------
+    ValueError
+        If it is not within 0 … ``most``.
     """
 
     name: ClassVar[str]
     slots: ClassVar[int]
     """How many uniform numbers one application needs."""
     default: ClassVar[float]
+    most: ClassVar[float] = 1.0
     summary: ClassVar[str]
 
     def __init__(self, strength: float | None = None) -> None:
         self.strength = self.default if strength is None else strength
+        if not 0 <= self.strength <= self.most:
+            raise ValueError(f"strength of {self.name}: 0 to {self.most:g}")
 
     @abstractmethod
     def apply(self, images: F32, u: U, key: NDArray[np.uint64]) -> F32:

@@ -80,6 +80,7 @@ class Scaling(View):
     """Larger or smaller about the middle by up to 1 + strength; the border repeats."""
 
     name, slots, default, summary = "scaling", 1, 0.25, "larger or smaller, up to 1 + strength"
+    most = 4.0
 
     def apply(self, images: F32, u: U, key: NDArray) -> F32:
         factor = np.exp(np.log1p(self.strength) * (2 * u[:, 0] - 1))[:, None]
@@ -104,6 +105,7 @@ class Rotation(View):
     """Turn by up to strength degrees about the middle; the border repeats."""
 
     name, slots, default, summary = "rotation", 1, 15.0, "turns by up to strength degrees"
+    most = 180.0
 
     def apply(self, images: F32, u: U, key: NDArray) -> F32:
         angle = np.deg2rad(self.strength * (2 * u[:, 0] - 1))[:, None, None]
