@@ -25,10 +25,12 @@ def cores() -> int:
 def in_blocks(work: Callable[[slice], T], n: int, size: int) -> list[T]:
     """``work(rows)`` for consecutive blocks of ≤ ``size`` of n rows, in order.
 
+    Of no rows there is one empty block, whose result has the right shape.
+
     BLAS runs on one thread inside, so that every block gives the same bits however many
     threads there are.
     """
-    blocks = [slice(start, min(start + size, n)) for start in range(0, n, size)]
+    blocks = [slice(start, min(start + size, n)) for start in range(0, max(n, 1), size)]
     with threadpool_limits(1, user_api="blas"):
         if len(blocks) <= 1 or cores() == 1:
             return [work(rows) for rows in blocks]

@@ -14,7 +14,7 @@ class Thumbnails:
         step = grey.shape[1] / 6
         edges = [int(i * step) for i in range(6)]
         cells = np.add.reduceat(np.add.reduceat(grey, edges, axis=1), edges, axis=2)
-        return (cells / step**2).reshape(len(batch), -1)
+        return (cells / step**2).reshape(len(batch), self.width)
 
     def state(self):
         return {}, {"cells": np.array([6])}
