@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Said, environment, installed, write_digits
+from helpers import START, Said, environment, installed, write_digits
 from threadpoolctl import threadpool_limits
 
 import stepwell
@@ -57,8 +57,7 @@ def spawn() -> Callable[..., Said]:
     """``stepwell …`` as a process of its own."""
 
     def run(*words: object, plugins: tuple[str, ...] = ("tiny",), **options: Any) -> Said:
-        start = "from stepwell.cli import main; main()"
-        command = [sys.executable, "-c", start, *map(str, words)]
+        command = [sys.executable, "-c", START, *map(str, words)]
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment(*plugins), **options
         )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from sklearn.datasets import load_digits
 from stepwell.kit import plugins
 
 PLUGINS = Path(__file__).parent / "plugins"
+START = "from stepwell.cli import main; main()"
 
 
 @dataclass
@@ -56,3 +60,17 @@ def write_digits(root: Path, count: int, first: int = 0) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.rint(digits.images[i] * (255 / 16)).astype(np.uint8)).save(file)
     return root
+
+
+def begun(src: Path, out: Path, *words: str) -> subprocess.Popen[str]:
+    """A ``stepwell learn`` that has just begun to write its run."""
+    command = [sys.executable, "-c", START, "learn", str(src), "--out", str(out), *words]
+    process = subprocess.Popen(
+        command, env=environment("tiny"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(out.parent.glob(f".{out.name}.*.partial")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    return process

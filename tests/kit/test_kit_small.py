@@ -25,6 +25,7 @@ def test_the_nearest_name_is_suggested():
     verbs = ["learn", "embed", "search"]
     assert nearest("lern", verbs) == " Did you mean 'learn'?"
     assert nearest("serach", iter(verbs)) == " Did you mean 'search'?"
+    assert nearest("lern", np.array(verbs)) == " Did you mean 'learn'?"
     assert nearest("xyz", verbs) == nearest("learn", []) == ""
 
 
@@ -142,7 +143,19 @@ def test_iteration_finds_what_a_dense_solver_finds():
     np.testing.assert_allclose(np.abs((turn[:, :20] * vectors).sum(0)), 1, atol=1e-3)
 
 
-def test_a_matrix_of_zeros_has_modes_all_the_same():
-    values, vectors = top_modes(np.zeros((4, 4)), np.zeros((4, 4)), 0.5, 2)
+@pytest.mark.parametrize("d", [4, 900])
+def test_a_matrix_of_zeros_has_modes_all_the_same(d):
+    values, vectors = top_modes(np.zeros((d, d)), np.zeros((d, d)), 0.5, 2)
     assert np.isfinite(vectors).all()
     np.testing.assert_allclose(values, 0)
+
+
+@pytest.mark.parametrize("rank", [1, 5, 30])
+def test_fewer_examples_than_features(rank):
+    # A covariance of few examples: all but ``rank`` eigenvalues are zero.
+    rows = np.random.default_rng(0).normal(size=(rank, 900))
+    values, vectors = symmetric_top(rows.T @ rows, 10)
+    expected = np.linalg.svd(rows, compute_uv=False)[:10] ** 2
+    np.testing.assert_allclose(values[: len(expected)], expected, rtol=1e-4)
+    np.testing.assert_allclose(values[len(expected) :], 0, atol=1e-3)
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(10), atol=1e-5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,7 +83,12 @@ def _parquet(path: Path, rows: Iterator[Any], width: int) -> int:
 def _npy(path: Path, rows: Iterator[Any], width: int) -> int:
     parts = [z for _, z in rows]
     with open(path, "wb") as file:
-        np.save(file, np.concatenate(parts) if parts else np.empty((0, width), np.float32))
+        try:
+            np.save(file, np.concatenate(parts) if parts else np.empty((0, width), np.float32))
+        except OSError as error:
+            # numpy only counts what it could not write: "2500 requested and 992 written".
+            code = error.errno or errno.ENOSPC
+            raise OSError(code, os.strerror(code), str(path)) from error
     return sum(map(len, parts))
 
 

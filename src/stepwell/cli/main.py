@@ -10,7 +10,6 @@ import click
 
 from stepwell import __version__
 from stepwell.cli.console import fail
-from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
 
 VERBS = {
@@ -76,10 +75,6 @@ def main() -> None:
         ctx = getattr(error, "ctx", None)
         hint = f" See `{ctx.command_path} --help`." if ctx else ""
         fail(f"{message}{hint}", 2)
-    except UsageError as error:
-        fail(str(error), 2)
-    except StepwellError as error:
-        fail(str(error), 1)
     except (KeyboardInterrupt, click.Abort):
         fail("Interrupted: nothing half-written was left behind.", 130)
     except BrokenPipeError:
@@ -87,6 +82,25 @@ def main() -> None:
     except MemoryError:
         fail("Expected enough memory, found none left: try --preset fast.", 1)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            fail(f"{type(error).__name__}: {error}", 1)
-        fail("Expected room on the disk, found it full: free some, or choose another --out.", 1)
+        fail(_about(error), 1)
+    except Exception as error:
+        # Imported here: numpy comes with it, and `stepwell --help` shall not wait for that.
+        from stepwell.interfaces import StepwellError, UsageError
+
+        if not isinstance(error, StepwellError):
+            raise
+        fail(str(error), 2 if isinstance(error, UsageError) else 1)
+
+
+def _about(error: OSError) -> str:
+    """What a failure of the system means, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return (
+            "Expected room on the disk, found it full, or the file larger than is allowed: "
+            "free some, or choose another --out."
+        )
+    where = f" at {error.filename}" if error.filename else ""
+    return (
+        f"Expected to read and write freely, found {error.strerror or error}{where}: "
+        f"check that the path exists and is yours to use."
+    )

@@ -12,7 +12,7 @@ from stepwell.cli.console import emit, json_option, say, table
 @click.command("search")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("example")
-@click.option("-n", default=10, show_default=True, help="How many.")
+@click.option("-n", type=click.IntRange(1), default=10, show_default=True, help="How many.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with pictures.")
 @json_option
 def command(run: Path, example: str, n: int, html: Path | None, as_json: bool) -> None:

@@ -75,7 +75,7 @@ def parse(recipe: str) -> list[View]:
         elif name not in VIEWS:
             raise UsageError(
                 f"Expected the name of a view, found {name!r}."
-                f"{nearest(name, [*VIEWS, *RECIPES])} Views: {', '.join([*VIEWS, *RECIPES])}."
+                f"{nearest(name, VIEWS | RECIPES)} Views: {', '.join(VIEWS | RECIPES)}."
             )
         else:
             try:

@@ -1,0 +1,157 @@
+"""The main job, as a user does it: digits without labels to an encoder, scores, a report."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from helpers import write_digits
+
+import stepwell
+from stepwell.interfaces import StepwellError, UsageError
+from stepwell.scoring import read_scores
+
+
+@pytest.fixture(scope="module")
+def run(photos_run):
+    return stepwell.load(photos_run)
+
+
+def label(id: str) -> str:
+    return id.split("/")[1]
+
+
+def test_it_learned_and_stands_beside_its_controls(run):
+    scores = read_scores(run)
+    assert scores["verdict"]["sentence"]
+    retrieval = {row["role"]: row["value"] for row in scores["retrieval"]}
+    assert {"ours", "control", "ladder"} <= set(retrieval)
+    ours = next(r["value"] for r in scores["retrieval"] if r["role"] == "ours")
+    shuffled = next(r["value"] for r in scores["retrieval"] if r["name"] == "shuffled pairs")
+    assert ours > 60
+    assert ours > shuffled + 10
+    final = {r["name"]: r["value"] for r in scores["labelled"] if r["labels"] == "all"}
+    assert final["stepwell"] > 70
+    assert final["stepwell"] > final["shuffled pairs"]
+
+
+def test_neighbours_are_mostly_of_one_class(run):
+    ids, _ = run.index
+    same = [label(row["id"]) == label(str(i)) for i in ids for row in run.search(str(i), 4)[1:]]
+    assert np.mean(same) > 0.6  # a tenth by chance
+
+
+def test_embeddings_are_of_unit_length_and_those_of_the_index(run, digits):
+    z = run.embed(digits)
+    assert z.shape == (100, run.width)
+    assert z.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(z, run.index[1].astype(np.float32), atol=2e-3)
+
+
+def test_a_file_a_folder_and_an_array_give_the_same_vectors(run, digits, digit_batch):
+    z = run.embed(digits)
+    first = digits / str(run.index[0][0])
+    np.testing.assert_allclose(run.embed(first)[0], z[0], atol=1e-5)
+    np.testing.assert_allclose(run.embed(digit_batch.data["image"]), z, atol=1e-5)
+    found = run.search(digit_batch.data["image"][7], 1)
+    assert found[0]["id"] == run.index[0][7]
+
+
+def test_loading_again_changes_nothing(run, digits):
+    again = stepwell.load(run.path)
+    np.testing.assert_array_equal(again.embed(digits), run.embed(digits))
+    assert str(run.path) in repr(again)
+    assert "100 examples" in repr(again)
+
+
+def test_the_card_says_what_it_is_for_and_what_not(run):
+    card = (run.path / "card.md").read_text("utf-8")
+    assert "100 unlabelled examples" in card
+    assert "**Limits.**" in card
+    assert read_scores(run)["verdict"]["sentence"] in card
+
+
+def test_the_configuration_repeats_the_run(run, digits):
+    config = run.config
+    assert config["source"]["path"] == str(digits)
+    assert config["source"]["options"] == {"canvas": 8}
+    assert config["learn"]["seed"] == 0
+    assert config["data"] == {"examples": 100, "founders": 100, "distinct": 100, "skipped": 0}
+    assert config["cost"]["seconds"] > 0
+    assert {"stepwell", "numpy", "scipy"} <= set(config["versions"])
+
+
+def test_the_page_shows_where_each_dimension_looks(run):
+    page = (run.path / "report.html").read_text("utf-8")
+    assert read_scores(run)["verdict"]["sentence"].split(":")[0] in page
+    assert page.count("<img") > 100
+    assert "stepwell search" in page
+
+
+def test_scores_of_other_labels_are_kept_beside(run, digits, tmp_path):
+    labels = {str(i): "even" if int(label(str(i))) % 2 == 0 else "odd" for i in run.index[0]}
+    found = run.evaluate(labels)
+    assert found["classes"] == 2
+    assert json.loads((run.path / "scores.json").read_text("utf-8"))["classes"] == 2
+    run.evaluate(digits)
+
+
+def test_an_observer_hears_the_story_and_changes_nothing(digits, tmp_path, run):
+    told = []
+    twin = stepwell.learn(
+        digits,
+        tmp_path / "twin",
+        preset="fast",
+        report=False,
+        observe=lambda event, facts: told.append((event, dict(facts))),
+    )
+    events = list(dict.fromkeys(event for event, _ in told))
+    assert [e for e in events if e in ("list", "fit", "learn", "solve")] == [
+        "list",
+        "fit",
+        "learn",
+        "solve",
+    ]
+    done = [facts["done"] for event, facts in told if event == "learn"]
+    assert done == sorted(done)
+    assert done[-1] == 100
+    np.testing.assert_array_equal(twin.index[1], run.index[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"preset": "fats"}, "found 'fats'"),
+        ({"encoder": "patchs"}, "Did you mean 'patches'?"),
+        ({"pretext": "two_view"}, "Did you mean 'two_views'?"),
+        ({"views": "zom"}, "Did you mean 'zoom'?"),
+        ({"founders_from": "nowhere"}, "Expected the directory of a run"),
+    ],
+)
+def test_wrong_calls_say_what_was_expected(digits, tmp_path, options, words):
+    with pytest.raises(UsageError) as caught:
+        stepwell.learn(digits, tmp_path / "run", **{"preset": "fast"} | options)
+    assert words in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_not_there(tmp_path, run):
+    with pytest.raises(UsageError, match="found none"):
+        stepwell.load(tmp_path / "nothing")
+    with pytest.raises(UsageError, match=f"Did you mean '{run.path.name}'"):
+        stepwell.load(run.path.with_name(f"{run.path.name}s"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="found another"):
+        stepwell.load(tmp_path / "empty")
+    with pytest.raises(StepwellError):
+        run.search("nothing like it.png")
+
+
+def test_new_data_of_the_same_kind(run, tmp_path):
+    more = write_digits(tmp_path / "more", 20, first=500)
+    z = run.embed(more)
+    assert z.shape == (20, run.width)
+    with pytest.raises(StepwellError, match="Expected"):
+        run.embed(tmp_path / "nothing")
