@@ -16,7 +16,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 import stepwell
 from stepwell.interfaces import Encoder, Pretext, Source
 from stepwell.kit.plugins import for_kind, registered
-from stepwell.pretexts import PRETEXTS
+from stepwell.pretexts import PRETEXTS, TwoViews
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 MOST_LINES = 60
@@ -143,3 +143,24 @@ def test_pairs_without_a_kind_say_so(tmp_path, call):
         said = call("learn", src, "--out", tmp_path / "run", "--pretext", "neighbors")
     assert said.code == 2
     assert "Did you mean 'neighbours'?" in said.err
+
+
+class Thrice:
+    """Three views of every example, each a pair of its own with it."""
+
+    name, kinds, target = "thrice", frozenset({"image"}), "same"
+
+    def pairs(self, batch, seed, epoch=0):
+        for number in range(3):
+            yield from TwoViews("noise:0.02").pairs(batch, seed, number)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_pretext_may_make_several_pairs_of_an_example(digits, tmp_path):
+    run = stepwell.learn(digits, tmp_path / "run", pretext=Thrice(), report=False)
+    assert run.config["learn"]["pretext"] == "thrice"
+    rows = json.loads((run.path / "scores.json").read_text("utf-8"))["retrieval"]
+    for row in rows:
+        assert 0 <= row["low"] <= row["value"] <= row["high"] <= 100
+    # Hardly changed at all, a view finds its own example.
+    assert rows[0]["value"] > 60

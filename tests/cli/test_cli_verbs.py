@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+import shutil
 import struct
 from html.parser import HTMLParser
 from pathlib import Path
@@ -136,6 +137,25 @@ def test_founders_of_a_sibling_make_embeddings_comparable(call, digits, tiny_run
     ours, theirs = stepwell.load(tmp_path / "r"), stepwell.load(tiny_run)
     np.testing.assert_array_equal(ours.map.quantiser.mean, theirs.map.quantiser.mean)
     assert ours.config["learn"]["recipe"] == theirs.config["learn"]["recipe"]
+
+
+@pytest.mark.parametrize("form", ["zip", "npy", "npz"])
+def test_other_sources_go_all_the_way(call, digits, tmp_path, form):
+    src = tmp_path / f"data.{form}"
+    if form == "zip":
+        shutil.make_archive(str(tmp_path / "data"), "zip", digits)
+    else:
+        images = load_digits().images[:60].astype(np.uint8) * 15
+        np.save(src, images) if form == "npy" else np.savez(src, x=images)
+    run = tmp_path / "run"
+    found = parsed(call("learn", src, "--out", run, "--no-report", "--json"))
+    assert found["examples"] == (100 if form == "zip" else 60)
+    ids = parquet.read_table(run / "embeddings.parquet")["id"].to_pylist()
+    assert parsed(call("search", run, ids[2], "--json"))[0]["id"] == ids[2]
+    parsed(call("embed", run, src, "--out", tmp_path / "z.npy", "--json"))
+    assert len(np.load(tmp_path / "z.npy")) == found["examples"]
+    page = Path(parsed(call("report", run, "--json"))["report"]).read_text("utf-8")
+    assert page.count("<img") > 40
 
 
 # overwriting
@@ -370,6 +390,19 @@ def test_views_draws_a_sheet_and_judges(call, digits, tmp_path):
     wrong = call("views", digits, "--out", out, "--view", "corp:0.8")
     assert wrong.code == 2
     assert "Did you mean 'crop'?" in wrong.err
+
+
+def test_views_says_which_are_used_and_why(call, digits, tmp_path):
+    found = parsed(call("views", digits, "--out", tmp_path / "sheet.png", "--json"))
+    judged = [row for row in found["views"] if "why" in row]
+    assert {"zoom-strong", "jitter"} <= {row["name"] for row in judged}
+    assert any(row["used"] for row in judged)
+    rates = [
+        row[name] for row in judged for name in ("kept", "natural", "retrieval") if name in row
+    ]
+    assert all(rate is not None and 0 <= rate < 2 for rate in rates)
+    assert all(row["why"].endswith("not used") != row["used"] for row in judged)
+    assert len({row["name"] for row in found["views"]}) == len(found["views"])
 
 
 def test_status_of_a_run_and_of_a_folder_of_runs(call, digits, tiny_run, tmp_path):

@@ -81,10 +81,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_json_keeps_letters_and_takes_numbers_of_numpy(tmp_path):
     import numpy as np
 
-    write_json(tmp_path / "a.json", {"é": np.float32(0.5), "n": [1, None]})
+    content = {"é": np.float32(0.5), "n": [1, None, True], "odd": (np.nan, np.float32("inf"))}
+    write_json(tmp_path / "a.json", content)
     text = (tmp_path / "a.json").read_text("utf-8")
     assert "é" in text
-    assert json.loads(text) == {"é": 0.5, "n": [1, None]}
+    expected = {"é": 0.5, "n": [1, None, True], "odd": [None, None]}
+    assert json.loads(text, parse_constant=pytest.fail) == expected
 
 
 def test_a_folder_appears_only_when_it_is_whole(tmp_path):

@@ -43,7 +43,9 @@ def say(text: str = "") -> None:
 
 def emit(content: Mapping[str, Any] | list[Any]) -> None:
     """JSON on standard output."""
-    click.echo(json.dumps(content, ensure_ascii=False, default=float))
+    from stepwell.kit.files import json_text
+
+    click.echo(json_text(content))
 
 
 class Progress:

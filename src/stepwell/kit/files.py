@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import uuid
@@ -29,9 +30,25 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     sync_folder(path.parent)
 
 
+def json_text(content: Any, indent: int | None = None) -> str:
+    """JSON that any reader takes: NaN and infinity, which are none of its numbers, are null."""
+    return json.dumps(_finite(content), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if value is None or isinstance(value, (str, int)):
+        return value
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """A JSON file, atomically."""
-    write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False, default=float) + "\n")
+    write_atomic(path, json_text(content, indent=1) + "\n")
 
 
 def sync_folder(folder: Path) -> None:
