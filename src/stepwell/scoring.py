@@ -107,7 +107,7 @@ def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[
     bank, queries = with_components(contestants(originals), contestants(views), contestants.width)
     hits = {name: retrieved(queries[name], bank[name]) for name in ROLES}
     rows = [
-        {"name": name, "role": role, **share(int(hits[name].sum()), len(sample)).as_dict()}
+        {"name": name, "role": role, **share(int(hits[name].sum()), len(originals)).as_dict()}
         for name, role in ROLES.items()
     ]
     values = np.asarray(learned.map.values)
@@ -117,15 +117,15 @@ def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[
 
 
 def _first_two(pretext: Any, sample: Batch, seed: int) -> tuple[Batch, Batch]:
-    """Per unit of freshly drawn pairs: its second row, and its first."""
-    first, second = [], []
-    for pairs in pretext.pairs(sample, seed):
-        order = np.argsort(pairs.unit, kind="stable")
-        _, start, count = np.unique(pairs.unit[order], return_index=True, return_counts=True)
-        start = start[count > 1]
-        first.append(pairs.x.take(order[start]))
-        second.append(pairs.x.take(order[start + 1]))
-    return concatenate(second), concatenate(first)
+    """Per unit of freshly drawn pairs: its second row, and its first.
+
+    Of the first pairs only: with an example in the bank twice, neither would be found.
+    """
+    pairs = next(iter(pretext.pairs(sample, seed)))
+    order = np.argsort(pairs.unit, kind="stable")
+    _, start, count = np.unique(pairs.unit[order], return_index=True, return_counts=True)
+    start = start[count > 1]
+    return pairs.x.take(order[start + 1]), pairs.x.take(order[start])
 
 
 def evaluate(run: Run, labels: Any, test: Any = None, *, seed: int = 0) -> dict[str, Any]:

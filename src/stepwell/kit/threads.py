@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -22,17 +23,27 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def in_blocks(work: Callable[[slice], T], n: int, size: int) -> list[T]:
+def blocks(work: Callable[[slice], T], n: int, size: int) -> Iterator[T]:
     """``work(rows)`` for consecutive blocks of ≤ ``size`` of n rows, in order.
 
-    Of no rows there is one empty block, whose result has the right shape.
-
-    BLAS runs on one thread inside, so that every block gives the same bits however many
-    threads there are.
+    At most two blocks a core are ahead of the consumer. BLAS runs on one thread inside, so
+    that every block gives the same bits however many threads there are.
     """
-    blocks = [slice(start, min(start + size, n)) for start in range(0, max(n, 1), size)]
+    rows = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     with threadpool_limits(1, user_api="blas"):
-        if len(blocks) <= 1 or cores() == 1:
-            return [work(rows) for rows in blocks]
+        if len(rows) <= 1 or cores() == 1:
+            yield from map(work, rows)
+            return
         with ThreadPoolExecutor(cores()) as pool:
-            return list(pool.map(work, blocks))
+            waiting: deque[Future[T]] = deque()
+            for block in rows:
+                if len(waiting) >= 2 * cores():
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(work, block))
+            while waiting:
+                yield waiting.popleft().result()
+
+
+def in_blocks(work: Callable[[slice], T], n: int, size: int) -> list[T]:
+    """:func:`blocks`, all of them."""
+    return list(blocks(work, n, size))

@@ -15,7 +15,7 @@ from stepwell.encoders.patches.fused import Fused, usable
 from stepwell.encoders.patches.geometry import F32, cut, fold_grid
 from stepwell.encoders.patches.stream import BINS, PATCH, Stream, StreamSpec
 from stepwell.interfaces import Batch, Elements, Observer, ignore
-from stepwell.kit.threads import in_blocks
+from stepwell.kit.threads import blocks, in_blocks
 
 PRESETS: dict[str, Size] = {
     "default": Size(atoms=2048, modes=128),
@@ -91,9 +91,12 @@ class PatchEncoder:
         while len(specs) * BINS * BINS // 2 * size.modes > WIDEST and size.modes > 2 * LANES:
             size = replace(size, modes=size.modes // 2)
         streams = []
-        for i, spec in enumerate(specs):
-            observe("fit", {"done": i, "of": len(specs)})
-            streams.append(fit_stream(spec, images, size, seed + i))
+        # A stream a core, BLAS on one thread each: many of the matrices are too small to share.
+        for stream in blocks(
+            lambda row: fit_stream(specs[row.start], images, size, seed + row.start), len(specs), 1
+        ):
+            streams.append(stream)
+            observe("fit", {"done": len(streams), "of": len(specs)})
         self.streams, self.sides = tuple(streams), sides
         return self
 
@@ -119,6 +122,8 @@ class PatchEncoder:
     def embed(self, batch: Batch) -> Any:
         """(n, width) float32: pooled modes, unit length a stream."""
         images = np.asarray(batch.data["image"])
+        if not len(images):
+            return np.empty((0, self.width), np.float32)
         if self.device:
             return self._embed_torch(images)
         paths = [self._path(stream, images) for stream in self.streams]

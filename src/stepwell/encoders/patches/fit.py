@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.encoders.patches.dictionary import normalise, spherical_kmeans, unit, whitening
+from stepwell.encoders.patches.fused import answering
 from stepwell.encoders.patches.geometry import F32
-from stepwell.encoders.patches.stream import PATCH, Stream, StreamSpec, answers
+from stepwell.encoders.patches.stream import PATCH, Stream, StreamSpec
 from stepwell.kit.linalg import top_modes
+from stepwell.kit.threads import blocks
 
 LANES = 16
 """Even and odd modes come in multiples of this, the width of the kernel's vectors."""
@@ -51,8 +53,9 @@ def fit_stream(spec: StreamSpec, images: NDArray, size: Size, seed: int) -> Stre
     mean, whiten = whitening(picked, PATCH, channels)
     z = unit(np.asarray((picked - mean) @ whiten, np.float32))
     count = min(size.atoms, max(LANES * 2, len(images) // (LANES * 2) * LANES * 2))
+    size = replace(size, modes=min(size.modes, count))
     atoms = spherical_kmeans(z, count, rng)
-    rows, offset, even = _pair_modes(spec, images, size, (mean, whiten, atoms), rng)
+    rows, offset, even = _pair_modes(spec, images, size, (mean, whiten, atoms), seed)
     return Stream(spec, mean, whiten, atoms, rows, offset, even)
 
 
@@ -68,10 +71,10 @@ def _sample_patches(spec: StreamSpec, images: NDArray, count: int, rng: np.rando
 
 
 def _pair_modes(
-    spec: StreamSpec, images: NDArray, size: Size, front: tuple, rng: np.random.Generator
+    spec: StreamSpec, images: NDArray, size: Size, front: tuple, seed: int
 ) -> tuple[F32, F32, int]:
     """Top modes of patches of one image against each other, even and odd problem apart."""
-    laws = [sums.law() for sums in _code_sums(spec, images, size, front, rng)]
+    laws = [sums.law() for sums in _code_sums(spec, images, size, front, seed)]
     (plus, upright), (minus, turned) = (
         top_modes(gamma, sigma, size.ridge, size.modes) for gamma, sigma, _ in laws
     )
@@ -91,12 +94,6 @@ def _split(even: NDArray, odd: NDArray, modes: int) -> int:
     return int(np.clip(nearest, min(LANES, modes), max(modes - LANES, min(LANES, modes))))
 
 
-def _some(patches: F32, count: int, rng: np.random.Generator) -> F32:
-    """``count`` patches of each image in random order; all, shuffled, if there are fewer."""
-    order = rng.permuted(np.tile(np.arange(patches.shape[1]), (len(patches), 1)), axis=1)
-    return np.take_along_axis(patches, order[:, :count, None], axis=1)
-
-
 class _Sums:
     """Σ over sampled codes of one parity, and the image means that Γ is made of."""
 
@@ -108,10 +105,10 @@ class _Sums:
         self._waiting: list[F32] = []
         self._means: list[F32] = []
 
-    def add(self, code: F32, keep: int) -> None:
-        """Codes (n, positions, count) of n images; the first ``keep`` of each for Σ."""
-        self._means.append(code.mean(1))
-        self._waiting.append(code[:, :keep].reshape(-1, code.shape[-1]))
+    def add(self, means: F32, codes: F32) -> None:
+        """Mean codes (n, count) of n images for Γ; some codes (m, count) of theirs for Σ."""
+        self._means.append(means)
+        self._waiting.append(codes.copy())
         if sum(map(len, self._waiting)) >= self._ROWS:
             self._flush()
 
@@ -137,7 +134,7 @@ class _Sums:
 
 
 def _code_sums(
-    spec: StreamSpec, images: NDArray, size: Size, front: tuple, rng: np.random.Generator
+    spec: StreamSpec, images: NDArray, size: Size, front: tuple, seed: int
 ) -> tuple[_Sums, _Sums]:
     """Sums of the even and of the odd code over all founders.
 
@@ -145,13 +142,26 @@ def _code_sums(
     of single patches, from a sample of them.
     """
     mean, whiten, atoms = front
-    half, count = atoms.shape[1] // 2, len(atoms)
-    keep = min(spec.grid**2, size.positions, max(2, round(size.variance_rows / len(images))))
-    even, odd = _Sums(count, True), _Sums(count, False)
-    for start in range(0, len(images), 16):
-        patches = _some(spec.patches(images[start : start + 16]), size.positions, rng)
+    taken = min(spec.grid**2, size.positions)
+    keep = min(taken, max(2, round(size.variance_rows / len(images))))
+    answer = answering(atoms)
+
+    def block(rows: slice) -> list[tuple[F32, F32]]:
+        patches = _some(spec.patches(images[rows]), taken, (seed, rows.start))
         z = unit((normalise(patches) - mean) @ whiten)
-        plus, minus = answers(z, atoms, half, spec.threshold)
-        even.add(plus, keep)
-        odd.add(minus, keep)
+        codes = answer(z.reshape(-1, z.shape[-1]), spec.threshold)
+        shaped = [code.reshape(len(z), taken, -1) for code in codes]
+        return [(code.mean(1), code[:, :keep].reshape(-1, len(atoms))) for code in shaped]
+
+    even, odd = _Sums(len(atoms), True), _Sums(len(atoms), False)
+    for pair in blocks(block, len(images), 8):
+        for sums, (means, kept) in zip((even, odd), pair, strict=True):
+            sums.add(means, kept)
     return even, odd
+
+
+def _some(patches: F32, count: int, seed: tuple[int, int]) -> F32:
+    """``count`` patches of each image in random order; all, shuffled, if there are no more."""
+    rng = np.random.default_rng(seed)
+    order = rng.permuted(np.tile(np.arange(patches.shape[1]), (len(patches), 1)), axis=1)
+    return np.take_along_axis(patches, order[:, :count, None], axis=1)

@@ -22,8 +22,9 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-/* Floats a vector; patches and atoms a register tile; atoms whose rows stay in cache. */
-enum { LANES = 8, ROWS = 5, TILE = 16, BLOCK = 256 };
+/* Floats a vector; patches and atoms a register tile; atoms whose rows stay in cache; most
+ * whitened dimensions. */
+enum { LANES = 8, ROWS = 5, TILE = 16, BLOCK = 256, MOST = 4096 };
 typedef float vec __attribute__((vector_size(32), aligned(4), may_alias));
 
 typedef struct {
@@ -107,6 +108,21 @@ EXPORT int stepwell_encode(const Shape *s, const Weights *w, const float *images
     }
     free(x.u), free(x.z), free(x.norm), free(x.code), free(x.pack);
     return ok;
+}
+
+/* Unit rows z (n, 2 half), atoms as in Weights -> sums and differences of answers (n, atoms);
+ * 0 if a row is too long. */
+EXPORT int stepwell_answers(const float *z, long n, int half, const float *dict, int atoms,
+                            float bar, float *sum, float *gap) {
+    if (2 * half > MOST) return 0;
+#ifdef WIDE
+    if (wide()) {
+        answers_avx2(z, n, half, dict, atoms, bar, sum, gap);
+        return 1;
+    }
+#endif
+    answers_plain(z, n, half, dict, atoms, bar, sum, gap);
+    return 1;
 }
 
 /* Loaded through ctypes; being a module too lets the ordinary installer build and ship it. */

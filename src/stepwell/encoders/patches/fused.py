@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 
 from stepwell.encoders.patches.dictionary import CONTRAST_NOISE
 from stepwell.encoders.patches.geometry import F32, pooling
-from stepwell.encoders.patches.stream import BINS, PATCH, Stream
+from stepwell.encoders.patches.stream import BINS, PATCH, Stream, answers
 
-TILE = 16
+TILE, MOST = 16, 4096  # as in fused.c
 _INTS = ("side", "channels", "patch", "stride", "grid", "bins", "half", "atoms", "even", "modes")
 _ARRAYS = ("mean", "whiten", "dict", "rows", "offset", "pool")
 
@@ -83,6 +84,42 @@ class Fused:
         if not done:
             raise MemoryError("the patch kernel found no memory for one image's patches")
         return out
+
+
+class FusedAnswers:
+    """A dictionary laid out for the kernel. ``FusedAnswers(atoms)(z, bar)`` equals
+    :func:`~stepwell.encoders.patches.stream.answers` on unit rows."""
+
+    def __init__(self, atoms: F32) -> None:
+        self._tiled, self._shape = np.ascontiguousarray(_tiled(atoms)), atoms.shape
+
+    def __call__(self, z: F32, bar: float) -> tuple[F32, F32]:
+        """(n, 2h) unit rows → sums and differences of answers, (n, a) each."""
+        count, width = self._shape
+        padded = len(self._tiled) * TILE
+        z = np.ascontiguousarray(z, np.float32)
+        both = np.empty((2, len(z), padded), np.float32)
+        kernel = library()
+        if kernel is None:
+            raise RuntimeError("the compiled kernel is not installed")
+        pointers = [ctypes.c_void_p(a.ctypes.data) for a in (z, self._tiled, both[0], both[1])]
+        kernel.stepwell_answers(
+            pointers[0],
+            ctypes.c_long(len(z)),
+            width // 2,
+            pointers[1],
+            padded,
+            ctypes.c_float(bar),
+            *pointers[2:],
+        )
+        return both[0][:, :count], both[1][:, :count]
+
+
+def answering(atoms: F32) -> Callable[[F32, float], tuple[F32, F32]]:
+    """The compiled kernel where it is there, else the plain path."""
+    if library() is not None and atoms.shape[1] <= MOST:
+        return FusedAnswers(atoms)
+    return lambda z, bar: answers(z, atoms, atoms.shape[1] // 2, bar)
 
 
 def _tiled(rows: NDArray) -> NDArray:

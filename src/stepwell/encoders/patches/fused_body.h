@@ -194,4 +194,29 @@ static void NAME(encode)(const Shape *s, const Weights *w, const Scratch *x, con
     for (int t = 0; t < count; t++)
         NAME(pooled)(s, w, x->code + (size_t)t * s->modes, x->norm[t], t, out);
 }
+/* Unit rows z (n, 2 half) against all atoms: sums and differences of answers, (n, atoms) each. */
+static void NAME(answers)(const float *z, size_t n, size_t half, const float *dict, size_t atoms,
+                          float bar, float *sum, float *gap) {
+    const size_t width = 2 * half, rows = 40 * ROWS; /* rows that stay in cache */
+    float p[ROWS][TILE], q[ROWS][TILE], tail[ROWS * MOST];
+    for (size_t block = 0; block < n; block += rows)
+        for (size_t a = 0; a < atoms; a += TILE)
+            for (size_t t = block; t < n && t < block + rows; t += ROWS) {
+                const size_t count = n - t < ROWS ? n - t : ROWS;
+                const float *from = z + t * width, *d = dict + a * width;
+                if (count < ROWS) { /* past the end there may be no memory to read */
+                    memset(tail, 0, sizeof(float) * ROWS * width);
+                    from = memcpy(tail, from, sizeof(float) * count * width);
+                }
+                NAME(product)(from, width, half, d, p);
+                NAME(product)(from + half, width, half, d + half * TILE, q);
+                for (size_t r = 0; r < count; r++)
+                    for (int j = 0; j < TILE; j++) {
+                        const float one = p[r][j] + q[r][j] - bar, two = p[r][j] - q[r][j] - bar;
+                        const float x = one > 0.f ? one : 0.f, y = two > 0.f ? two : 0.f;
+                        sum[(t + r) * atoms + a + j] = x + y;
+                        gap[(t + r) * atoms + a + j] = x - y;
+                    }
+            }
+}
 #undef INLINE
