@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stepwell import recording, scoring
+from stepwell import gathering, recording, scoring
 from stepwell.encoders import ENCODERS
 from stepwell.engines import (
     Choice,
     DenseMoments,
-    Encoded,
     Quantiser,
+    ShuffledPairs,
     SpectralMap,
     accumulate,
-    shuffle_units,
     solve,
     whitening,
 )
@@ -31,11 +28,10 @@ from stepwell.interfaces import (
     Source,
     StepwellError,
     UsageError,
-    concatenate,
     ignore,
 )
 from stepwell.kit.files import lock, new_folder
-from stepwell.kit.hashing import hash_text
+from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.pretexts import PRETEXTS
@@ -43,10 +39,6 @@ from stepwell.recalibrate import Calibration, calibrate
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
 
-FOUNDERS = 2000
-"""Examples that everything below the last moments is fitted on: this many, or 5 %, at
-most 6,000."""
-FEWEST = 8
 DIMENSIONS = {"default": 1024, "fast": 512}
 
 
@@ -77,6 +69,10 @@ class Learned:
     map: SpectralMap = field(init=False)
     controls: dict[str, SpectralMap] = field(default_factory=dict)
     noise: float = 0.0
+
+    def encode(self, batch: Batch) -> Any:
+        """(n, d) int8 codes."""
+        return self.quantiser(self.encoder.embed(batch))
 
 
 def learn(
@@ -139,20 +135,28 @@ def learn(
     UsageError, StepwellError
     """
     if preset not in DIMENSIONS:
-        raise UsageError(f"Expected preset 'default' or 'fast', found {preset!r}.")
+        hint = nearest(preset, DIMENSIONS)
+        raise UsageError(f"Expected preset 'default' or 'fast', found {preset!r}.{hint}")
     settings = Settings(preset, pretext, encoder, views, seed, founders_from, recalibrate)
     source = open_source(src, strict=strict)
-    target = _target(out, source, overwrite)
+    for labelled in (evaluate_with, test):
+        if labelled is not None:
+            scoring.check_labels(labelled)  # before an hour of learning, not after
+    target = gathering.target_of(out, source, overwrite)
     watch = Stopwatch()
     with (
         lock(target.with_name(f".{target.name}.lock"), str(target)),
         new_folder(target, overwrite=overwrite) as folder,
         recording.Recorder(folder / "steps.jsonl", observe) as tell,
     ):
-        entries = _census(source, tell)
-        founders = _founders(source, entries, seed, tell)
+        entries = gathering.census(source, tell)
+        founders = gathering.founders_of(source, entries, seed, tell)
         learned = _prepare(source, founders, settings, tell)
-        ids = _within(budget, entries, learned, founders, watch, settings)
+        ids = None
+        if budget is not None:
+            ids, settings.share = gathering.within(
+                budget, watch, learned.encode, entries, founders, seed
+            )
         sample = _accumulate_all(source, ids, founders, learned, folder, settings, tell)
         _solve(learned, tell)
         recording.write_parts(folder, learned)
@@ -170,60 +174,6 @@ def learn(
             tell("report", {})
             draft.report(source)
     return Run(target)
-
-
-def _target(out: Any, source: Source, overwrite: bool) -> Path:
-    """Where the run goes; refused early if something is there."""
-    target = Path(out) if out else Path("runs") / getattr(source, "name", source.kind)
-    target = target.absolute()
-    if not target.exists():
-        return target
-    if not (target / "config.toml").is_file():
-        raise UsageError(
-            f"Expected a free name for the run, found something else at {target}: "
-            f"choose another --out."
-        )
-    if not overwrite:
-        raise UsageError(
-            f"Expected a free name for the run, found one at {target}: "
-            f"add --overwrite to replace it, or choose another --out."
-        )
-    return target
-
-
-def _census(source: Source, tell: Observer) -> list[tuple[str, str]]:
-    """(id, group) of every example, without decoding any."""
-    entries = []
-    for entry in source.entries():
-        entries.append(entry)
-        if len(entries) % 20_000 == 0:
-            tell("list", {"found": len(entries)})
-    tell("list", {"found": len(entries)})
-    if len(entries) < FEWEST:
-        raise StepwellError(
-            f"Expected at least {FEWEST} examples to learn from, found {len(entries)}: "
-            f"pairs within so few show nothing; add more data."
-        )
-    return entries
-
-
-def _founders(source: Source, entries: list, seed: int, tell: Observer) -> Batch:
-    """Founders: whole groups in the order of their hash, as one batch."""
-    wanted = max(FOUNDERS, min(6000, len(entries) // 20))
-    rank = hash_text(seed, (group for _, group in entries))
-    chosen = {entries[i][0] for i in np.argsort(rank, kind="stable")[:wanted]}
-    ids = None if len(chosen) == len(entries) else chosen
-    parts = []
-    for batch in source.batches(64, ids=ids):
-        parts.append(batch)
-        tell("found", {"done": sum(map(len, parts)), "of": len(chosen)})
-    if sum(map(len, parts)) < FEWEST:
-        why = "; ".join(sorted({s.reason for s in source.skipped})[:3])
-        raise StepwellError(
-            f"Expected at least {FEWEST} readable examples, found {sum(map(len, parts))} "
-            f"({len(source.skipped)} could not be read: {why}). Mend or remove these."
-        )
-    return concatenate(parts)
 
 
 def _prepare(source: Source, founders: Batch, settings: Settings, tell: Observer) -> Learned:
@@ -265,7 +215,9 @@ def _made(room: str, builtin: dict, wanted: Any, kind: str, option: Any) -> Any:
     """A pretext or encoder: the caller's own, by name, or the first for this kind."""
     if wanted is not None and not isinstance(wanted, str):
         return wanted
-    found = recording.by_name(room, builtin, wanted) if wanted else for_kind(room, builtin, kind)
+    found = (
+        recording.by_name(room, builtin, wanted, kind) if wanted else for_kind(room, builtin, kind)
+    )
     if found is None:
         raise UsageError(
             f"Expected {room} for data of kind {kind!r}, found none: install a plug-in, or "
@@ -273,30 +225,6 @@ def _made(room: str, builtin: dict, wanted: Any, kind: str, option: Any) -> Any:
         )
     own = room == "pretexts" or found in builtin.values()
     return found(option) if option is not None and own and found in builtin.values() else found()
-
-
-def _within(
-    budget: float | None,
-    entries: list,
-    learned: Learned,
-    founders: Batch,
-    watch: Stopwatch,
-    settings: Settings,
-) -> set[str] | None:
-    """Ids that fit the budget, drawn by hash; None: all."""
-    if budget is None:
-        return None
-    some = founders.take(slice(0, 64))
-    start = time.perf_counter()
-    learned.quantiser(learned.encoder.embed(some))
-    each = 2.5 * (time.perf_counter() - start) / len(some)
-    settings.share = min(1.0, max(0.0, budget * 0.9 - watch.wall()) / (each * len(entries)))
-    if settings.share >= 1:
-        return None
-    rank = hash_text(settings.seed + 1, (group for _, group in entries))
-    keep = rank < np.uint64(settings.share * 2**64)
-    kept = {entries[i][0] for i in np.flatnonzero(keep)}
-    return kept | set(map(str, founders.ids[:FOUNDERS]))
 
 
 def _accumulate_all(
@@ -311,7 +239,7 @@ def _accumulate_all(
     """The one pass: moments of all pairs; codes go to disk, a sample is kept for scores."""
     of = len(ids) if ids is not None else None
     mine = set(map(str, founders.ids))
-    kept, controls = scoring.Sample(settings.seed, mine), _Controls(mine, learned.moments.width)
+    kept, control = scoring.Sample(settings.seed, mine), ShuffledPairs(mine, learned.moments.width)
     reader = waiting(source.batches(_chunk(founders), ids=ids))
     done = 0
     passes = accumulate(
@@ -321,63 +249,17 @@ def _accumulate_all(
         for encoded in passes:
             examples.add(encoded.batch, encoded.codes)
             kept.offer(encoded.batch)
-            controls.offer(encoded)
+            control.offer(encoded)
             done += len(encoded.batch)
             tell("learn", {"done": done, "of": of, "wait": reader.share})
-    learned.controls["shuffled"] = controls.shuffled(learned)
-    learned.noise = controls.noise(learned)
+    learned.controls["shuffled"] = control.solve(learned.quantiser, learned.choice)
+    learned.noise = control.noise(learned.moments.units)
     return kept.batch()
 
 
 def _chunk(founders: Batch) -> int:
     size = sum(np.asarray(v[:1]).nbytes for v in founders.data.values())
     return batch_size(size)
-
-
-class _Controls:
-    """Codes of founders' pairs, for the control whose partners are shuffled.
-
-    Founders, because a hash drew them: neighbours in a source may be of one class, and
-    pairs shuffled among those would be pairs after all.
-    """
-
-    def __init__(self, founders: set[str], width: int) -> None:
-        self._founders, self._width = founders, width
-        self._codes: list[Any] = []
-        self._units: list[NDArray[np.intp]] = []
-        self._count = 0
-
-    def offer(self, encoded: Encoded) -> None:
-        """Keep the pairs of the founders in a batch."""
-        if len(encoded.unit) == 0 or self._count >= FOUNDERS:
-            return
-        known = np.array([str(i) in self._founders for i in encoded.batch.ids])
-        size = int(encoded.unit.max()) + 1
-        if size != len(known):
-            known = np.ones(size, bool)
-        rows = np.flatnonzero(known[encoded.unit])
-        if len(rows):
-            _, unit = np.unique(encoded.unit[rows], return_inverse=True)
-            self._codes.append(np.asarray(encoded.paired[rows]))
-            self._units.append(unit + self._count)
-            self._count += int(unit.max()) + 1
-
-    def shuffled(self, learned: Learned) -> SpectralMap:
-        """The map that shuffled pairs give."""
-        moments = DenseMoments(self._width)
-        # In random order first: a shift among neighbours in a folder pairs like with like.
-        turn = np.random.default_rng(0).permutation(self._count)
-        unit = shuffle_units(turn[np.concatenate(self._units)])
-        moments.add(np.concatenate(self._codes), unit)
-        law = moments.law()
-        modes = solve(law, learned.choice)
-        self._top = float(modes.values[0]) if len(modes.values) else 0.0
-        self._law_units = law.units
-        return SpectralMap.build(learned.quantiser, modes, learned.choice)
-
-    def noise(self, learned: Learned) -> float:
-        """Largest eigenvalue of shuffled pairs, scaled to as many units as were learned."""
-        return self._top * float(np.sqrt(self._law_units / max(learned.moments.units, 1)))
 
 
 def _solve(learned: Learned, tell: Observer) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from stepwell.encoders import ENCODERS
 from stepwell.engines import Quantiser
+from stepwell.gathering import FOUNDERS
 from stepwell.interfaces import StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
-from stepwell.learner import DIMENSIONS, FOUNDERS
+from stepwell.learner import DIMENSIONS
 from stepwell.reporting import duration
 from stepwell.sources import open_source
 

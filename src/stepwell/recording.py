@@ -205,9 +205,11 @@ def write_scores(folder: Path, scores: dict[str, Any]) -> None:
     write_json(path, known | scores)
 
 
-def by_name(room: str, builtin: dict[str, Any], name: str) -> Any:
-    """What is registered under a name, with a hint for a misspelt one."""
+def by_name(room: str, builtin: dict[str, Any], name: str, kind: str) -> Any:
+    """What is registered under a name for a kind of data, with a hint for a misspelt one."""
     known = registered(room, builtin)
+    if name in builtin and kind not in known.get(name, builtin[name]).kinds:
+        known = known | {name: builtin[name]}  # a plug-in of that name is for other data
     if name not in known:
         raise UsageError(
             f"Expected one of {', '.join(sorted(known))}, found {name!r}.{nearest(name, known)}"
@@ -217,7 +219,7 @@ def by_name(room: str, builtin: dict[str, Any], name: str) -> Any:
 
 def pretext_of(config: Mapping[str, Any]) -> Pretext:
     """The pretext a run was learned with."""
-    found = by_name("pretexts", PRETEXTS, config["learn"]["pretext"])
+    found = by_name("pretexts", PRETEXTS, config["learn"]["pretext"], config["source"]["kind"])
     recipe = config["learn"].get("recipe")
     pretext: Pretext = found(recipe) if recipe else found()
     return pretext

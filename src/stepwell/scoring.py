@@ -19,8 +19,9 @@ from stepwell.evaluate.probe import BUDGETS, few_labels, knn
 from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
 from stepwell.interfaces import Batch, Encoder, StepwellError, UsageError, concatenate
 from stepwell.kit.hashing import fold_of, keys
+from stepwell.kit.plugins import registered
 from stepwell.run import Run
-from stepwell.sources import open_source
+from stepwell.sources import SOURCES, open_source
 
 OURS = "stepwell"
 ROLES = {
@@ -224,18 +225,41 @@ def _labelled(
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str]]:
     """A source and the label of each of its ids."""
-    if isinstance(labels, Mapping):
-        return run.open(run.config["source"]["path"]), {k: str(v) for k, v in labels.items()}
-    if isinstance(labels, (str, Path)) and Path(labels).suffix.lower() in (".csv", ".tsv"):
-        return run.open(run.config["source"]["path"]), read_labels(Path(labels))
+    if _is_table(labels):
+        known = labels if isinstance(labels, Mapping) else read_labels(Path(labels))
+        return run.open(run.config["source"]["path"]), {k: str(v) for k, v in known.items()}
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
+    return source, _own_labels(source, labels)
+
+
+def check_labels(labels: Any) -> None:
+    """Raise what :func:`label_source` would, without a run."""
+    if not _is_table(labels):
+        _own_labels(open_source(labels), labels)
+    elif not isinstance(labels, Mapping):
+        read_labels(Path(labels))
+
+
+def _is_table(labels: Any) -> bool:
+    path = isinstance(labels, (str, Path))
+    return isinstance(labels, Mapping) or (
+        path and Path(labels).suffix.lower() in (".csv", ".tsv") and not _has_source(labels)
+    )
+
+
+def _has_source(path: Any) -> bool:
+    """Whether a plug-in reads this file as examples: then it brings its own labels."""
+    return any(kind.accepts(Path(path)) for kind in registered("sources", SOURCES).values())
+
+
+def _own_labels(source: Any, labels: Any) -> dict[str, str]:
     known = source.labels() if hasattr(source, "labels") else None
     if not known:
         raise UsageError(
             f"Expected labelled examples, found no labels in {labels}: put each class into a "
             f"folder of its own, or give a CSV with the columns file,label."
         )
-    return source, {str(k): str(v) for k, v in known.items()}
+    return {str(k): str(v) for k, v in known.items()}
 
 
 def read_labels(path: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from stepwell.engines.accumulate import Encoded, accumulate, shuffle_units
 from stepwell.engines.moments import DenseMoments, Law
 from stepwell.engines.quantise import Quantiser
+from stepwell.engines.shuffled import ShuffledPairs
 from stepwell.engines.spectral import (
     Choice,
     Modes,
@@ -19,6 +20,7 @@ __all__ = [
     "Law",
     "Modes",
     "Quantiser",
+    "ShuffledPairs",
     "SpectralMap",
     "accumulate",
     "auto_law",

@@ -1,0 +1,92 @@
+"""Before learning: where the run goes, who there is, who is a founder, what fits a budget."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stepwell.interfaces import Batch, Observer, Source, StepwellError, UsageError, concatenate
+from stepwell.kit.hashing import hash_text
+from stepwell.kit.stopwatch import Stopwatch
+
+FOUNDERS = 2000
+"""Examples that everything below the last moments is fitted on: this many, or 5 %, at
+most 6,000."""
+FEWEST = 8
+
+
+def target_of(out: Any, source: Source, overwrite: bool) -> Path:
+    """Where the run goes; refused early if something is there."""
+    target = Path(out) if out else Path("runs") / getattr(source, "name", source.kind)
+    target = target.absolute()
+    if not target.exists():
+        return target
+    if not (target / "config.toml").is_file():
+        raise UsageError(
+            f"Expected a free name for the run, found something else at {target}: "
+            f"choose another --out."
+        )
+    if not overwrite:
+        raise UsageError(
+            f"Expected a free name for the run, found one at {target}: "
+            f"add --overwrite to replace it, or choose another --out."
+        )
+    return target
+
+
+def census(source: Source, tell: Observer) -> list[tuple[str, str]]:
+    """(id, group) of every example, without decoding any."""
+    entries = []
+    for entry in source.entries():
+        entries.append(entry)
+        if len(entries) % 20_000 == 0:
+            tell("list", {"found": len(entries)})
+    tell("list", {"found": len(entries)})
+    if len(entries) < FEWEST:
+        raise StepwellError(
+            f"Expected at least {FEWEST} examples to learn from, found {len(entries)}: "
+            f"pairs within so few show nothing; add more data."
+        )
+    return entries
+
+
+def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Batch:
+    """Founders: whole groups in the order of their hash, as one batch."""
+    wanted = max(FOUNDERS, min(6000, len(entries) // 20))
+    rank = hash_text(seed, (group for _, group in entries))
+    chosen = {entries[i][0] for i in np.argsort(rank, kind="stable")[:wanted]}
+    ids = None if len(chosen) == len(entries) else chosen
+    parts = []
+    for batch in source.batches(64, ids=ids):
+        parts.append(batch)
+        tell("found", {"done": sum(map(len, parts)), "of": len(chosen)})
+    if sum(map(len, parts)) < FEWEST:
+        why = "; ".join(sorted({s.reason for s in source.skipped})[:3])
+        raise StepwellError(
+            f"Expected at least {FEWEST} readable examples, found {sum(map(len, parts))} "
+            f"({len(source.skipped)} could not be read: {why}). Mend or remove these."
+        )
+    return concatenate(parts)
+
+
+def within(
+    budget: float, watch: Stopwatch, work: Any, entries: list, founders: Batch, seed: int
+) -> tuple[set[str] | None, float]:
+    """Ids that fit a budget in seconds, drawn by hash, and their share; None: all.
+
+    ``work(batch)`` is what has to be done for each example; it is timed on a few founders.
+    """
+    some = founders.take(slice(0, 64))
+    start = time.perf_counter()
+    work(some)
+    # A pair is two encodings; a quarter more for the sums and the final pass.
+    each = 2.5 * (time.perf_counter() - start) / len(some)
+    share = min(1.0, max(0.0, budget * 0.9 - watch.wall()) / (each * len(entries)))
+    if share >= 1:
+        return None, 1.0
+    rank = hash_text(seed + 1, (group for _, group in entries))
+    kept = {entries[i][0] for i in np.flatnonzero(rank < np.uint64(share * 2**64))}
+    return kept | set(map(str, founders.ids[:FOUNDERS])), share
