@@ -8,7 +8,7 @@ from scipy import linalg
 
 F64 = NDArray[np.float64]
 _DENSE = 640  # below this a dense solver is faster than iterating
-_ROUNDS, _DEGREE = 2, 8
+_ROUNDS, _DEGREE = 3, 8
 
 
 def ridge_of(sigma: F64, rho: float) -> float:

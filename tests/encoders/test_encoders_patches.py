@@ -1,0 +1,89 @@
+"""The patch encoder: the compiled kernel equals the plain path, and nothing else matters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_sample_images
+
+from stepwell.encoders import PatchEncoder
+from stepwell.encoders.patches import encoder as module
+from stepwell.encoders.patches.fused import Fused, FusedAnswers, library
+from stepwell.encoders.patches.geometry import cut
+from stepwell.encoders.patches.stream import PATCH, answers
+from stepwell.sources import open_source
+
+needs_kernel = pytest.mark.skipif(library() is None, reason="the kernel was not compiled")
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """Windows of scikit-learn's two photographs."""
+    rng = np.random.default_rng(0)
+    photos = load_sample_images().images
+    windows = []
+    for i in range(96):
+        photo = photos[i % 2]
+        y, x = (rng.integers(0, size - 32) for size in photo.shape[:2])
+        windows.append(photo[y : y + 32, x : x + 32])
+    return next(iter(open_source(np.stack(windows)).batches(96)))
+
+
+@pytest.fixture(scope="module")
+def encoder(batch):
+    return PatchEncoder("fast").fit(batch)
+
+
+@needs_kernel
+@pytest.mark.parametrize("place", range(4))
+def test_kernel_equals_the_plain_path(encoder, batch, place):
+    stream = encoder.streams[place]
+    seen = stream.spec.view(batch.data["image"])
+    plain = stream.pooled(cut(seen, PATCH, stream.spec.stride))
+    np.testing.assert_allclose(Fused(stream)(seen), plain, atol=2e-6)
+
+
+@needs_kernel
+@pytest.mark.parametrize("rows", [1, 4, 7, 403])
+def test_compiled_answers_equal_the_plain_ones(encoder, rows):
+    atoms = encoder.streams[0].atoms
+    z = np.random.default_rng(rows).normal(size=(rows, atoms.shape[1])).astype(np.float32)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    expected = answers(z, atoms, atoms.shape[1] // 2, 0.25)
+    for found, plain in zip(FusedAnswers(atoms)(z, 0.25), expected, strict=True):
+        np.testing.assert_allclose(found, plain, atol=2e-6)
+
+
+def test_without_the_kernel_the_same_comes_out(encoder, batch, monkeypatch):
+    expected = encoder.embed(batch)
+    monkeypatch.setattr(module, "usable", lambda *_: False)
+    np.testing.assert_allclose(encoder.embed(batch), expected, atol=5e-6)
+
+
+def test_a_flip_changes_nothing(encoder, batch):
+    turned = batch.with_data(image=batch.data["image"][:, :, ::-1].copy())
+    np.testing.assert_allclose(encoder.embed(turned), encoder.embed(batch), atol=2e-5)
+    told_apart = encoder.absorbing(())
+    assert np.abs(told_apart.embed(turned) - told_apart.embed(batch)).max() > 1e-3
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_threads_and_batches_change_no_bit(encoder, batch, monkeypatch, threads):
+    whole = encoder.embed(batch)
+    monkeypatch.setenv("STEPWELL_THREADS", threads)
+    parts = [encoder.embed(batch.take(slice(i, i + 7))) for i in range(0, len(batch), 7)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_attention_is_a_picture_of_shares(encoder):
+    picture = encoder.attention(np.eye(encoder.width)[0])
+    assert picture.shape == (4, 4)
+    assert picture.max() == 1
+    assert picture.min() >= 0
+
+
+def test_grey_and_many_channels(batch):
+    for channels in (1, 5):
+        images = np.repeat(batch.data["image"][..., :1], channels, -1)
+        other = batch.with_data(image=images)
+        assert np.isfinite(PatchEncoder("fast").fit(other).embed(other)).all()
