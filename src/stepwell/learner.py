@@ -39,6 +39,8 @@ from stepwell.recalibrate import Calibration, calibrate
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
 
+PAIRED = 16_000
+"""Examples that get a partner, about, where the pretext can leave some without."""
 DIMENSIONS = {"default": 1024, "fast": 512}
 
 
@@ -152,6 +154,8 @@ def learn(
         entries = gathering.census(source, tell)
         founders = gathering.founders_of(source, entries, seed, tell)
         learned = _prepare(source, founders, settings, tell)
+        if settings.founders_from is None and hasattr(learned.pretext, "share"):
+            learned.pretext.share = min(1.0, PAIRED / len(entries))
         ids = None
         if budget is not None:
             ids, settings.share = gathering.within(

@@ -12,7 +12,7 @@ from stepwell.engines import Quantiser
 from stepwell.gathering import FOUNDERS
 from stepwell.interfaces import StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
-from stepwell.learner import DIMENSIONS
+from stepwell.learner import DIMENSIONS, PAIRED
 from stepwell.reporting import duration
 from stepwell.sources import open_source
 
@@ -47,7 +47,8 @@ def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
     founders = min(len(ids), FOUNDERS)
     fit = (begun - start) * max(1.0, (founders / len(some)) ** 0.5) * 2
     solving = 2e-10 * width**3
-    total = fit + len(ids) * (read + 2.2 * each) + 4 * founders * each + solving
+    encoded = len(ids) + min(len(ids), PAIRED)
+    total = fit + len(ids) * read + 1.1 * encoded * each + 4 * founders * each + solving
     return {
         "kind": source.kind,
         "options": str(dict(source.options)),

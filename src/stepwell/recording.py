@@ -159,6 +159,7 @@ def write_config(
             "encoder": learned.encoder.name,
             "pretext": pretext.name,
             "recipe": list(getattr(pretext, "recipe", ())),
+            "paired": getattr(pretext, "share", 1.0),
             "chunk": int(facts.pop("chunk", 256)),
         },
         "choice": {
@@ -222,6 +223,8 @@ def pretext_of(config: Mapping[str, Any]) -> Pretext:
     found = by_name("pretexts", PRETEXTS, config["learn"]["pretext"], config["source"]["kind"])
     recipe = config["learn"].get("recipe")
     pretext: Pretext = found(recipe) if recipe else found()
+    if hasattr(pretext, "share"):
+        pretext.share = float(config["learn"].get("paired", 1.0))
     return pretext
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,9 @@ def _first_two(pretext: Any, sample: Batch, seed: int) -> tuple[Batch, Batch]:
 
     Of the first pairs only: with an example in the bank twice, neither would be found.
     """
+    if hasattr(pretext, "share"):  # here every example is asked for
+        pretext = copy(pretext)
+        pretext.share = 1.0
     pairs = next(iter(pretext.pairs(sample, seed)))
     order = np.argsort(pairs.unit, kind="stable")
     _, start, count = np.unique(pairs.unit[order], return_index=True, return_counts=True)

@@ -2,7 +2,7 @@
 
 Γ v = λ (Σ + ρI) v, keep λ > 0, z = Λ^α Vᵀ(φ - μ). With α = ½ this is, up to a
 rotation, the optimum of the spectral contrastive loss (HaoChen et al., NeurIPS 2021)
-among maps linear in φ; see DESIGN.md for what it shares with VICReg and Barlow Twins.
+among maps linear in φ; docs/architecture.md says what it shares with VICReg and Barlow Twins.
 """
 
 from __future__ import annotations
