@@ -15,7 +15,7 @@ from stepwell.kit.linalg import top_modes
 from stepwell.kit.threads import blocks
 
 LANES = 16
-"""Even and odd modes come in multiples of this, the width of the kernel's vectors."""
+"""Even and odd modes come in multiples of this, two of the kernel's vectors."""
 
 
 @dataclass(frozen=True)

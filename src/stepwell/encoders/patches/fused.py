@@ -50,14 +50,12 @@ class Fused:
     """A stream laid out for the kernel. ``Fused(stream)(images)`` equals the plain path."""
 
     def __init__(self, stream: Stream) -> None:
-        count, width = stream.atoms.shape
-        padded = -(-count // TILE) * TILE
-        atoms = np.zeros((padded, width), np.float32)
+        atoms, whiten = _tiled(stream.atoms), _tiled(np.asarray(stream.whiten).T)
+        padded = len(atoms) * TILE
         rows = np.zeros((padded, stream.rows.shape[1]), np.float32)
-        atoms[:count], rows[:count] = stream.atoms, stream.rows
+        rows[: len(stream.rows)] = stream.rows
         pool = pooling(stream.spec.grid, BINS)
-        whiten = _tiled(np.asarray(stream.whiten).T)
-        kept = (stream.mean, whiten, _tiled(atoms), rows, stream.offset, pool)
+        kept = (stream.mean, whiten, atoms, rows, stream.offset, pool)
         self._arrays = [np.ascontiguousarray(a, np.float32) for a in kept]
         self._weights = _Weights(*[a.ctypes.data for a in self._arrays])
         self._stream, self._atoms = stream, padded
