@@ -158,7 +158,14 @@ class Part(Protocol):
 
 
 class Pretext(Protocol):
-    """How pairs are made from unlabelled examples."""
+    """How pairs are made from unlabelled examples.
+
+    A pretext with settings also has
+
+    - ``options``: plain settings (TOML types or None) that make it again,
+      ``Class(**options)``; what names its ``recipe`` is shown to the reader;
+    - ``suited(examples) -> Pretext``: itself, set for so many examples.
+    """
 
     name: ClassVar[str]
     kinds: ClassVar[frozenset[str]]
@@ -209,6 +216,44 @@ class Moments(Part, Protocol):
 
     def __add__(self, other: Self) -> Self: ...
     def __sub__(self, other: Self) -> Self: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What an engine found.
+
+    Attributes
+    ----------
+    map : Part
+        Features to embedding: callable, with ``width``, ``values``, ``choice``.
+    controls : mapping of name to Part
+        The same kind of map, learned without what pairs say.
+    noise : float
+        Eigenvalue that pairs without meaning reach.
+    rows : list
+        The table that the label-free choice was made from.
+    """
+
+    map: Any
+    controls: Mapping[str, Any]
+    noise: float
+    rows: list[Row]
+
+
+class Engine(Protocol):
+    """From pairs to an encoder: sees every batch once, then gives its solution."""
+
+    name: ClassVar[str]
+
+    def learn(
+        self, batches: Iterable[Batch], pretext: Pretext, encoder: Encoder, seed: int
+    ) -> Iterator[tuple[Batch, Array]]:
+        """Learn from the pairs of every batch; yield it with its own codes, to be kept."""
+        ...
+
+    def solve(self, observe: Observer) -> Solution:
+        """The map, and its controls."""
+        ...
 
 
 def ignore(event: str, facts: Mapping[str, Any]) -> None:

@@ -12,7 +12,8 @@ from stepwell.engines import Quantiser
 from stepwell.gathering import FOUNDERS
 from stepwell.interfaces import StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
-from stepwell.learner import DIMENSIONS, PAIRED
+from stepwell.preparing import DIMENSIONS
+from stepwell.pretexts.two_views import PAIRED
 from stepwell.reporting import duration
 from stepwell.sources import open_source
 
@@ -56,7 +57,7 @@ def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
         "unreadable": f"{len(source.skipped)} of {len(chosen)} tried",
         "shape": str({k: list(np.shape(v)[1:]) for k, v in some.data.items()}),
         "features": width,
-        "dimensions": min(DIMENSIONS[preset], max(1, len(ids) // 4)),
+        "dimensions": min(DIMENSIONS[preset], max(1, len(ids) // 2)),
         "time": f"about {duration(total)}",
         "seconds": round(total, 1),
         "memory": f"about {0.35 + 5e-8 * width**2 * 1.6 + founders * width * 1e-8:.1f} GB",

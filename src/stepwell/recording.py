@@ -124,13 +124,13 @@ def write_parts(folder: Path, learned: Any) -> None:
 
     parts = folder / "parts"
     save_part(parts / "encoder", learned.encoder, learned.encoder.name)
-    save_part(parts / "moments", learned.moments, "moments")
-    save_part(parts / "map", learned.map, "spectral")
-    for name, control in learned.controls.items():
+    save_part(parts / "moments", learned.engine.moments, "moments")
+    save_part(parts / "map", learned.solution.map, "spectral")
+    for name, control in learned.solution.controls.items():
         save_part(parts / name, control, "spectral")
-    values = np.asarray(learned.map.values)
+    values = np.asarray(learned.solution.map.values)
     table = {"mode": np.arange(1, len(values) + 1), "eigenvalue": values}
-    table["noise"] = np.full(len(values), learned.noise)
+    table["noise"] = np.full(len(values), learned.solution.noise)
     parquet.write_table(pa.table(table), folder / "spectrum.parquet")
 
 
@@ -142,7 +142,7 @@ def write_config(
 
     table = parquet.read_table(folder / "examples.parquet", columns=["founder", "digest"])
     path = getattr(source, "path", None)
-    pretext = learned.pretext
+    pretext, solution = learned.pretext, learned.solution
     config = {
         "format": FORMAT,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -158,15 +158,15 @@ def write_config(
             "share": settings.share,
             "encoder": learned.encoder.name,
             "pretext": pretext.name,
-            "recipe": list(getattr(pretext, "recipe", ())),
-            "paired": getattr(pretext, "share", 1.0),
+            "options": dict(getattr(pretext, "options", {})),
             "chunk": int(facts.pop("chunk", 256)),
         },
         "choice": {
-            "k": learned.map.width,
-            "rho": learned.choice.rho,
-            "alpha": learned.choice.alpha,
-            "noise": learned.noise,
+            "k": solution.map.width,
+            "rho": solution.map.choice.rho,
+            "alpha": solution.map.choice.alpha,
+            "noise": solution.noise,
+            "tried": solution.rows,
         },
         "data": {
             "examples": table.num_rows,
@@ -221,10 +221,7 @@ def by_name(room: str, builtin: dict[str, Any], name: str, kind: str) -> Any:
 def pretext_of(config: Mapping[str, Any]) -> Pretext:
     """The pretext a run was learned with."""
     found = by_name("pretexts", PRETEXTS, config["learn"]["pretext"], config["source"]["kind"])
-    recipe = config["learn"].get("recipe")
-    pretext: Pretext = found(recipe) if recipe else found()
-    if hasattr(pretext, "share"):
-        pretext.share = float(config["learn"].get("paired", 1.0))
+    pretext: Pretext = found(**config["learn"].get("options", {}))
     return pretext
 
 
@@ -261,7 +258,7 @@ def write_card(run: Run) -> None:
         k=config["choice"]["k"],
         verdict=scores["verdict"]["sentence"],
         views=", ".join([v["name"] for v in config["views"] if v["used"]])
-        or ", ".join(config["learn"]["recipe"])
+        or ", ".join(run.recipe)
         or f"partners by {config['learn']['pretext']}",
     )
     write_atomic(run.path / "card.md", text)

@@ -69,6 +69,11 @@ class Run:
         """Dimensions of the embedding."""
         return int(self.config["choice"]["k"])
 
+    @property
+    def recipe(self) -> list[str]:
+        """What its pairs were made with, where its pretext has a recipe."""
+        return list(self.config["learn"].get("options", {}).get("recipe", ()))
+
     def open(self, src: Any, **options: Any) -> Any:
         """A source as this run reads it: its own settings, so that pixels are the same."""
         same = self.config["source"].get("options", {}) if not hasattr(src, "batches") else {}

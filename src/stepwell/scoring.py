@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,10 @@ def with_components(
 
 def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[str, Any]:
     """How often a view finds the example it was made of, for all contestants."""
-    views, originals = _first_two(learned.pretext, sample, seed + 1)
+    pretext = learned.calibration.pretext
+    if hasattr(pretext, "suited"):  # all of so few have a partner
+        pretext = pretext.suited(len(sample))
+    views, originals = _first_two(pretext, sample, seed + 1)
     contestants = Contestants(run, seed)
     bank, queries = with_components(contestants(originals), contestants(views), contestants.width)
     hits = {name: retrieved(queries[name], bank[name]) for name in ROLES}
@@ -112,8 +114,8 @@ def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[
         {"name": name, "role": role, **share(int(hits[name].sum()), len(originals)).as_dict()}
         for name, role in ROLES.items()
     ]
-    values = np.asarray(learned.map.values)
-    above = int((values > learned.noise).sum())
+    values = np.asarray(learned.solution.map.values)
+    above = int((values > learned.solution.noise).sum())
     verdict = unlabelled_verdict(rows, hits, above, len(values))
     return {"retrieval": rows, "modes_above_noise": above, "verdict": verdict}
 
@@ -123,9 +125,6 @@ def _first_two(pretext: Any, sample: Batch, seed: int) -> tuple[Batch, Batch]:
 
     Of the first pairs only: with an example in the bank twice, neither would be found.
     """
-    if hasattr(pretext, "share"):  # here every example is asked for
-        pretext = copy(pretext)
-        pretext.share = 1.0
     pairs = next(iter(pretext.pairs(sample, seed)))
     order = np.argsort(pairs.unit, kind="stable")
     _, start, count = np.unique(pairs.unit[order], return_index=True, return_counts=True)

@@ -126,7 +126,7 @@ def test_views_can_be_chosen(call, digits, tmp_path):
     words = ("learn", digits, "--no-report", "--json")
     parsed(call(*words, "--out", tmp_path / "a", "--views", "crop:0.3 noise:0.05"))
     parsed(call(*words, "--out", tmp_path / "b", "--no-recalibrate"))
-    assert stepwell.load(tmp_path / "a").config["learn"]["recipe"] == ["crop:0.3 noise:0.05"]
+    assert stepwell.load(tmp_path / "a").recipe == ["crop:0.3 noise:0.05"]
     assert stepwell.load(tmp_path / "b").config["views"] == []
 
 
@@ -136,7 +136,7 @@ def test_founders_of_a_sibling_make_embeddings_comparable(call, digits, tiny_run
     parsed(call(*words, "--founders-from", tiny_run))
     ours, theirs = stepwell.load(tmp_path / "r"), stepwell.load(tiny_run)
     np.testing.assert_array_equal(ours.map.quantiser.mean, theirs.map.quantiser.mean)
-    assert ours.config["learn"]["recipe"] == theirs.config["learn"]["recipe"]
+    assert ours.recipe == theirs.recipe
 
 
 @pytest.mark.parametrize("form", ["zip", "npy", "npz"])

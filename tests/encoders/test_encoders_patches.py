@@ -8,6 +8,7 @@ from sklearn.datasets import load_sample_images
 
 from stepwell.encoders import PatchEncoder
 from stepwell.encoders.patches import encoder as module
+from stepwell.encoders.patches.dictionary import bar_of, rounded, unit
 from stepwell.encoders.patches.fused import Fused, FusedAnswers, library
 from stepwell.encoders.patches.geometry import cut
 from stepwell.encoders.patches.stream import PATCH, answers
@@ -29,6 +30,13 @@ def batch():
     return next(iter(open_source(np.stack(windows)).batches(96)))
 
 
+def alike(found, expected):
+    """Equal, but for the rare patch that lies between two steps of rounding."""
+    gaps = np.abs(found - expected)
+    assert gaps.max() < 2e-3
+    assert np.quantile(gaps, 0.98) < 5e-6
+
+
 @pytest.fixture(scope="module")
 def encoder(batch):
     return PatchEncoder("fast").fit(batch)
@@ -39,8 +47,7 @@ def encoder(batch):
 def test_kernel_equals_the_plain_path(encoder, batch, place):
     stream = encoder.streams[place]
     seen = stream.spec.view(batch.data["image"])
-    plain = stream.pooled(cut(seen, PATCH, stream.spec.stride))
-    np.testing.assert_allclose(Fused(stream)(seen), plain, atol=2e-6)
+    alike(Fused(stream)(seen), stream.pooled(cut(seen, PATCH, stream.spec.stride)))
 
 
 @needs_kernel
@@ -48,21 +55,32 @@ def test_kernel_equals_the_plain_path(encoder, batch, place):
 def test_compiled_answers_equal_the_plain_ones(encoder, rows):
     atoms = encoder.streams[0].atoms
     z = np.random.default_rng(rows).normal(size=(rows, atoms.shape[1])).astype(np.float32)
-    z /= np.linalg.norm(z, axis=1, keepdims=True)
-    expected = answers(z, atoms, atoms.shape[1] // 2, 0.25)
-    for found, plain in zip(FusedAnswers(atoms)(z, 0.25), expected, strict=True):
-        np.testing.assert_allclose(found, plain, atol=2e-6)
+    z = rounded(unit(z))
+    expected = answers(z, atoms, atoms.shape[1] // 2, bar_of(0.1))
+    assert expected[0].any()
+    for found, plain in zip(FusedAnswers(atoms)(z, bar_of(0.1)), expected, strict=True):
+        np.testing.assert_array_equal(found, plain)
+
+
+@needs_kernel
+def test_no_product_overflows(encoder):
+    """An atom against itself: the largest product there is."""
+    atoms = encoder.streams[0].atoms
+    z = rounded(unit(atoms.astype(np.float32)))
+    found, _ = FusedAnswers(atoms)(z, 0)
+    np.testing.assert_array_equal(found, answers(z, atoms, atoms.shape[1] // 2, 0)[0])
+    assert np.diag(found).min() > 0.95 * bar_of(1.0)
 
 
 def test_without_the_kernel_the_same_comes_out(encoder, batch, monkeypatch):
     expected = encoder.embed(batch)
     monkeypatch.setattr(module, "usable", lambda *_: False)
-    np.testing.assert_allclose(encoder.embed(batch), expected, atol=5e-6)
+    alike(encoder.embed(batch), expected)
 
 
 def test_a_flip_changes_nothing(encoder, batch):
     turned = batch.with_data(image=batch.data["image"][:, :, ::-1].copy())
-    np.testing.assert_allclose(encoder.embed(turned), encoder.embed(batch), atol=2e-5)
+    alike(encoder.embed(turned), encoder.embed(batch))
     told_apart = encoder.absorbing(())
     assert np.abs(told_apart.embed(turned) - told_apart.embed(batch)).max() > 1e-3
 

@@ -183,10 +183,27 @@ def test_a_lock_without_a_living_holder_is_taken_over(tmp_path, held_by):
         assert path.read_text() == str(os.getpid())
 
 
+_HOLD = """
+import sys
+from pathlib import Path
+from stepwell.kit.files import lock
+with lock(Path(sys.argv[1]), "run"):
+    print("held", flush=True)
+    input()
+"""
+
+
 def test_a_lock_held_by_another_living_process_is_respected(tmp_path):
     path = tmp_path / "lock"
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        path.write_text(str(other.pid))
+    words = [sys.executable, "-c", _HOLD, str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(words, **pipes) as other:
+        assert other.stdout.readline() == b"held\n"
         with pytest.raises(StepwellError, match=f"process {other.pid}"), lock(path, "run"):
             pass
         assert path.read_text() == str(other.pid)
+        other.kill()  # the system lets go, whatever the file says
+        other.wait()
+        with lock(path, "run"):
+            pass
+    assert not path.exists()

@@ -81,12 +81,12 @@ def test_a_misspelt_view_is_refused_when_the_pretext_is_made():
 
 
 def test_a_share_of_the_examples_has_partners_whatever_the_batch(digit_batch):
-    whole = TwoViews("zoom", share=0.4)
+    whole = TwoViews("zoom", partners=0.4)
     (pairs,) = whole.pairs(digit_batch, 0)
     counts = np.bincount(pairs.unit, minlength=len(digit_batch))
     assert set(counts) == {1, 2}
     assert abs((counts == 2).mean() - 0.4) < 0.2
     alone = [next(whole.pairs(digit_batch.take(slice(i, i + 1)), 0)) for i in range(8)]
     assert [len(p.unit) for p in alone] == list(counts[:8])
-    (none,) = TwoViews("zoom", share=0.0).pairs(digit_batch, 0)
+    (none,) = TwoViews("zoom", partners=0.0).pairs(digit_batch, 0)
     assert len(none.unit) == len(digit_batch)

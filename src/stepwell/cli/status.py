@@ -52,7 +52,7 @@ def _facts(path: Path) -> dict[str, Any]:
         "examples": config["data"]["examples"],
         "skipped": config["data"]["skipped"],
         "dimensions": config["choice"]["k"],
-        "pretext": f"{config['learn']['pretext']} {' + '.join(config['learn']['recipe'])}".strip(),
+        "pretext": f"{config['learn']['pretext']} {' + '.join(run.recipe)}".strip(),
         "seconds": config["cost"]["seconds"],
         "verdict": scores.get("verdict", {}).get("sentence", "no scores"),
     }

@@ -41,7 +41,7 @@ def _steps(run: Any, scores: dict[str, Any]) -> list[tuple[str, str]]:
     """Titles and texts, with the run's own figures."""
     config = run.config
     data, learn = config["data"], config["learn"]
-    recipe = " + ".join(learn["recipe"]) or learn["pretext"]
+    recipe = " + ".join(run.recipe) or learn["pretext"]
     return [
         (
             "Data without labels",

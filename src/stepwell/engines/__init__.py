@@ -1,9 +1,10 @@
 """Engines find an encoder for a stream of pairs. ``spectral``: moments, then a closed form."""
 
 from stepwell.engines.accumulate import Encoded, accumulate, shuffle_units
+from stepwell.engines.engine import SpectralEngine
 from stepwell.engines.moments import DenseMoments, Law
 from stepwell.engines.quantise import Quantiser
-from stepwell.engines.shuffled import ShuffledPairs
+from stepwell.engines.shuffled import KeptPairs
 from stepwell.engines.spectral import (
     Choice,
     Modes,
@@ -17,10 +18,11 @@ __all__ = [
     "Choice",
     "DenseMoments",
     "Encoded",
+    "KeptPairs",
     "Law",
     "Modes",
     "Quantiser",
-    "ShuffledPairs",
+    "SpectralEngine",
     "SpectralMap",
     "accumulate",
     "auto_law",

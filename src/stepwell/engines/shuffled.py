@@ -1,4 +1,4 @@
-"""The control whose pairs mean nothing, and the noise level it gives."""
+"""Founders' pairs, kept: for the control whose pairs mean nothing, and for choices."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ MOST = 2000
 """Units that are kept: memory stays bounded."""
 
 
-class ShuffledPairs:
-    """Codes of founders' pairs, for the control whose partners are shuffled.
+class KeptPairs:
+    """Codes of founders' pairs.
 
     Founders, because a hash drew them: neighbours in a source may be of one class, and
     pairs shuffled among those would be pairs after all.
     """
 
-    def __init__(self, founders: set[str], width: int) -> None:
-        self._top, self._law_units = 0.0, 1
-        self._founders, self._width = founders, width
+    def __init__(self, founders: set[str]) -> None:
+        self._founders = founders
         self._codes: list[Any] = []
         self._units: list[NDArray[np.intp]] = []
         self._count = 0
@@ -45,19 +44,22 @@ class ShuffledPairs:
             self._units.append(unit + self._count)
             self._count += int(unit.max()) + 1
 
-    def solve(self, quantiser: Quantiser, choice: Choice) -> SpectralMap:
-        """The map that shuffled pairs give."""
-        moments = DenseMoments(self._width)
-        # In random order first: a shift among neighbours in a folder pairs like with like.
+    def rows(self) -> tuple[Any, NDArray[np.intp]]:
+        """(m, d) int8 codes, and the unit of each, in an order that means nothing."""
+        # A source may be sorted by class: among neighbours, shuffled pairs would be pairs.
         turn = np.random.default_rng(0).permutation(self._count)
-        unit = shuffle_units(turn[np.concatenate(self._units)])
-        moments.add(np.concatenate(self._codes), unit)
+        return np.concatenate(self._codes), turn[np.concatenate(self._units)]
+
+    def shuffled(
+        self, quantiser: Quantiser, choice: Choice, units: int
+    ) -> tuple[SpectralMap, float]:
+        """The map that shuffled pairs give, and the noise level among ``units`` units: the
+        largest eigenvalue of shuffled pairs, scaled to as many."""
+        codes, unit = self.rows()
+        moments = DenseMoments(codes.shape[1])
+        moments.add(codes, shuffle_units(unit))
         law = moments.law()
         modes = solve(law, choice)
-        self._top = float(modes.values[0]) if len(modes.values) else 0.0
-        self._law_units = law.units
-        return SpectralMap.build(quantiser, modes, choice)
-
-    def noise(self, units: int) -> float:
-        """Largest eigenvalue of shuffled pairs, scaled to as many units as were learned."""
-        return self._top * float(np.sqrt(self._law_units / max(units, 1)))
+        top = float(modes.values[0]) if len(modes.values) else 0.0
+        noise = top * float(np.sqrt(law.units / max(units, 1)))
+        return SpectralMap.build(quantiser, modes, choice), noise

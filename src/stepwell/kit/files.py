@@ -7,12 +7,15 @@ import json
 import math
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from stepwell.interfaces import StepwellError
+
+_FAR = 2**20  # where no byte is: a lock there hides nothing from readers
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -80,8 +83,8 @@ def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     _tidy(target)
     scratch = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
-    scratch.mkdir()
     try:
+        scratch.mkdir()
         yield scratch
         sync_tree(scratch)
         if target.exists() and overwrite:
@@ -108,48 +111,57 @@ def _tidy(target: Path) -> None:
 
 @contextlib.contextmanager
 def lock(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file; a lock whose process is gone is taken over.
+    """Hold a lock file. The system lets go of it when its process ends, however that ends.
 
     Raises
     ------
     StepwellError
-        If another living process holds it.
+        If another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(2):
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            break
-        except FileExistsError:
-            holder = _holder(path)
-            if holder and _alive(holder):
-                raise StepwellError(
-                    f"Expected to be the only one writing {what}, found process {holder} at it: "
-                    f"wait for it to end, or write somewhere else."
-                ) from None
-            path.unlink(missing_ok=True)
-    else:
-        raise StepwellError(f"Could not take the lock {path}: another process was faster. Retry.")
+    handle = os.open(path, os.O_CREAT | os.O_RDWR)
     try:
+        # Held by nobody, but perhaps no longer the file of that name: its last holder
+        # removes it, and another may have made a new one since.
+        while _taken(handle) and not _same(handle, path):
+            os.close(handle)
+            handle = os.open(path, os.O_CREAT | os.O_RDWR)
+        if not _taken(handle):
+            holder = os.read(handle, 20).decode("ascii", "replace") or "another"
+            raise StepwellError(
+                f"Expected to be the only one writing {what}, found process {holder} at it: "
+                f"wait for it to end, or write somewhere else."
+            )
+        os.truncate(path, 0)
         os.write(handle, str(os.getpid()).encode())
-        os.close(handle)
-        yield
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
     finally:
-        path.unlink(missing_ok=True)
+        os.close(handle)
 
 
-def _holder(path: Path) -> int:
+def _taken(handle: int) -> bool:
+    """Take the lock of an open file, if no other process has it."""
     try:
-        return int(path.read_text() or 0)
-    except (OSError, ValueError):
-        return 0
+        if sys.platform == "win32":
+            import msvcrt
 
+            os.lseek(handle, _FAR, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            os.lseek(handle, 0, os.SEEK_SET)
+        else:
+            import fcntl
 
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
         return False
-    except PermissionError:
-        return True
     return True
+
+
+def _same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False

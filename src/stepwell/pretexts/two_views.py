@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -22,6 +22,11 @@ noise and hidden boxes are recognised as well as these and yet cost 1 to 3 point
 every data set measured, because they teach blindness to detail; see docs/measurements.md.
 """
 
+PAIRED = 16_000
+"""Partners in all, about, where there are more examples than that."""
+MOST = 2
+"""Partners an example gets at most; four taught no more than two."""
+
 
 class TwoViews:
     """Each example as it is, and seen through a chain of random views.
@@ -34,10 +39,10 @@ class TwoViews:
     recipe : str or sequence of str
         Names or recipes of views, applied one after the other; see
         :data:`stepwell.views.RECIPES`.
-    share : float
-        Share of the examples, drawn by their digest, that get a partner. Encoding partners
-        is half the cost, and pairs of 15,000 images taught as much as pairs of 45,000. A
-        part of the recipe, so that runs with the same founders still add up exactly.
+    partners : float, optional
+        Partners an example gets: a whole number, or below 1 the share of examples, drawn by
+        their digest, that get one. None: by the amount of data, see :meth:`suited`. A part
+        of the recipe, so that runs with the same founders still add up exactly.
     """
 
     name: ClassVar[str] = "two_views"
@@ -46,22 +51,45 @@ class TwoViews:
     gentlest: ClassVar[str] = "shift"
     """The view that surely changes nothing: what others are measured against."""
 
-    def __init__(self, recipe: str | Sequence[str] = ("zoom",), share: float = 1.0) -> None:
-        self.share = share
+    def __init__(
+        self, recipe: str | Sequence[str] = ("zoom",), partners: float | None = None
+    ) -> None:
+        self.partners = partners
         self.recipe = (recipe,) if isinstance(recipe, str) else tuple(recipe)
         self.views: list[View] = [view for part in self.recipe for view in parse(part)]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What makes it again."""
+        return {"recipe": list(self.recipe), "partners": self.partners}
+
+    def suited(self, examples: int) -> TwoViews:
+        """With as many partners as pay for so many examples, where none were asked for.
+
+        Encoding partners is up to half the cost, and pairs of 15,000 images taught as much
+        as pairs of 45,000; but of 1,200, a second partner each was worth a point.
+        """
+        if self.partners is not None:
+            return self
+        wanted = PAIRED / max(examples, 1)
+        return TwoViews(self.recipe, wanted if wanted < 1 else float(min(MOST, int(wanted))))
 
     def partner(self, batch: Batch, seed: int, epoch: int = 0) -> Batch:
         """The changed view of every example."""
         return render(batch, self.views, seed, epoch)
 
     def pairs(self, batch: Batch, seed: int, epoch: int = 0) -> Iterator[Pairs]:
-        """One unit an example: itself and, for a share of them, its partner."""
+        """One unit an example: itself and its partners."""
+        partners = 1.0 if self.partners is None else self.partners
         rows = np.arange(len(batch))
-        drawn = uniform(keys(batch.digest, seed, epoch, 0x5A4E), 1)[:, 0] < self.share
+        drawn = uniform(keys(batch.digest, seed, epoch, 0x5A4E), 1)[:, 0] < partners
         chosen = np.flatnonzero(drawn)
-        parts = [batch, self.partner(batch.take(chosen), seed, epoch)] if len(chosen) else [batch]
-        yield Pairs(concatenate(parts), np.concatenate([rows, chosen]), anchor=rows)
+        copies = max(1, int(partners)) if len(chosen) else 0
+        seen = [
+            self.partner(batch.take(chosen), seed, epoch * copies + copy) for copy in range(copies)
+        ]
+        unit = np.concatenate([rows, np.tile(chosen, copies)])
+        yield Pairs(concatenate([batch, *seen]), unit, anchor=rows)
 
     @staticmethod
     def candidates() -> Mapping[str, Sequence[TwoViews]]:

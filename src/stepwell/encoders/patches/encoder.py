@@ -10,6 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
+from stepwell.encoders.patches.dictionary import rounded_atoms, unit
 from stepwell.encoders.patches.fit import LANES, Size, fit_stream
 from stepwell.encoders.patches.fused import Fused, usable
 from stepwell.encoders.patches.geometry import F32, cut, fold_grid
@@ -18,7 +19,7 @@ from stepwell.interfaces import Batch, Elements, Observer, ignore
 from stepwell.kit.threads import blocks, in_blocks
 
 PRESETS: dict[str, Size] = {
-    "default": Size(atoms=2048, modes=128),
+    "default": Size(atoms=1024, modes=128),
     "fast": Size(atoms=512, modes=64),
 }
 WIDEST = 4608
@@ -49,7 +50,7 @@ class PatchEncoder:
     Parameters
     ----------
     preset : {"default", "fast"}
-        Size of the dictionary: 4,096 atoms and 128 modes, or 1,024 and 64 (a quarter of
+        Size of the dictionary: 2,048 atoms and 128 modes, or 1,024 and 64 (half
         the time, 1 to 3 points less).
     sides : sequence of int, optional
         Working scales in pixels a side. None: every octave from the canvas down to 12
@@ -249,7 +250,7 @@ def leading_half(stream: Stream) -> Stream:
 def _random_stream(stream: Stream, rng: np.random.Generator) -> Stream:
     """Random unit atoms in whitened space and random modes; the whitening stays."""
     atoms = rng.standard_normal(stream.atoms.shape).astype(np.float32)
-    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    atoms = rounded_atoms(unit(atoms))
     rows = rng.standard_normal(stream.rows.shape).astype(np.float32)
     rows *= np.linalg.norm(stream.rows) / np.linalg.norm(rows)
     return replace(stream, atoms=atoms, rows=rows, offset=np.zeros_like(stream.offset))

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.encoders.patches.dictionary import normalise, spherical_kmeans, unit, whitening
+from stepwell.encoders.patches.dictionary import (
+    bar_of,
+    normalise,
+    rounded,
+    rounded_atoms,
+    spherical_kmeans,
+    unit,
+    whitening,
+)
 from stepwell.encoders.patches.fused import answering
 from stepwell.encoders.patches.geometry import F32
 from stepwell.encoders.patches.stream import PATCH, Stream, StreamSpec
@@ -54,7 +62,7 @@ def fit_stream(spec: StreamSpec, images: NDArray, size: Size, seed: int) -> Stre
     z = unit(np.asarray((picked - mean) @ whiten, np.float32))
     count = min(size.atoms, max(LANES * 2, len(images) // (LANES * 2) * LANES * 2))
     size = replace(size, modes=min(size.modes, count))
-    atoms = spherical_kmeans(z, count, rng)
+    atoms = rounded_atoms(spherical_kmeans(z, count, rng))
     rows, offset, even = _pair_modes(spec, images, size, (mean, whiten, atoms), seed)
     return Stream(spec, mean, whiten, atoms, rows, offset, even)
 
@@ -148,8 +156,8 @@ def _code_sums(
 
     def block(rows: slice) -> list[tuple[F32, F32]]:
         patches = _some(spec.patches(images[rows]), taken, (seed, rows.start))
-        z = unit((normalise(patches) - mean) @ whiten)
-        codes = answer(z.reshape(-1, z.shape[-1]), spec.threshold)
+        z = rounded(unit((normalise(patches) - mean) @ whiten))
+        codes = answer(z.reshape(-1, z.shape[-1]), bar_of(spec.threshold))
         shaped = [code.reshape(len(z), taken, -1) for code in codes]
         return [(code.mean(1), code[:, :keep].reshape(-1, len(atoms))) for code in shaped]
 

@@ -22,35 +22,41 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-/* Floats a vector; patches and atoms a register tile; atoms whose rows stay in cache; most
- * whitened dimensions. */
-enum { LANES = 8, ROWS = 5, TILE = 16, BLOCK = 256, MOST = 4096 };
+/* Floats a vector; patches, atoms and whitened dimensions a register tile; atoms whose rows stay in cache. */
+enum { LANES = 8, ROWS = 5, TILE = 32, COLUMNS = 16, BLOCK = 256 };
+enum { STEP = 2, ZERO = 64, LEVELS = 63 }; /* bytes multiplied at once; a patch's 0; its 1 */
 typedef float vec __attribute__((vector_size(32), aligned(4), may_alias));
+typedef unsigned char u8;
+typedef signed char i8;
 
 typedef struct {
     int side, channels, patch, stride; /* image side, its channels, patch side */
     int grid, bins;                    /* patches a side, pooled bins a side */
     int half, atoms, even, modes;      /* whitened dims a parity, atom pairs, even and all modes */
-    float threshold, noise;            /* of the code; added to the patch variance */
+    int bar;                           /* above which an atom answers */
+    float noise;                       /* added to the patch variance */
 } Shape;
 
 typedef struct {
-    const float *mean, *whiten;   /* (p), (2 half / TILE, p, TILE) even columns, then odd */
-    const float *dict;            /* (atoms / TILE, 2 half, TILE) */
+    const float *mean, *whiten;   /* (p), (2 half / COLUMNS, p, COLUMNS) even columns, then odd */
+    const i8 *dict;               /* (atoms / TILE, 2, steps, TILE, STEP): even part, odd part */
+    const short *start;           /* (atoms / TILE, 2, TILE): -ZERO times sums of dict */
     const float *rows, *offset;   /* (atoms, modes), (modes) */
     const float *pool;            /* (bins, grid): share of a position in a bin */
 } Weights;
 
 typedef struct { /* atom pairs that answer a patch; room for one vector past the end */
-    int n, atom[BLOCK + LANES];
-    float sum[BLOCK + LANES], gap[BLOCK + LANES];
+    int n;
+    short atom[BLOCK + LANES], sum[BLOCK + LANES], gap[BLOCK + LANES];
 } Hits;
 
 typedef struct {
-    float *u, *z, *norm, *code;
-    int (*pack)[LANES]; /* for each mask of LANES bits: the places of its ones, in order */
+    float *u, *z, *code;
+    u8 *bytes; /* whitened patches of unit length, LEVELS times, plus ZERO; each STEP twice */
+    u8 (*pack)[2 * LANES]; /* for each mask of LANES bits: its ones, in order, as pairs of bytes */
 } Scratch;
 
+static inline size_t steps(int half) { return (half + STEP - 1) / STEP; }
 static inline int tiles(const Shape *s) { return (s->grid * s->grid + ROWS - 1) / ROWS; }
 
 /* Vectors are lowered to the target of the function they stand in, before any cloning by
@@ -78,10 +84,10 @@ static int wide(void) {
 #endif
 }
 
-static void fill(int (*pack)[LANES]) {
+static void fill(u8 (*pack)[2 * LANES]) {
     for (int mask = 0; mask < 1 << LANES; mask++)
         for (int bit = 0, n = 0; bit < LANES; bit++)
-            if (mask >> bit & 1) pack[mask][n++] = bit;
+            if (mask >> bit & 1) pack[mask][n++] = 2 * bit, pack[mask][n++] = 2 * bit + 1;
 }
 
 /* images (n, side, side, channels) -> out (n, bins·bins, modes); 0 if memory ran out. */
@@ -90,11 +96,11 @@ EXPORT int stepwell_encode(const Shape *s, const Weights *w, const float *images
     const size_t rows = (size_t)tiles(s) * ROWS, p = (size_t)s->patch * s->patch * s->channels;
     const size_t pixels = (size_t)s->side * s->side * s->channels;
     Scratch x = {
-        calloc(ROWS * p, sizeof(float)), calloc(rows * 2 * s->half, sizeof(float)),
-        calloc(rows, sizeof(float)), calloc(rows * s->modes, sizeof(float)),
+        calloc(ROWS * p, sizeof(float)), calloc(ROWS * 2 * s->half, sizeof(float)),
+        calloc(rows * s->modes, sizeof(float)), calloc(rows * 2 * steps(s->half), 2 * STEP),
         calloc(1 << LANES, sizeof *x.pack),
     };
-    const int ok = x.u && x.z && x.norm && x.code && x.pack;
+    const int ok = x.u && x.z && x.bytes && x.code && x.pack;
     if (ok) fill(x.pack);
     for (long i = 0; ok && i < n; i++) {
         float *bins = out + (size_t)i * s->bins * s->bins * s->modes;
@@ -106,23 +112,21 @@ EXPORT int stepwell_encode(const Shape *s, const Weights *w, const float *images
 #endif
         encode_plain(s, w, &x, images + i * pixels, bins);
     }
-    free(x.u), free(x.z), free(x.norm), free(x.code), free(x.pack);
+    free(x.u), free(x.z), free(x.code), free(x.bytes), free(x.pack);
     return ok;
 }
 
-/* Unit rows z (n, 2 half), atoms as in Weights -> sums and differences of answers (n, atoms);
- * 0 if a row is too long. */
-EXPORT int stepwell_answers(const float *z, long n, int half, const float *dict, int atoms,
-                            float bar, float *sum, float *gap) {
-    if (2 * half > MOST) return 0;
+/* Patches as bytes (n, 2, steps, 2, STEP), atoms as in Weights -> sums and differences of
+ * answers (n, atoms). */
+EXPORT void stepwell_answers(const u8 *z, long n, int half, const i8 *dict, const short *start,
+                             int atoms, int bar, float *sum, float *gap) {
 #ifdef WIDE
     if (wide()) {
-        answers_avx2(z, n, half, dict, atoms, bar, sum, gap);
-        return 1;
+        answers_avx2(z, n, steps(half), dict, start, atoms, bar, sum, gap);
+        return;
     }
 #endif
-    answers_plain(z, n, half, dict, atoms, bar, sum, gap);
-    return 1;
+    answers_plain(z, n, steps(half), dict, start, atoms, bar, sum, gap);
 }
 
 /* Loaded through ctypes; being a module too lets the ordinary installer build and ship it. */

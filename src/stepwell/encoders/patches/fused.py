@@ -14,20 +14,29 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.encoders.patches.dictionary import CONTRAST_NOISE
+from stepwell.encoders.patches.dictionary import CONTRAST_NOISE, bar_of
 from stepwell.encoders.patches.geometry import F32, pooling
 from stepwell.encoders.patches.stream import BINS, PATCH, Stream, answers
 
-TILE, MOST = 16, 4096  # as in fused.c
-_INTS = ("side", "channels", "patch", "stride", "grid", "bins", "half", "atoms", "even", "modes")
-_ARRAYS = ("mean", "whiten", "dict", "rows", "offset", "pool")
+ROWS, TILE, COLUMNS, STEP, ZERO = 5, 32, 16, 2, 64  # as in fused.c
+_INTS = (
+    "side",
+    "channels",
+    "patch",
+    "stride",
+    "grid",
+    "bins",
+    "half",
+    "atoms",
+    "even",
+    "modes",
+    "bar",
+)
+_ARRAYS = ("mean", "whiten", "dict", "start", "rows", "offset", "pool")
 
 
 class _Shape(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int) for name in _INTS] + [
-        ("threshold", ctypes.c_float),
-        ("noise", ctypes.c_float),
-    ]
+    _fields_ = [(name, ctypes.c_int) for name in _INTS] + [("noise", ctypes.c_float)]
 
 
 class _Weights(ctypes.Structure):
@@ -50,13 +59,14 @@ class Fused:
     """A stream laid out for the kernel. ``Fused(stream)(images)`` equals the plain path."""
 
     def __init__(self, stream: Stream) -> None:
-        atoms, whiten = _tiled(stream.atoms), _tiled(np.asarray(stream.whiten).T)
-        padded = len(atoms) * TILE
+        (dict_, start), whiten = _packed(stream.atoms), _tiled(np.asarray(stream.whiten).T)
+        padded = len(dict_) * TILE
         rows = np.zeros((padded, stream.rows.shape[1]), np.float32)
         rows[: len(stream.rows)] = stream.rows
         pool = pooling(stream.spec.grid, BINS)
-        kept = (stream.mean, whiten, atoms, rows, stream.offset, pool)
-        self._arrays = [np.ascontiguousarray(a, np.float32) for a in kept]
+        floats = [stream.mean, whiten, rows, stream.offset, pool]
+        mean, whiten, *rest = (np.ascontiguousarray(a, np.float32) for a in floats)
+        self._arrays: list[NDArray] = [mean, whiten, dict_, start, *rest]
         self._weights = _Weights(*[a.ctypes.data for a in self._arrays])
         self._stream, self._atoms = stream, padded
 
@@ -69,7 +79,9 @@ class Fused:
         n, side, _, channels = images.shape
         spec, modes = stream.spec, stream.rows.shape[1]
         numbers = (side, channels, PATCH, spec.stride, spec.grid, BINS, stream.atoms.shape[1] // 2)
-        shape = _Shape(*numbers, self._atoms, stream.even, modes, spec.threshold, CONTRAST_NOISE)
+        shape = _Shape(
+            *numbers, self._atoms, stream.even, modes, bar_of(spec.threshold), CONTRAST_NOISE
+        )
         out = np.empty((n, BINS, BINS, modes), np.float32)
         pointer = ctypes.c_void_p
         done = kernel.stepwell_encode(
@@ -86,46 +98,54 @@ class Fused:
 
 class FusedAnswers:
     """A dictionary laid out for the kernel. ``FusedAnswers(atoms)(z, bar)`` equals
-    :func:`~stepwell.encoders.patches.stream.answers` on unit rows."""
+    :func:`~stepwell.encoders.patches.stream.answers` on rounded rows."""
 
-    def __init__(self, atoms: F32) -> None:
-        self._tiled, self._shape = np.ascontiguousarray(_tiled(atoms)), atoms.shape
+    def __init__(self, atoms: NDArray[np.int8]) -> None:
+        (self._dict, self._start), self._shape = _packed(atoms), atoms.shape
 
-    def __call__(self, z: F32, bar: float) -> tuple[F32, F32]:
-        """(n, 2h) unit rows → sums and differences of answers, (n, a) each."""
-        count, width = self._shape
-        padded = len(self._tiled) * TILE
-        z = np.ascontiguousarray(z, np.float32)
-        both = np.empty((2, len(z), padded), np.float32)
+    def __call__(self, z: F32, bar: int) -> tuple[F32, F32]:
+        """(n, 2h) rounded rows → sums and differences of answers, (n, a) each."""
         kernel = library()
         if kernel is None:
             raise RuntimeError("the compiled kernel is not installed")
-        pointers = [ctypes.c_void_p(a.ctypes.data) for a in (z, self._tiled, both[0], both[1])]
+        (count, width), n = self._shape, len(z)
+        whole, padded = -(-n // ROWS) * ROWS, len(self._dict) * TILE
+        rows = np.full((whole, 2, -(-width // 2 // STEP) * STEP), ZERO, np.uint8)
+        rows[:n, :, : width // 2] = z.reshape(n, 2, -1) + ZERO
+        rows = np.repeat(rows.reshape(whole, -1, 1, STEP), 2, axis=2)
+        both = np.empty((2, whole, padded), np.float32)
+        arrays: list[NDArray] = [rows, self._dict, self._start, *both]
+        at = [ctypes.c_void_p(a.ctypes.data) for a in arrays]
         kernel.stepwell_answers(
-            pointers[0],
-            ctypes.c_long(len(z)),
-            width // 2,
-            pointers[1],
-            padded,
-            ctypes.c_float(bar),
-            *pointers[2:],
+            at[0], ctypes.c_long(whole), width // 2, at[1], at[2], padded, bar, at[3], at[4]
         )
-        return both[0][:, :count], both[1][:, :count]
+        return both[0][:n, :count], both[1][:n, :count]
 
 
-def answering(atoms: F32) -> Callable[[F32, float], tuple[F32, F32]]:
+def answering(atoms: NDArray[np.int8]) -> Callable[[F32, int], tuple[F32, F32]]:
     """The compiled kernel where it is there, else the plain path."""
-    if library() is not None and atoms.shape[1] <= MOST:
+    if library() is not None:
         return FusedAnswers(atoms)
     return lambda z, bar: answers(z, atoms, atoms.shape[1] // 2, bar)
 
 
 def _tiled(rows: NDArray) -> NDArray:
-    """(n, d) → (⌈n / TILE⌉, d, TILE), zeros past the end: the order the kernel reads in."""
+    """(n, d) → (⌈n / COLUMNS⌉, d, COLUMNS), zeros past the end: the order the kernel reads in."""
     n, d = rows.shape
-    padded = np.zeros((-(-n // TILE) * TILE, d), np.float32)
+    padded = np.zeros((-(-n // COLUMNS) * COLUMNS, d), np.float32)
     padded[:n] = rows
-    return padded.reshape(-1, TILE, d).transpose(0, 2, 1)
+    return padded.reshape(-1, COLUMNS, d).transpose(0, 2, 1)
+
+
+def _packed(atoms: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int16]]:
+    """(a, 2h) → the kernel's dictionary (⌈a / TILE⌉, 2, steps, TILE, STEP), and its start."""
+    count, half = len(atoms), atoms.shape[1] // 2
+    tiles, steps = -(-count // TILE), -(-half // STEP)
+    padded = np.zeros((tiles * TILE, 2, steps * STEP), np.int8)
+    padded[:count, :, :half] = atoms.reshape(count, 2, half)
+    tiled = padded.reshape(tiles, TILE, 2, steps, STEP).transpose(0, 2, 3, 1, 4)
+    sums = tiled.sum((2, 4), dtype=np.int64)
+    return np.ascontiguousarray(tiled), (-ZERO * sums).astype(np.int16, order="C")
 
 
 def usable(stream: Stream, images: NDArray) -> bool:

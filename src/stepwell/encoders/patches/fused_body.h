@@ -3,14 +3,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* a (ROWS, k) with row stride `lda` times b (k, TILE): c (ROWS, TILE). Sums stay in registers. */
+/* a (ROWS, k) with row stride `lda` times b (k, COLUMNS): c (ROWS, COLUMNS). Sums stay in registers. */
 INLINE void NAME(product)(const float *a, size_t lda, size_t k, const float *b,
-                          float c[ROWS][TILE]) {
+                          float c[ROWS][COLUMNS]) {
     const vec zero = {0};
     vec s[ROWS][2];
 #pragma GCC unroll 5
     for (int r = 0; r < ROWS; r++) s[r][0] = s[r][1] = zero;
-    for (size_t i = 0; i < k; i++, b += TILE) {
+    for (size_t i = 0; i < k; i++, b += COLUMNS) {
         const vec b0 = *(const vec *)b, b1 = *(const vec *)(b + LANES);
 #pragma GCC unroll 5
         for (int r = 0; r < ROWS; r++) {
@@ -24,6 +24,48 @@ INLINE void NAME(product)(const float *a, size_t lda, size_t k, const float *b,
         *(vec *)c[r] = s[r][0];
         *(vec *)(c[r] + LANES) = s[r][1];
     }
+}
+
+/* Bytes z (ROWS, k, 2, STEP), rows `lda` bytes apart, times atoms b (k, TILE, STEP):
+ * c (ROWS, TILE). `start` undoes the ZERO in z. Sums of 16 bits are enough: they may wrap on
+ * the way, but a patch and an atom of unit length end at LEVELS · 127 at most. */
+INLINE void NAME(matched)(const u8 *z, size_t lda, size_t k, const i8 *b, const short *start,
+                          short c[ROWS][TILE]) {
+#ifdef __AVX2__
+    const __m256i *from = (const __m256i *)start;
+    __m256i s[ROWS][2];
+#pragma GCC unroll 5
+    for (int r = 0; r < ROWS; r++) {
+        s[r][0] = _mm256_loadu_si256(from);
+        s[r][1] = _mm256_loadu_si256(from + 1);
+    }
+    for (size_t i = 0; i < k; i++, b += TILE * STEP) {
+        const __m256i b0 = _mm256_loadu_si256((const __m256i *)b);
+        const __m256i b1 = _mm256_loadu_si256((const __m256i *)b + 1);
+#pragma GCC unroll 5
+        for (int r = 0; r < ROWS; r++) {
+            int twice; /* a STEP and again: 4 bytes are cheaper to hand to all lanes than 2 */
+            memcpy(&twice, z + r * lda + i * 2 * STEP, 2 * STEP);
+            const __m256i one = _mm256_set1_epi32(twice);
+            s[r][0] = _mm256_add_epi16(s[r][0], _mm256_maddubs_epi16(one, b0));
+            s[r][1] = _mm256_add_epi16(s[r][1], _mm256_maddubs_epi16(one, b1));
+        }
+    }
+#pragma GCC unroll 5
+    for (int r = 0; r < ROWS; r++) {
+        _mm256_storeu_si256((__m256i *)c[r], s[r][0]);
+        _mm256_storeu_si256((__m256i *)c[r] + 1, s[r][1]);
+    }
+#else
+    (void)start;
+    memset(c, 0, sizeof(short) * ROWS * TILE);
+    for (size_t i = 0; i < k; i++, b += TILE * STEP)
+        for (int r = 0; r < ROWS; r++) {
+            const u8 *two = z + r * lda + i * 2 * STEP;
+            for (int j = 0; j < TILE; j++)
+                c[r][j] += (short)((two[0] - ZERO) * b[2 * j] + (two[1] - ZERO) * b[2 * j + 1]);
+        }
+#endif
 }
 
 /* Σ (a - shift), or of its square: in lanes, for a plain sum waits on each addition. */
@@ -60,65 +102,80 @@ INLINE void NAME(normalised)(const Shape *s, const Weights *w, const float *imag
     }
 }
 
-/* ROWS whitened patches z (ROWS, 2 half) and their lengths. */
-INLINE void NAME(whitened)(const Shape *s, const Weights *w, const float *u, float *z, float *norm) {
+/* ROWS whitened patches, to unit length and rounded to bytes (ROWS, 2, steps, 2, STEP). */
+INLINE void NAME(whitened)(const Shape *s, const Weights *w, const float *u, float *z, u8 *bytes) {
     const int p = s->patch * s->patch * s->channels, width = 2 * s->half;
-    for (int j = 0; j < width; j += TILE) {
-        float c[ROWS][TILE];
+    const size_t padded = 2 * STEP * steps(s->half);
+    for (int j = 0; j < width; j += COLUMNS) {
+        float c[ROWS][COLUMNS];
         NAME(product)(u, p, p, w->whiten + (size_t)j * p, c);
-        const int n = width - j < TILE ? width - j : TILE;
+        const int n = width - j < COLUMNS ? width - j : COLUMNS;
         for (int r = 0; r < ROWS; r++) memcpy(z + r * width + j, c[r], sizeof(float) * n);
     }
-    for (int r = 0; r < ROWS; r++)
-        norm[r] = sqrtf(NAME(sum)(z + r * width, width, 0.f, 1));
+    memset(bytes, ZERO, 2 * ROWS * padded);
+    for (int r = 0; r < ROWS; r++, z += width) {
+        const float norm = sqrtf(NAME(sum)(z, width, 0.f, 1));
+        const float scale = norm > 0.f ? LEVELS / norm : 0.f;
+        for (int part = 0; part < 2; part++, bytes += padded)
+            for (int i = 0; i < s->half; i++) { /* half up: as plain code can say it too */
+                u8 *two = bytes + i / STEP * 2 * STEP + i % STEP;
+                two[0] = two[STEP] = (u8)(z[part * s->half + i] * scale + (ZERO + 0.5f));
+            }
+    }
 }
 
 /* Which of TILE atom pairs answer above the bar: their numbers, the sum of the two answers
  * and the difference, appended to `h`. No branch: which ones answer can't be predicted. */
-INLINE void NAME(answering)(const float *p, const float *q, float bar, int first, Hits *h,
-                            const int (*pack)[LANES]) {
+INLINE void NAME(answering)(const short *p, const short *q, int bar, int first, Hits *h,
+                            const u8 (*pack)[2 * LANES]) {
 #ifdef __AVX2__
-    const __m256 b = _mm256_set1_ps(bar), zero = _mm256_setzero_ps();
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i b = _mm256_set1_epi16(bar), zero = _mm256_setzero_si256();
+    const __m128i lane = _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7);
     int n = h->n;
 #pragma GCC unroll 2
-    for (int j = 0; j < TILE; j += LANES) {
-        const __m256 even = _mm256_loadu_ps(p + j), odd = _mm256_loadu_ps(q + j);
-        const __m256 low = _mm256_sub_ps(even, b);
-        const __m256 one = _mm256_max_ps(_mm256_add_ps(low, odd), zero);
-        const __m256 two = _mm256_max_ps(_mm256_sub_ps(low, odd), zero);
-        const __m256 sum = _mm256_add_ps(one, two), gap = _mm256_sub_ps(one, two);
-        const int mask = _mm256_movemask_ps(_mm256_cmp_ps(sum, zero, _CMP_GT_OQ));
-        const __m256i order = _mm256_loadu_si256((const __m256i *)pack[mask]);
-        const __m256i number = _mm256_add_epi32(lane, _mm256_set1_epi32(first + j));
-        _mm256_storeu_si256((__m256i *)(h->atom + n),
-                            _mm256_permutevar8x32_epi32(number, order));
-        _mm256_storeu_ps(h->sum + n, _mm256_permutevar8x32_ps(sum, order));
-        _mm256_storeu_ps(h->gap + n, _mm256_permutevar8x32_ps(gap, order));
-        n += __builtin_popcount(mask);
+    for (int j = 0; j < TILE; j += 2 * LANES) {
+        const __m256i odd = _mm256_loadu_si256((const __m256i *)(q + j));
+        const __m256i low = _mm256_sub_epi16(_mm256_loadu_si256((const __m256i *)(p + j)), b);
+        const __m256i one = _mm256_max_epi16(_mm256_add_epi16(low, odd), zero);
+        const __m256i two = _mm256_max_epi16(_mm256_sub_epi16(low, odd), zero);
+        const __m256i sum = _mm256_add_epi16(one, two), gap = _mm256_sub_epi16(one, two);
+        const __m256i hit = _mm256_cmpgt_epi16(sum, zero);
+        const int masks = _mm256_movemask_epi8(_mm256_packs_epi16(hit, zero));
+#pragma GCC unroll 2
+        for (int half = 0; half < 2; half++) {
+            const int mask = masks >> 16 * half & 0xff;
+            const __m128i order = _mm_loadu_si128((const __m128i *)pack[mask]);
+            const __m128i number = _mm_add_epi16(lane, _mm_set1_epi16(first + j + half * LANES));
+            const __m128i a = half ? _mm256_extracti128_si256(sum, 1) : _mm256_castsi256_si128(sum);
+            const __m128i d = half ? _mm256_extracti128_si256(gap, 1) : _mm256_castsi256_si128(gap);
+            _mm_storeu_si128((__m128i *)(h->atom + n), _mm_shuffle_epi8(number, order));
+            _mm_storeu_si128((__m128i *)(h->sum + n), _mm_shuffle_epi8(a, order));
+            _mm_storeu_si128((__m128i *)(h->gap + n), _mm_shuffle_epi8(d, order));
+            n += __builtin_popcount(mask);
+        }
     }
     h->n = n;
 #else
     (void)pack;
     for (int j = 0; j < TILE; j++) {
-        const float a = p[j] + q[j] - bar, b = p[j] - q[j] - bar;
-        const float one = a > 0.f ? a : 0.f, two = b > 0.f ? b : 0.f;
+        const int a = p[j] + q[j] - bar, b = p[j] - q[j] - bar;
+        const int one = a > 0 ? a : 0, two = b > 0 ? b : 0;
         h->atom[h->n] = first + j;
         h->sum[h->n] = one + two;
         h->gap[h->n] = one - two;
-        h->n += one + two > 0.f;
+        h->n += one + two > 0;
     }
 #endif
 }
 
 /* out (count vectors) += Σ weight · row of modes, with the sums kept in registers. */
-INLINE void NAME(add_rows)(const Hits *h, const float *weight, const float *rows, size_t stride,
+INLINE void NAME(add_rows)(const Hits *h, const short *weight, const float *rows, size_t stride,
                            const int count, float *out) {
     vec sum[8];
 #pragma GCC unroll 8
     for (int v = 0; v < count; v++) sum[v] = *(const vec *)(out + v * LANES);
     for (int i = 0; i < h->n; i++) {
-        const float *row = rows + (size_t)(unsigned)h->atom[i] * stride, c = weight[i];
+        const float *row = rows + (size_t)(unsigned short)h->atom[i] * stride, c = weight[i];
 #pragma GCC unroll 8
         for (int v = 0; v < count; v++) sum[v] += c * *(const vec *)(row + v * LANES);
     }
@@ -127,7 +184,7 @@ INLINE void NAME(add_rows)(const Hits *h, const float *weight, const float *rows
 }
 
 /* The same for any number of modes, a multiple of 2 LANES. */
-INLINE void NAME(gather)(const Hits *h, const float *weight, const float *rows, size_t stride,
+INLINE void NAME(gather)(const Hits *h, const short *weight, const float *rows, size_t stride,
                          int modes, float *out) {
     int m = 0;
     for (; m + 8 * LANES <= modes; m += 8 * LANES)
@@ -137,14 +194,13 @@ INLINE void NAME(gather)(const Hits *h, const float *weight, const float *rows, 
     for (; m < modes; m += 2 * LANES) NAME(add_rows)(h, weight, rows + m, stride, 2, out + m);
 }
 
-/* code/|z| - offset, to unit length, shared out to the bins its position touches. */
-INLINE void NAME(pooled)(const Shape *s, const Weights *w, float *code, float norm, int t, float *out) {
+/* code - offset, to unit length, shared out to the bins its position touches. */
+INLINE void NAME(pooled)(const Shape *s, const Weights *w, float *code, int t, float *out) {
     const int y = t / s->grid, x = t % s->grid;
-    const float inverse = norm > 0.f ? 1.f / norm : 0.f;
     vec square = {0};
     for (int m = 0; m < s->modes; m += LANES) {
         vec *c = (vec *)(code + m);
-        *c = *c * inverse - *(const vec *)(w->offset + m);
+        *c -= *(const vec *)(w->offset + m);
         square += *c * *c;
     }
     float length = 1e-12f;
@@ -163,26 +219,28 @@ INLINE void NAME(pooled)(const Shape *s, const Weights *w, float *code, float no
 /* One image (side, side, channels) -> out (bins · bins, modes). */
 static void NAME(encode)(const Shape *s, const Weights *w, const Scratch *x, const float *image,
                          float *out) {
-    const int count = s->grid * s->grid, width = 2 * s->half, odd = s->modes - s->even;
+    const int count = s->grid * s->grid, odd = s->modes - s->even;
+    const size_t k = steps(s->half), width = 4 * k * STEP;
     memset(x->code, 0, sizeof(float) * tiles(s) * ROWS * s->modes);
     memset(out, 0, sizeof(float) * s->bins * s->bins * s->modes);
     for (int t = 0; t < count; t += ROWS) {
         NAME(normalised)(s, w, image, t, x->u);
-        NAME(whitened)(s, w, x->u, x->z + (size_t)t * width, x->norm + t);
+        NAME(whitened)(s, w, x->u, x->z, x->bytes + t * width);
     }
     for (int j = 0; j < s->atoms; j += BLOCK) {
         const int end = j + BLOCK < s->atoms ? j + BLOCK : s->atoms;
         for (int t = 0; t < count; t += ROWS) {
-            const float *z = x->z + (size_t)t * width;
+            const u8 *z = x->bytes + t * width;
             Hits hits[ROWS];
             for (int r = 0; r < ROWS; r++) hits[r].n = 0;
-            for (int a = j; a < end; a += TILE) {
-                const float *dict = w->dict + (size_t)a * width;
-                float p[ROWS][TILE], q[ROWS][TILE];
-                NAME(product)(z, width, s->half, dict, p);
-                NAME(product)(z + s->half, width, s->half, dict + (size_t)s->half * TILE, q);
+            for (size_t a = j; a < (size_t)end; a += TILE) {
+                const i8 *dict = w->dict + a * 2 * k * STEP;
+                const short *start = w->start + a * 2;
+                short p[ROWS][TILE], q[ROWS][TILE];
+                NAME(matched)(z, width, k, dict, start, p);
+                NAME(matched)(z + width / 2, width, k, dict + k * STEP * TILE, start + TILE, q);
                 for (int r = 0; r < ROWS; r++)
-                    NAME(answering)(p[r], q[r], s->threshold * x->norm[t + r], a, hits + r, x->pack);
+                    NAME(answering)(p[r], q[r], s->bar, a, hits + r, x->pack);
             }
             for (int r = 0; r < ROWS && t + r < count; r++) {
                 float *code = x->code + (size_t)(t + r) * s->modes;
@@ -191,31 +249,28 @@ static void NAME(encode)(const Shape *s, const Weights *w, const Scratch *x, con
             }
         }
     }
-    for (int t = 0; t < count; t++)
-        NAME(pooled)(s, w, x->code + (size_t)t * s->modes, x->norm[t], t, out);
+    for (int t = 0; t < count; t++) NAME(pooled)(s, w, x->code + (size_t)t * s->modes, t, out);
 }
-/* Unit rows z (n, 2 half) against all atoms: sums and differences of answers, (n, atoms) each. */
-static void NAME(answers)(const float *z, size_t n, size_t half, const float *dict, size_t atoms,
-                          float bar, float *sum, float *gap) {
-    const size_t width = 2 * half, rows = 40 * ROWS; /* rows that stay in cache */
-    float p[ROWS][TILE], q[ROWS][TILE], tail[ROWS * MOST];
+
+/* Patches as bytes against all atoms: sums and differences of answers, (n, atoms) each. */
+static void NAME(answers)(const u8 *z, size_t n, size_t k, const i8 *dict, const short *start,
+                          size_t atoms, int bar, float *sum, float *gap) {
+    const size_t width = 4 * k * STEP, rows = 40 * ROWS; /* rows that stay in cache */
+    short p[ROWS][TILE], q[ROWS][TILE];
     for (size_t block = 0; block < n; block += rows)
         for (size_t a = 0; a < atoms; a += TILE)
             for (size_t t = block; t < n && t < block + rows; t += ROWS) {
-                const size_t count = n - t < ROWS ? n - t : ROWS;
-                const float *from = z + t * width, *d = dict + a * width;
-                if (count < ROWS) { /* past the end there may be no memory to read */
-                    memset(tail, 0, sizeof(float) * ROWS * width);
-                    from = memcpy(tail, from, sizeof(float) * count * width);
-                }
-                NAME(product)(from, width, half, d, p);
-                NAME(product)(from + half, width, half, d + half * TILE, q);
-                for (size_t r = 0; r < count; r++)
+                const i8 *d = dict + a * 2 * k * STEP;
+                const u8 *from = z + t * width; /* n is a multiple of ROWS */
+                NAME(matched)(from, width, k, d, start + a * 2, p);
+                NAME(matched)(from + width / 2, width, k, d + k * STEP * TILE,
+                              start + a * 2 + TILE, q);
+                for (size_t r = 0; r < ROWS; r++)
                     for (int j = 0; j < TILE; j++) {
-                        const float one = p[r][j] + q[r][j] - bar, two = p[r][j] - q[r][j] - bar;
-                        const float x = one > 0.f ? one : 0.f, y = two > 0.f ? two : 0.f;
-                        sum[(t + r) * atoms + a + j] = x + y;
-                        gap[(t + r) * atoms + a + j] = x - y;
+                        const int one = p[r][j] + q[r][j] - bar, two = p[r][j] - q[r][j] - bar;
+                        const int x = one > 0 ? one : 0, y = two > 0 ? two : 0;
+                        sum[(t + r) * atoms + a + j] = (float)(x + y);
+                        gap[(t + r) * atoms + a + j] = (float)(x - y);
                     }
             }
 }

@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from stepwell.encoders.patches.dictionary import CONTRAST_NOISE
+from stepwell.encoders.patches.dictionary import CONTRAST_NOISE, bar_of, rounded
 from stepwell.encoders.patches.geometry import F32, cut, grey, grid_side, pooling, resize
 
 PATCH = 6
@@ -60,8 +60,8 @@ class Stream:
     ----------
     mean, whiten : (p,), (p, 2h)
         See :func:`~stepwell.encoders.patches.dictionary.whitening`; even columns first.
-    atoms : (a, 2h)
-        Unit atoms; each stands for itself and its mirror image.
+    atoms : (a, 2h) int8
+        Rounded atoms; each stands for itself and its mirror image.
     rows : (a, m)
         Modes of the code; the first ``even`` columns act on the sum of an atom's and its
         mirror image's answer, the others on their difference.
@@ -86,11 +86,12 @@ class Stream:
         half = self.atoms.shape[1] // 2
         z = whitened(patches, self.mean, self.whiten)
         norm = xp.sqrt(xp.sum(z * z, axis=-1, keepdims=True))
-        plus, minus = answers(z, self.atoms, half, self.spec.threshold * norm)
+        z = rounded(z / xp.where(norm > 0, norm, xp.ones_like(norm)))
+        plus, minus = answers(z, self.atoms, half, bar_of(self.spec.threshold))
         code = xp.concat(
             [plus @ self.rows[:, : self.even], minus @ self.rows[:, self.even :]], axis=-1
         )
-        code = code / xp.where(norm > 0, norm, xp.ones_like(norm)) - self.offset
+        code = code - self.offset
         return code / xp.sqrt(xp.sum(code * code, axis=-1, keepdims=True) + 1e-12)
 
     def pooled(self, patches: Any) -> Any:
@@ -110,14 +111,13 @@ def whitened(patches: Any, mean: Any, whiten: Any) -> Any:
     return (patches / scale - mean) @ whiten
 
 
-def answers(z: Any, atoms: Any, half: int, bar: Any) -> tuple[Any, Any]:
+def answers(z: Any, atoms: Any, half: int, bar: int) -> tuple[Any, Any]:
     """Sum and difference of an atom's and its mirror image's answer above ``bar``.
 
-    Exact for unit z when ``bar`` = threshold: relu(z·d - t) ± relu(z·d' - t). For other z
-    pass threshold·|z| and divide by |z| later.
+    relu(z·d - bar) ± relu(z·d' - bar), exact: all are whole numbers below 2²⁴.
     """
     xp = array_namespace(z)
-    turned = xp.permute_dims(atoms, (1, 0))
+    turned = xp.astype(xp.permute_dims(atoms, (1, 0)), z.dtype)
     even, odd = z[..., :half] @ turned[:half, :], z[..., half:] @ turned[half:, :]
     first, second = even + odd - bar, even - odd - bar
     zero = xp.zeros((), dtype=z.dtype)

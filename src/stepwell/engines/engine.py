@@ -1,0 +1,91 @@
+"""The spectral engine as learning uses it: one pass over pairs, then the closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from stepwell.engines.accumulate import accumulate
+from stepwell.engines.choosing import choose, judging
+from stepwell.engines.moments import DenseMoments
+from stepwell.engines.quantise import Quantiser
+from stepwell.engines.shuffled import KeptPairs
+from stepwell.engines.spectral import Choice, SpectralMap, solve, whitening
+from stepwell.interfaces import Batch, Encoder, Observer, Pretext, Solution, StepwellError
+
+
+class SpectralEngine:
+    """Exact moments of all pairs; map and controls out of them.
+
+    Parameters
+    ----------
+    quantiser : Quantiser
+        Features to codes; fitted on founders.
+    founders : set of str
+        Ids of examples a hash drew: they serve the controls and the label-free choice.
+    choice : Choice
+        What is wanted at most (k) and what holds if nothing is chosen.
+    free : bool
+        Choose ρ and k without labels; False keeps ``choice``.
+    """
+
+    name: ClassVar[str] = "spectral"
+
+    def __init__(
+        self, quantiser: Quantiser, founders: set[str], choice: Choice, *, free: bool = True
+    ) -> None:
+        self.quantiser, self.choice, self._free = quantiser, choice, free
+        self.moments = DenseMoments(len(quantiser.mean))
+        self._kept = KeptPairs(founders)
+
+    @classmethod
+    def prepared(cls, features: Any, founders: set[str], choice: Choice) -> Self:
+        """The engine for features like these, (n, d) of founders."""
+        quantiser = Quantiser.fit(features)
+        if not np.isfinite(quantiser.scale) or quantiser.scale < 1e-9:
+            raise StepwellError(
+                "Expected examples that differ, found all alike (or without any structure): "
+                "there is nothing to learn from them."
+            )
+        return cls(quantiser, founders, choice)
+
+    def learn(
+        self, batches: Iterable[Batch], pretext: Pretext, encoder: Encoder, seed: int
+    ) -> Iterator[tuple[Batch, Any]]:
+        """Add the pairs of every batch; yield it with its own (n, d) int8 codes."""
+        passes = accumulate(batches, pretext, encoder, self.quantiser, self.moments, seed)
+        for encoded in passes:
+            self._kept.offer(encoded)
+            yield encoded.batch, encoded.codes
+
+    def solve(self, observe: Observer) -> Solution:
+        """The closed form, and the controls that know no pairs or shuffled ones."""
+        rows = self._choose(observe) if self._free else []
+        observe("solve", {"width": self.moments.width, "units": self.moments.units})
+        law = self.moments.law()
+        modes = solve(law, self.choice)
+        if not len(modes.values):
+            raise StepwellError(
+                "Expected pairs that share something, found none: no direction is more alike "
+                "within pairs than between them. Try other views, or look at the data."
+            )
+        plain = replace(self.choice, alpha=0.0)
+        shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, law.units)
+        found = SpectralMap.build(self.quantiser, modes, self.choice)
+        known = SpectralMap.build(self.quantiser, whitening(law, plain), plain)
+        return Solution(found, {"whitening": known, "shuffled": shuffled}, noise, rows)
+
+    def _choose(self, observe: Observer) -> list[dict[str, Any]]:
+        """Fix ρ and k on founders' pairs that are taken out of the moments for that."""
+        codes, unit = self._kept.rows()
+        found = judging(codes, unit, self.moments.units)
+        if found is None:
+            return []
+        examples, views, theirs = found
+        rest = (self.moments - theirs).law()
+        self.choice, rows = choose(rest, self.quantiser, (examples, views), self.choice)
+        observe("choice", {"k": self.choice.k, "rho": self.choice.rho})
+        return rows
