@@ -74,3 +74,21 @@ def begun(src: Path, out: Path, *words: str) -> subprocess.Popen[str]:
         assert time.monotonic() < deadline
         time.sleep(0.002)
     return process
+
+
+def write_network(
+    path: Path, shape: tuple[int | str, ...] = ("n", 3, "h", "w"), *, pooled: bool = False
+) -> Path:
+    """An ONNX network that gives its input back, as a map or averaged over positions."""
+    import onnx
+
+    given = onnx.helper.make_tensor_value_info("pixels", onnx.TensorProto.FLOAT, list(shape))
+    names = ["n", 3] if pooled else ["n", 3, "a", "b"]
+    out = onnx.helper.make_tensor_value_info("seen", onnx.TensorProto.FLOAT, names)
+    kind = "ReduceMean" if pooled else "Identity"
+    facts = {"axes": [2, 3], "keepdims": 0} if pooled else {}
+    node = onnx.helper.make_node(kind, ["pixels"], ["seen"], **facts)
+    graph = onnx.helper.make_graph([node], "g", [given], [out])
+    opset = onnx.helper.make_opsetid("", 13)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    return path

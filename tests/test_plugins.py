@@ -14,9 +14,11 @@ from helpers import PLUGINS, installed
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
 import stepwell
-from stepwell.interfaces import Encoder, Pretext, Source
+from stepwell.contract import check_view
+from stepwell.interfaces import Encoder, Pretext, Source, UsageError
 from stepwell.kit.plugins import for_kind, registered
 from stepwell.pretexts import PRETEXTS, TwoViews
+from stepwell.views import parse, render
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 MOST_LINES = 60
@@ -164,3 +166,14 @@ def test_a_pretext_may_make_several_pairs_of_an_example(digits, tmp_path):
         assert 0 <= row["low"] <= row["value"] <= row["high"] <= 100
     # Hardly changed at all, a view finds its own example.
     assert rows[0]["value"] > 60
+
+
+def test_a_view_of_a_plugin_is_known_by_its_name(digit_batch):
+    with installed("tiny"):
+        check_view(parse("negative:1")[0], digit_batch)
+        turned = render(digit_batch, parse("negative:1"), 0).data["image"]
+        with pytest.raises(UsageError, match="Did you mean 'negative'"):
+            parse("negativ")
+    np.testing.assert_array_equal(turned, 255 - digit_batch.data["image"].astype(np.float32))
+    with pytest.raises(UsageError, match="Expected the name of a view"):
+        parse("negative")

@@ -31,8 +31,8 @@ SAFE = 0.9
 NATURAL = 0.8
 """Cosine of a view to its nearest other example, relative to that of originals. Measured:
 digits .65; photographs of things .88, clothes .90, chests 1.0, CIFAR-10 1.03."""
-JUDGES = 600
-"""Founders kept back to judge views."""
+JUDGES, LEARNED = 400, 800
+"""Founders that judge views, and others that their whitening is learned from."""
 _KNOWN = Choice(k=64, rho=1.0, alpha=0.0)
 
 
@@ -108,7 +108,7 @@ class _Judge:
         held = min(JUDGES, len(founders) // 3)
         self._encoder, self._seed = encoder, seed
         self._batch = founders.take(np.sort(order[:held]))
-        learned = encoder.embed(founders.take(np.sort(order[held:])))
+        learned = encoder.embed(founders.take(np.sort(order[held : held + LEARNED])))
         quantiser = Quantiser.fit(learned)
         modes = whitening(auto_law(quantiser(learned)), _KNOWN)
         self._map = SpectralMap.build(quantiser, modes, _KNOWN)

@@ -145,11 +145,13 @@ class Run:
         embedded: NDArray[np.float32] = self.embed(query)[0]
         return embedded
 
-    def evaluate(self, labels: Any, test: Any = None, *, seed: int = 0) -> dict[str, Any]:
+    def evaluate(
+        self, labels: Any, test: Any = None, *, seed: int = 0, pretrained: Any = None
+    ) -> dict[str, Any]:
         """Score the embedding and its controls on labelled examples; see :mod:`~.scoring`."""
         from stepwell.scoring import evaluate
 
-        return evaluate(self, labels, test, seed=seed)
+        return evaluate(self, labels, test, seed=seed, pretrained=pretrained)
 
     def report(self, src: Any = None) -> Path:
         """Write ``report.html`` anew, with pictures from the source (or ``src``)."""

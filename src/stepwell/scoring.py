@@ -15,6 +15,7 @@ from stepwell import recording
 from stepwell.evaluate.controls import Components, raw_features
 from stepwell.evaluate.intervals import paired_difference, share
 from stepwell.evaluate.neighbours import retrieved
+from stepwell.evaluate.pretrained import Frozen
 from stepwell.evaluate.probe import BUDGETS, few_labels, knn
 from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
 from stepwell.interfaces import Batch, Encoder, StepwellError, UsageError, concatenate
@@ -33,6 +34,7 @@ ROLES = {
     "shuffled pairs": "control",
 }
 """Who is compared. The whitening control has the same features and width, but no pairs."""
+PRETRAINED = "frozen pretrained"
 SAMPLE = 400
 
 
@@ -61,8 +63,9 @@ class Sample:
 class Contestants:
     """The embedding of a run and its controls, as functions of a batch."""
 
-    def __init__(self, run: Run, seed: int) -> None:
+    def __init__(self, run: Run, seed: int, pretrained: Any = None) -> None:
         self._encoder = run.encoder
+        self._frozen = Frozen(pretrained) if pretrained is not None else None
         self._maps = {
             OURS: run.map,
             "whitening only": run.part("whitening"),
@@ -77,6 +80,8 @@ class Contestants:
         found = {name: np.asarray(each(features)) for name, each in self._maps.items()}
         found["raw input"] = raw_features(batch)
         found["random encoder"] = np.asarray(self._random(batch, features), np.float32)
+        if self._frozen is not None:
+            found[PRETRAINED] = self._frozen(batch)
         return found
 
 
@@ -132,7 +137,9 @@ def _first_two(pretext: Any, sample: Batch, seed: int) -> tuple[Batch, Batch]:
     return pairs.x.take(order[start + 1]), pairs.x.take(order[start])
 
 
-def evaluate(run: Run, labels: Any, test: Any = None, *, seed: int = 0) -> dict[str, Any]:
+def evaluate(
+    run: Run, labels: Any, test: Any = None, *, seed: int = 0, pretrained: Any = None
+) -> dict[str, Any]:
     """kNN and linear probe at 1, 5, 10, 50 and all labels a class, beside the controls.
 
     Parameters
@@ -142,20 +149,24 @@ def evaluate(run: Run, labels: Any, test: Any = None, *, seed: int = 0) -> dict[
         CSV of ``file,label`` for files of the run's source, or {id: label}.
     test : same, optional
         The test set. None: a fifth of the labelled groups, by hash.
+    pretrained : path, optional
+        ONNX file of a pretrained network: a fifth control.
 
     Returns
     -------
     dict
         Also merged into ``scores.json``.
     """
-    bank, bank_labels, groups = _labelled(run, labels, seed)
+    contestants = Contestants(run, seed, pretrained)
+    roles = ROLES | ({PRETRAINED: "control"} if pretrained is not None else {})
+    bank, bank_labels, groups = _labelled(run, labels, contestants)
     if test is None:
         held = np.isin(fold_of(seed, groups), (0, 1))
         queries = {name: rows[held] for name, rows in bank.items()}
         truth, known = bank_labels[held], bank_labels[~held]
         bank = {name: rows[~held] for name, rows in bank.items()}
     else:
-        queries, truth, _ = _labelled(run, test, seed)
+        queries, truth, _ = _labelled(run, test, contestants)
         known = bank_labels
     classes, known_rows = np.unique(known, return_inverse=True)
     if len(classes) < 2 or len(truth) == 0:
@@ -166,10 +177,10 @@ def evaluate(run: Run, labels: Any, test: Any = None, *, seed: int = 0) -> dict[
     place = {label: i for i, label in enumerate(classes)}
     target = np.array([place.get(label, -1) for label in truth])
     bank, queries = with_components(bank, queries, run.map.width)
-    scores = _table(bank, known_rows, queries, target, seed)
-    hits = {name: knn(bank[name], known_rows, queries[name]) == target for name in ROLES}
+    scores = _table(roles, bank, known_rows, queries, target, seed)
+    hits = {name: knn(bank[name], known_rows, queries[name]) == target for name in roles}
     gaps = {
-        name: paired_difference(hits[OURS], hits[name]).as_dict() for name in ROLES if name != OURS
+        name: paired_difference(hits[OURS], hits[name]).as_dict() for name in roles if name != OURS
     }
     result = {
         "labelled": scores,
@@ -184,6 +195,7 @@ def evaluate(run: Run, labels: Any, test: Any = None, *, seed: int = 0) -> dict[
 
 
 def _table(
+    roles: Mapping[str, str],
     bank: dict[str, NDArray],
     labels: NDArray[np.intp],
     queries: dict[str, NDArray],
@@ -193,7 +205,7 @@ def _table(
     """One row a contestant, reader and number of labels."""
     smallest = int(np.bincount(labels).max())
     rows = []
-    for name, role in ROLES.items():
+    for name, role in roles.items():
         known = bank[name].astype(np.float32)
         asked = queries[name].astype(np.float32)
         for reader in ("knn", "probe"):
@@ -207,11 +219,10 @@ def _table(
 
 
 def _labelled(
-    run: Run, labels: Any, seed: int
+    run: Run, labels: Any, contestants: Contestants
 ) -> tuple[dict[str, NDArray], NDArray[np.str_], NDArray[np.str_]]:
     """Features of all contestants for labelled examples, their labels and groups."""
     source, known = label_source(run, labels)
-    contestants = Contestants(run, seed)
     parts: list[dict[str, NDArray]] = []
     found: list[str] = []
     groups: list[str] = []

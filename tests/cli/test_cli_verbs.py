@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from helpers import write_digits
+from helpers import write_digits, write_network
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -244,6 +244,20 @@ def test_evaluate_on_a_test_set_of_its_own(call, digits, tiny_run, tmp_path):
     test = write_digits(tmp_path / "test", 50, first=300)
     found = parsed(call("evaluate", tiny_run, "--labels", digits, "--test", test, "--json"))
     assert (found["bank"], found["test"]) == (100, 50)
+
+
+def test_evaluate_beside_a_pretrained_network(call, digits, tiny_run, tmp_path):
+    pytest.importorskip("onnxruntime")
+    network = write_network(tmp_path / "net.onnx")
+    words = ("evaluate", tiny_run, "--labels", digits, "--json")
+    found = parsed(call(*words, "--pretrained", network))
+    assert {row["role"] for row in found["labelled"] if row["name"] == "frozen pretrained"} == {
+        "control"
+    }
+    assert "frozen pretrained" in found["ours_minus"]
+    said = call(*words, "--pretrained", tmp_path / "absent.onnx")
+    assert said.code == 2
+    assert "found none at" in said.out
 
 
 @pytest.mark.parametrize(

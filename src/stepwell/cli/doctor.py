@@ -15,6 +15,7 @@ from stepwell.cli.console import emit, json_option, say
 
 OPTIONAL = {
     "torch": ("encode on a GPU", "pip install 'stepwell[torch]'"),
+    "onnxruntime": ("compare with a pretrained network", "pip install 'stepwell[pretrained]'"),
 }
 
 

@@ -13,9 +13,12 @@ from stepwell.cli.console import emit, json_option, say, scorecard
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--labels", required=True, help="A source with a folder a class, or a CSV.")
 @click.option("--test", help="Labelled test set; default: a fifth of --labels.")
+@click.option("--pretrained", help="ONNX file of a pretrained network: one more control.")
 @click.option("--seed", default=0, show_default=True)
 @json_option
-def command(run: Path, labels: str, test: str | None, seed: int, as_json: bool) -> None:
+def command(
+    run: Path, labels: str, test: str | None, pretrained: str | None, seed: int, as_json: bool
+) -> None:
     """Score a run with a few labels, beside its controls.
 
     kNN and a linear probe at 1, 5, 10, 50 and all labels a class, with 95 % intervals.
@@ -23,7 +26,7 @@ def command(run: Path, labels: str, test: str | None, seed: int, as_json: bool) 
     from stepwell.run import load
 
     opened = load(run)
-    scores = opened.evaluate(labels, test, seed=seed)
+    scores = opened.evaluate(labels, test, seed=seed, pretrained=pretrained)
     if as_json:
         return emit(scores)
     say(scores["verdict"]["sentence"])

@@ -84,8 +84,9 @@ class SpectralEngine:
         found = judging(codes, unit, self.moments.units)
         if found is None:
             return []
-        examples, views, theirs = found
+        *judges, theirs = found
         rest = (self.moments - theirs).law()
-        self.choice, rows = choose(rest, self.quantiser, (examples, views), self.choice)
+        del found, theirs  # large
+        self.choice, rows = choose(rest, self.quantiser, (judges[0], judges[1]), self.choice)
         observe("choice", {"k": self.choice.k, "rho": self.choice.rho})
         return rows

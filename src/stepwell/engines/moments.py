@@ -110,16 +110,14 @@ class DenseMoments:
         d, units = self.width, self.units
         mu, gamma, sigma = np.zeros(d), np.zeros((d, d)), np.zeros((d, d))
         for views, sums in sorted(self.buckets.items()):
-            square = np.asarray(sums["square"], np.float64)
             mu += np.asarray(sums["sum"], np.float64) / (units * views)
-            gamma += (np.asarray(sums["outer"], np.float64) - square) / (
-                units * views * (views - 1)
-            )
-            square /= units * views
-            sigma += square
-        centre = np.outer(mu, mu)
-        gamma -= centre
-        sigma -= centre
+            # In place, a matrix at a time: they are the largest things there are.
+            sigma += np.asarray(sums["square"]) / np.float64(units * views)
+            both = np.asarray(sums["outer"]) - np.asarray(sums["square"])
+            gamma += both / np.float64(units * views * (views - 1))
+        for row in range(d):
+            gamma[row] -= mu[row] * mu
+            sigma[row] -= mu[row] * mu
         return Law(mu, gamma, sigma, units)
 
     def __add__(self, other: Self) -> Self:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stepwell.evaluate.intervals import Estimate, over_draws, share
 from stepwell.evaluate.neighbours import knn_predict
+from stepwell.evaluate.ridge import ridge_predict
 
 BUDGETS: tuple[int | None, ...] = (1, 5, 10, 50, None)
 """Labels a class; None: all there are."""
@@ -18,15 +19,11 @@ Predict = Callable[[NDArray, NDArray[np.intp], NDArray], NDArray[np.intp]]
 
 def linear_predict(bank: NDArray, labels: NDArray[np.intp], queries: NDArray) -> NDArray[np.intp]:
     """Ridge classifier on standardised columns, its penalty by leave-one-out on the bank."""
-    from sklearn.linear_model import RidgeClassifierCV
-
     classes = np.unique(labels)
     if len(classes) == 1:
         return np.full(len(queries), classes[0])
     mean, scale = bank.mean(0), float(bank.std(0).mean()) or 1.0
-    model = RidgeClassifierCV(alphas=np.logspace(-2, 6, 17))
-    model.fit((bank - mean) / scale, labels)
-    return np.asarray(model.predict((queries - mean) / scale))
+    return ridge_predict((bank - mean) / scale, labels, (queries - mean) / scale)
 
 
 def knn(bank: NDArray, labels: NDArray[np.intp], queries: NDArray) -> NDArray[np.intp]:

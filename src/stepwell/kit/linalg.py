@@ -8,7 +8,7 @@ from scipy import linalg
 
 F64 = NDArray[np.float64]
 _DENSE = 640  # below this a dense solver is faster than iterating
-_ROUNDS, _DEGREE = 3, 8
+_ROUNDS, _DEGREE = 2, 8
 
 
 def ridge_of(sigma: F64, rho: float) -> float:
@@ -47,7 +47,8 @@ def top_modes(gamma: F64, sigma: F64, rho: float, k: int) -> tuple[F64, F64]:
     factor = linalg.cholesky(factor, lower=True, overwrite_a=True, check_finite=False)
     whole = linalg.solve_triangular(factor, gamma, lower=True, check_finite=False)
     whole = linalg.solve_triangular(factor, whole.T, lower=True, check_finite=False)
-    whole = (whole + whole.T) / 2
+    whole += whole.T.copy()
+    whole *= 0.5
     values, vectors = symmetric_top(whole, min(k, d))
     vectors = linalg.solve_triangular(factor, vectors, lower=True, trans="T", check_finite=False)
     return values, fix_signs(vectors)

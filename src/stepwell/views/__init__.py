@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stepwell.interfaces import Batch, UsageError
 from stepwell.kit.hashing import keys, uniform
 from stepwell.kit.names import nearest
+from stepwell.kit.plugins import registered
 from stepwell.views.base import View
 from stepwell.views.colour import Brightness, Contrast, Gain, Grey, Saturation
 from stepwell.views.geometry import Crop, Flip, Rotation, Scaling, Translation
@@ -62,30 +63,37 @@ RECIPES: dict[str, str] = {
 def parse(recipe: str) -> list[View]:
     """Views of a recipe: a name in :data:`RECIPES`, or ``"crop:0.5 brightness:0.4"``.
 
+    Views of plug-ins (entry points ``stepwell.views``) are known by their names too.
+
     Raises
     ------
     UsageError
         For an unknown name, or a strength that is no number or out of range.
     """
+    known = registered("views", VIEWS)
     views = []
     for word in RECIPES.get(recipe, recipe).split():
         name, _, strength = word.partition(":")
-        if name in RECIPES and name not in VIEWS:
+        if name in RECIPES and name not in known:
             views += parse(name)
-        elif name not in VIEWS:
+        elif name not in known:
             raise UsageError(
                 f"Expected the name of a view, found {name!r}."
-                f"{nearest(name, VIEWS | RECIPES)} Views: {', '.join(VIEWS | RECIPES)}."
+                f"{nearest(name, known | RECIPES)} Views: {', '.join(known | RECIPES)}."
             )
         else:
-            try:
-                views.append(VIEWS[name](float(strength)) if strength else VIEWS[name]())
-            except ValueError:
-                raise UsageError(
-                    f"Expected a number from 0 to {VIEWS[name].most:g} as strength of {name!r}, "
-                    f"found {strength!r}: write for example {name}:{VIEWS[name]().strength}"
-                ) from None
+            views.append(_made(known[name], name, strength))
     return views
+
+
+def _made(kind: type[View], name: str, strength: str) -> View:
+    try:
+        return kind(float(strength)) if strength else kind()
+    except ValueError:
+        raise UsageError(
+            f"Expected a number from 0 to {kind.most:g} as strength of {name!r}, found "
+            f"{strength!r}: write for example {name}:{kind().strength}"
+        ) from None
 
 
 def render(batch: Batch, views: Sequence[View], seed: int, epoch: int = 0) -> Batch:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from stepwell.views import View
+
 
 class Thumbnails:
     name, kinds, width = "thumbnails", frozenset({"image"}), 36
@@ -22,3 +24,13 @@ class Thumbnails:
     @classmethod
     def from_state(cls, settings, arrays):
         return cls()
+
+
+class Negative(View):
+    """Light for dark, where the first number says so."""
+
+    name, slots, default, summary = "negative", 1, 0.5, "light for dark, in a share of images"
+
+    def apply(self, images, u, key):
+        turned = u[:, 0] < self.strength
+        return np.where(turned[:, None, None, None], 255 - images, images).astype(np.float32)

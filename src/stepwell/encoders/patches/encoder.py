@@ -24,6 +24,11 @@ PRESETS: dict[str, Size] = {
 }
 WIDEST = 4608
 """Features at most: moments and their solution grow with the square."""
+WIDTH_A_FOUNDER = 3
+"""Features at most for each founder: with fewer examples, more can't be told from noise."""
+STRIDES = ((24, 1), (48, 2), (96, 3), (2**30, 6))
+"""Pixels between patches, for images up to a side. Half the stride at 64 and 128 pixels took
+twice the time for half a point on photographs."""
 _BLOCK = 16  # images a thread encodes at a time
 
 
@@ -31,7 +36,7 @@ def stream_specs(sides: Sequence[int], colour: bool) -> tuple[StreamSpec, ...]:
     """Two streams a scale, in colour and in grey; only grey where there is no colour."""
     specs = []
     for side in sides:
-        stride = 4 if side > 96 else 2 if side > 24 else 1
+        stride = next(step for most, step in STRIDES if side <= most)
         specs += [StreamSpec(side, True, stride, 0.25)] if colour else []
         specs += [StreamSpec(side, False, stride, 0.30)]
     return tuple(specs)
@@ -60,6 +65,9 @@ class PatchEncoder:
         is learned for nothing. Wrong for letters and digits.
     device : str, optional
         A torch device ("cpu", "cuda") to encode on. None: numpy and the compiled kernel.
+    pairs : {"image", "shuffled", "none"}
+        What the modes of a patch are learned from; the last two are controls, see
+        :func:`~stepwell.encoders.patches.fit.fit_stream`.
     """
 
     name: ClassVar[str] = "patches"
@@ -72,7 +80,9 @@ class PatchEncoder:
         sides: Sequence[int] | None = None,
         mirror: bool = True,
         device: str | None = None,
+        pairs: str = "image",
     ) -> None:
+        self.pairs = pairs
         self.size, self.preset = PRESETS[preset], preset
         self.sides, self.mirror, self.device = sides, mirror, device
         self.streams: tuple[Stream, ...] = ()
@@ -88,13 +98,15 @@ class PatchEncoder:
         images = founders.data["image"]
         sides = tuple(self.sides) if self.sides else default_sides(images.shape[1])
         specs = stream_specs(sides, has_colour(images))
-        size = self.size
-        while len(specs) * BINS * BINS // 2 * size.modes > WIDEST and size.modes > 2 * LANES:
+        size, widest = self.size, min(WIDEST, WIDTH_A_FOUNDER * len(images))
+        while len(specs) * BINS * BINS // 2 * size.modes > widest and size.modes > 2 * LANES:
             size = replace(size, modes=size.modes // 2)
         streams = []
         # A stream a core, BLAS on one thread each: many of the matrices are too small to share.
         for stream in blocks(
-            lambda row: fit_stream(specs[row.start], images, size, seed + row.start), len(specs), 1
+            lambda row: fit_stream(specs[row.start], images, size, seed + row.start, self.pairs),
+            len(specs),
+            1,
         ):
             streams.append(stream)
             observe("fit", {"done": len(streams), "of": len(specs)})

@@ -19,7 +19,7 @@ from stepwell.encoders.patches.dictionary import (
 from stepwell.encoders.patches.fused import answering
 from stepwell.encoders.patches.geometry import F32
 from stepwell.encoders.patches.stream import PATCH, Stream, StreamSpec
-from stepwell.kit.linalg import top_modes
+from stepwell.kit.linalg import fix_signs, ridge_of, symmetric_top, top_modes
 from stepwell.kit.threads import blocks
 
 LANES = 16
@@ -47,14 +47,20 @@ class Size:
 
     atoms: int = 2048
     modes: int = 128
-    sample: int = 40_000
-    variance_rows: int = 30_000
+    sample: int = 24_000
+    variance_rows: int = 16_000
     positions: int = 144
     ridge: float = 0.01
 
 
-def fit_stream(spec: StreamSpec, images: NDArray, size: Size, seed: int) -> Stream:
-    """Fit one stream on (n, h, w, c) founders."""
+def fit_stream(
+    spec: StreamSpec, images: NDArray, size: Size, seed: int, pairs: str = "image"
+) -> Stream:
+    """Fit one stream on (n, h, w, c) founders.
+
+    ``pairs`` says what the modes are learned from: patches of one image ("image"), patches
+    of different ones ("shuffled"), or no pairs ("none": principal components, whitened).
+    """
     rng = np.random.default_rng(seed)
     channels = images.shape[-1] if spec.colour else 1
     picked = normalise(_sample_patches(spec, images, size.sample, rng))
@@ -63,7 +69,7 @@ def fit_stream(spec: StreamSpec, images: NDArray, size: Size, seed: int) -> Stre
     count = min(size.atoms, max(LANES * 2, len(images) // (LANES * 2) * LANES * 2))
     size = replace(size, modes=min(size.modes, count))
     atoms = rounded_atoms(spherical_kmeans(z, count, rng))
-    rows, offset, even = _pair_modes(spec, images, size, (mean, whiten, atoms), seed)
+    rows, offset, even = _pair_modes(spec, images, size, (mean, whiten, atoms), seed, pairs)
     return Stream(spec, mean, whiten, atoms, rows, offset, even)
 
 
@@ -79,12 +85,13 @@ def _sample_patches(spec: StreamSpec, images: NDArray, count: int, rng: np.rando
 
 
 def _pair_modes(
-    spec: StreamSpec, images: NDArray, size: Size, front: tuple, seed: int
+    spec: StreamSpec, images: NDArray, size: Size, front: tuple, seed: int, pairs: str
 ) -> tuple[F32, F32, int]:
     """Top modes of patches of one image against each other, even and odd problem apart."""
-    laws = [sums.law() for sums in _code_sums(spec, images, size, front, seed)]
+    laws = [sums.law() for sums in _code_sums(spec, images, size, front, seed, pairs)]
+    solve = _components if pairs == "none" else top_modes
     (plus, upright), (minus, turned) = (
-        top_modes(gamma, sigma, size.ridge, size.modes) for gamma, sigma, _ in laws
+        solve(gamma, sigma, size.ridge, size.modes) for gamma, sigma, _ in laws
     )
     even = _split(plus, minus, size.modes)
     rows = np.concatenate([upright[:, :even], turned[:, : size.modes - even]], axis=1)
@@ -92,6 +99,12 @@ def _pair_modes(
     offset = np.zeros(rows.shape[1], np.float32)
     offset[:even] = laws[0][2].astype(np.float32) @ rows[:, :even]
     return rows, offset, even
+
+
+def _components(_: NDArray, sigma: NDArray, ridge: float, k: int) -> tuple[NDArray, NDArray]:
+    """Principal components, whitened with the same ridge: what no pair has shaped."""
+    values, vectors = symmetric_top(sigma, k)
+    return values, fix_signs(vectors / np.sqrt(np.maximum(values, 0) + ridge_of(sigma, ridge)))
 
 
 def _split(even: NDArray, odd: NDArray, modes: int) -> int:
@@ -142,7 +155,7 @@ class _Sums:
 
 
 def _code_sums(
-    spec: StreamSpec, images: NDArray, size: Size, front: tuple, seed: int
+    spec: StreamSpec, images: NDArray, size: Size, front: tuple, seed: int, pairs: str
 ) -> tuple[_Sums, _Sums]:
     """Sums of the even and of the odd code over all founders.
 
@@ -153,16 +166,22 @@ def _code_sums(
     taken = min(spec.grid**2, size.positions)
     keep = min(taken, max(2, round(size.variance_rows / len(images))))
     answer = answering(atoms)
+    mixed = pairs == "shuffled"
+    if mixed:  # in random order, or patches of one folder would mix, and that is often a class
+        images = images[np.random.default_rng(seed).permutation(len(images))]
 
     def block(rows: slice) -> list[tuple[F32, F32]]:
         patches = _some(spec.patches(images[rows]), taken, (seed, rows.start))
         z = rounded(unit((normalise(patches) - mean) @ whiten))
-        codes = answer(z.reshape(-1, z.shape[-1]), bar_of(spec.threshold))
-        shaped = [code.reshape(len(z), taken, -1) for code in codes]
+        z = z.reshape(-1, z.shape[-1])
+        if mixed:
+            z = np.random.default_rng((seed, rows.start)).permutation(z)
+        codes = answer(z, bar_of(spec.threshold))
+        shaped = [code.reshape(-1, taken, len(atoms)) for code in codes]
         return [(code.mean(1), code[:, :keep].reshape(-1, len(atoms))) for code in shaped]
 
     even, odd = _Sums(len(atoms), True), _Sums(len(atoms), False)
-    for pair in blocks(block, len(images), 8):
+    for pair in blocks(block, len(images), 64 if mixed else 8):
         for sums, (means, kept) in zip((even, odd), pair, strict=True):
             sums.add(means, kept)
     return even, odd

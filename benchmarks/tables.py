@@ -1,0 +1,142 @@
+"""Rows of `images.py`, `ladder.py` and `peers/score.py` as the tables of `results/images.md`.
+
+python benchmarks/tables.py ROWS.jsonl > benchmarks/results/images.md
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from statistics import mean, stdev
+
+from stepwell.recording import versions
+
+HEAD = """# Images: accuracy, time and memory beside controls and peers
+
+Written by `make bench` (`benchmarks/images.py`, `benchmarks/ladder.py`, `benchmarks/peers/`; then
+`benchmarks/tables.py`) on {date}, {machine}, Python {python}, {versions}.
+Every row ran in a process of its own; CPU seconds are of all threads together. kNN: cosine, k = 20,
+T = 0.1. Means over seeds, ± one standard deviation. Labels are read for scores only; no test image
+took part in any choice.
+"""
+
+
+def spread(values: Iterable[float], digits: int = 1) -> str:
+    """``70.1 ± 0.3``, or the value alone."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return "–"
+    text = f"{mean(known):,.{digits}f}"
+    return f"{text} ± {stdev(known):.{digits}f}" if len(known) > 1 else text
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def grouped(rows: list[dict], *keys: str) -> dict[tuple, list[dict]]:
+    """Rows by the values of ``keys``, in the order they came."""
+    found: dict[tuple, list[dict]] = defaultdict(list)
+    for row in rows:
+        found[tuple(row.get(key) for key in keys)].append(row)
+    return found
+
+
+def learned(rows: list[dict]) -> str:
+    """Stepwell and peers, with what they cost."""
+    lines = []
+    for (data, n, who, stem), same in grouped(rows, "data", "examples", "who", "stem").items():
+        name = f"{who} ({stem} stem)" if stem else f"stepwell `{who}`"
+        times = spread([r["learn_cpu_s"] for r in same], 0)
+        line = [data, f"{n:,}", name, str(len(same)), spread([r["knn"] for r in same])]
+        line += [spread([r["probe"] for r in same]), times]
+        line += [spread([r["peak_mb"] for r in same], 0)]
+        line += [spread([r.get("embed_per_s") for r in same], 0)]
+        lines.append([*line, same[0].get("views", "")])
+    head = ["data", "images", "method", "seeds", "kNN", "probe", "CPU s", "peak MB"]
+    return table([*head, "embedded a second", "views chosen"], lines)
+
+
+def controls(rows: list[dict]) -> str:
+    """kNN of all contestants of one run, by labels a class."""
+    parts = []
+    for row in rows:
+        found = [r for r in row["table"] if r["reader"] == "knn"]
+        budgets = list(dict.fromkeys(str(r["labels"]) for r in found))
+        lines = []
+        for (name,), same in grouped(found, "name").items():
+            cells = {str(r["labels"]): r for r in same}
+            shown = [
+                f"{cells[b]['value']:.1f} ({cells[b]['low']:.1f} to {cells[b]['high']:.1f})"
+                for b in budgets
+            ]
+            lines.append([name, *shown])
+        parts.append(f"### {row['data']}, {row['examples']:,} images, `{row['preset']}`\n")
+        parts.append(table(["kNN, labels a class", *budgets], lines))
+    return "\n".join(parts)
+
+
+def ladder(rows: list[dict]) -> str:
+    """What the pairs add."""
+    parts = []
+    for (data, n, views), same in grouped(rows, "data", "examples", "views").items():
+        columns = ["width", "knn_10", "knn_all", "probe_10", "probe_all"]
+        lines = [[r["rung"], *(str(r[c]) for c in columns)] for r in same]
+        parts.append(f"### {data}, {n:,} images; views: {views.replace('+', ', ')}\n")
+        head = ["rung", "width", "kNN, 10 labels", "kNN, all", "probe, 10", "probe, all"]
+        parts.append(table(head, lines))
+    return "\n".join(parts)
+
+
+def cost(rows: list[dict]) -> str:
+    """CPU seconds over the number of images, and the line through them."""
+    import numpy as np
+
+    n = np.array([r["examples"] for r in rows], float)
+    t = np.array([r["learn_cpu_s"] for r in rows], float)
+    slope, start = np.polyfit(n, t, 1)
+    rest = 1 - np.sum((t - start - slope * n) ** 2) / np.sum((t - t.mean()) ** 2)
+    lines = [
+        [f"{r['examples']:,}", f"{r['learn_cpu_s']:.0f}", f"{r['peak_mb']:,.0f}"] for r in rows
+    ]
+    said = f"t = {start:.1f} s + {1000 * slope:.2f} ms · N, R² = {rest:.4f}.\n"
+    return table(["images", "CPU s", "peak MB"], lines) + "\n" + said
+
+
+def main() -> None:
+    """Print the page."""
+    lines = [line for path in sys.argv[1:] for line in Path(path).read_text().splitlines()]
+    rows = [json.loads(line) for line in lines]
+    main_rows = [r for r in rows if "knn" in r and not r.get("cost")]
+    for row in main_rows:
+        row["who"] = row.get("peer") or row["preset"]
+    found = versions()
+    print(
+        HEAD.format(
+            date=date.today(),
+            machine=f"{platform.system()} {platform.machine()}, 2 cores",
+            python=platform.python_version(),
+            versions=", ".join(f"{k} {v}" for k, v in found.items()),
+        )
+    )
+    parts = {
+        "Learned": learned(main_rows),
+        "Beside the controls": controls([r for r in rows if "table" in r]),
+        "What the pairs add": ladder([r for r in rows if "rung" in r]),
+    }
+    timed = [r for r in rows if r.get("cost")]
+    if timed:
+        parts["Cost over the number of images (CIFAR-10, `fast`)"] = cost(timed)
+    for title, text in parts.items():
+        print(f"## {title}\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
