@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.interfaces import StepwellError
+from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.files import write_atomic
+from stepwell.run import Run
 from stepwell.sources.idx import IdxSource
 
 Pair = tuple[NDArray, NDArray]
@@ -55,6 +56,17 @@ def demo_data(
     if folder:
         raise StepwellError(f"Expected Fashion-MNIST's four files in {folder}, found others.")
     return _written(beside, *_digits())
+
+
+def guard(out: Path) -> None:
+    """Refuse to replace a run that is no demo's."""
+    if (out / "config.toml").is_file():
+        source = Run(out).config["source"].get("path") or ""
+        if Path(source).name != f"{out.name}-train.npz":
+            raise UsageError(
+                f"Expected a free name or an older demo at {out}, found a run of your own "
+                f"({source or 'an array'}): choose another --out."
+            )
 
 
 def _parts(examples: int) -> list[tuple[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def census(source: Source, tell: Observer) -> list[tuple[str, str]]:
 
 
 def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Batch:
-    """Founders: whole groups in the order of their hash, as one batch."""
+    """Founders, in the order of the hash of their group, as one batch."""
     wanted = max(FOUNDERS, min(6000, len(entries) // 20))
     rank = hash_text(seed, (group for _, group in entries))
     chosen = {entries[i][0] for i in np.argsort(rank, kind="stable")[:wanted]}
@@ -73,20 +74,28 @@ def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Bat
 
 
 def within(
-    budget: float, watch: Stopwatch, work: Any, entries: list, founders: Batch, seed: int
-) -> tuple[set[str] | None, float]:
-    """Ids that fit a budget in seconds, drawn by hash, and their share; None: all.
+    budget: float,
+    watch: Stopwatch,
+    work: Callable[[Batch], Any],
+    source: Source,
+    entries: list[tuple[str, str]],
+    founders: Batch,
+    seed: int,
+) -> set[str]:
+    """Ids that fit a budget in seconds, drawn by hash; founders are always among them.
 
-    ``work(batch)`` is what has to be done for each example; it is timed on a few founders.
+    ``work(batch)`` is what has to be done for each example; it and reading are timed on a
+    few founders.
     """
     some = founders.take(slice(0, 64))
     start = time.perf_counter()
+    read = sum(map(len, source.batches(64, ids=set(map(str, some.ids)))))
     work(some)
-    # A pair is two encodings; a quarter more for the sums and the final pass.
-    each = 2.5 * (time.perf_counter() - start) / len(some)
+    work(some)  # a pair is two encodings; a quarter more for the sums and the final pass
+    each = 1.25 * (time.perf_counter() - start) / max(read, 1)
     share = min(1.0, max(0.0, budget * 0.9 - watch.wall()) / (each * len(entries)))
     if share >= 1:
-        return None, 1.0
+        return {name for name, _ in entries}
     rank = hash_text(seed + 1, (group for _, group in entries))
     kept = {entries[i][0] for i in np.flatnonzero(rank < np.uint64(share * 2**64))}
-    return kept | set(map(str, founders.ids[:FOUNDERS])), share
+    return kept | set(map(str, founders.ids))

@@ -10,9 +10,8 @@ import numpy as np
 from stepwell import gathering, recording, scoring
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import lock, new_folder
-from stepwell.kit.names import nearest
 from stepwell.kit.stopwatch import Stopwatch, waiting
-from stepwell.preparing import DIMENSIONS, Learned, Settings, prepare
+from stepwell.preparing import Learned, Settings, check, prepare
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
 
@@ -76,14 +75,10 @@ def learn(
     ------
     UsageError, StepwellError
     """
-    if preset not in DIMENSIONS:
-        hint = nearest(preset, DIMENSIONS)
-        raise UsageError(f"Expected preset 'default' or 'fast', found {preset!r}.{hint}")
-    settings = Settings(preset, pretext, encoder, views, seed, founders_from, recalibrate)
-    source = open_source(src, strict=strict)
-    for labelled in (evaluate_with, test):
-        if labelled is not None:
-            scoring.check_labels(labelled)  # before an hour of learning, not after
+    settings = check(Settings(preset, pretext, encoder, views, seed, founders_from, recalibrate))
+    source = _open(src, settings, strict)
+    if test is not None and evaluate_with is None:
+        raise UsageError("Expected labels to score with, found only a test set: give both.")
     target = gathering.target_of(out, source, overwrite)
     watch = Stopwatch()
     with (
@@ -92,13 +87,16 @@ def learn(
         recording.Recorder(folder / "steps.jsonl", observe) as tell,
     ):
         entries = gathering.census(source, tell)
+        # Before an hour of learning, not after.
+        scoring.check_labels(evaluate_with, entries, classes=2)
+        scoring.check_labels(test, entries)
         founders = gathering.founders_of(source, entries, seed, tell)
-        learned = prepare(source, founders, len(entries), settings, tell)
-        ids = None
+        learned = prepare(source, founders, settings, tell)
+        ids = {name for name, _ in entries}
         if budget is not None:
-            ids, settings.share = gathering.within(
-                budget, watch, learned.encode, entries, founders, seed
-            )
+            ids = gathering.within(budget, watch, learned.encode, source, entries, founders, seed)
+            settings.share = len(ids) / len(entries)
+        learned.suit(len(ids))
         sample = _pass(source, ids, founders, learned, folder, settings, tell)
         learned.solution = learned.engine.solve(tell)
         recording.write_parts(folder, learned)
@@ -108,19 +106,30 @@ def learn(
         draft = Run(folder)
         scores = scoring.without_labels(draft, learned, sample, seed=seed)
         recording.write_scores(folder, scores)
-        if evaluate_with is not None:
-            draft.evaluate(evaluate_with, test, seed=seed)
         recording.write_card(draft)
         recording.write_cost(draft, watch.facts())
-        if report:
-            tell("report", {})
-            draft.report(source)
-    return Run(target)
+    # The run is whole from here on: whatever happens to scores and page, it stays.
+    run = Run(target)
+    if evaluate_with is not None:
+        observe("evaluate", {})
+        run.evaluate(evaluate_with, test, seed=seed)
+    if report:
+        observe("report", {})
+        run.report(source)
+    return run
+
+
+def _open(src: Any, settings: Settings, strict: bool) -> Source:
+    """The source; read as the sibling's was, where there is one."""
+    if settings.founders_from is not None:
+        source: Source = settings.founders_from.open(src, strict=strict)
+        return source
+    return open_source(src, strict=strict)
 
 
 def _pass(
     source: Source,
-    ids: set[str] | None,
+    ids: set[str],
     founders: Batch,
     learned: Learned,
     folder: Path,
@@ -128,17 +137,18 @@ def _pass(
     tell: Observer,
 ) -> Batch:
     """The one pass: the engine sees all pairs; codes go to disk, a sample is kept for scores."""
-    of = len(ids) if ids is not None else None
-    mine = set(map(str, founders.ids))
+    # A sibling's founders shaped this run, none of its own examples.
+    mine = set(map(str, founders.ids)) if settings.founders_from is None else set()
     kept, done = scoring.Sample(settings.seed, mine), 0
-    reader = waiting(source.batches(_chunk(founders), ids=ids))
+    some = ids if settings.share < 1 else None
+    reader = waiting(source.batches(_chunk(founders), ids=some))
     passes = learned.engine.learn(reader, learned.pretext, learned.encoder, settings.seed)
     with recording.Examples(folder, settings.seed, mine) as examples:
         for batch, codes in passes:
             examples.add(batch, codes)
             kept.offer(batch)
             done += len(batch)
-            tell("learn", {"done": done, "of": of, "wait": reader.share})
+            tell("learn", {"done": done, "of": len(ids), "wait": reader.share})
     return kept.batch()
 
 

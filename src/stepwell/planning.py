@@ -12,7 +12,7 @@ from stepwell.engines import Quantiser
 from stepwell.gathering import FOUNDERS
 from stepwell.interfaces import StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
-from stepwell.preparing import DIMENSIONS
+from stepwell.preparing import DIMENSIONS, Settings, check
 from stepwell.pretexts.two_views import PAIRED
 from stepwell.reporting import duration
 from stepwell.sources import open_source
@@ -28,6 +28,7 @@ def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
     dict
         What would be read, the time and memory it would take, and the rates behind that.
     """
+    check(Settings(preset=preset, seed=seed))
     source = open_source(src)
     ids = [name for name, _ in source.entries()]
     start = time.perf_counter()

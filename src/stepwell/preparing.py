@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepwell import recording
@@ -17,8 +17,9 @@ from stepwell.interfaces import (
     Source,
     UsageError,
 )
+from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
-from stepwell.pretexts import PRETEXTS
+from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.recalibrate import Calibration, calibrate
 from stepwell.run import Run
 
@@ -49,14 +50,50 @@ class Learned:
     calibration: Calibration
     solution: Solution | None = None
 
+    def suit(self, examples: int) -> None:
+        """Set the pretext for so many examples, where it can be."""
+        if hasattr(self.pretext, "suited"):
+            self.pretext = self.pretext.suited(examples)
+
     def encode(self, batch: Batch) -> Any:
         """(n, d) int8 codes."""
         return self.engine.quantiser(self.encoder.embed(batch))
 
 
-def prepare(
-    source: Source, founders: Batch, examples: int, settings: Settings, tell: Observer
-) -> Learned:
+def check(settings: Settings) -> Settings:
+    """The settings, if they make sense together; a sibling's preset and seed are its own.
+
+    Raises
+    ------
+    UsageError
+    """
+    if settings.preset not in DIMENSIONS:
+        hint = nearest(settings.preset, DIMENSIONS)
+        raise UsageError(f"Expected preset 'default' or 'fast', found {settings.preset!r}.{hint}")
+    if settings.views is not None and settings.pretext not in (None, TwoViews.name):
+        raise UsageError(
+            "Expected views for the pretext two_views, found them with another: leave one out."
+        )
+    if settings.founders_from is None:
+        return settings
+    sibling = settings.founders_from
+    sibling = sibling if isinstance(sibling, Run) else Run(sibling)
+    named = [n for n in ("pretext", "encoder", "views") if getattr(settings, n) is not None]
+    if named:
+        raise UsageError(
+            f"Expected all below the moments from the sibling run, found {', '.join(named)} "
+            f"given too: leave that out, or learn without founders from another run."
+        )
+    learned = sibling.config["learn"]
+    if settings.seed != learned["seed"]:
+        raise UsageError(
+            f"Expected the sibling's seed {learned['seed']}, found {settings.seed}: with "
+            f"another, the sums of the two runs would not add up."
+        )
+    return replace(settings, founders_from=sibling, preset=learned["preset"])
+
+
+def prepare(source: Source, founders: Batch, settings: Settings, tell: Observer) -> Learned:
     """Everything below the moments."""
     mine = set(map(str, founders.ids))
     if settings.founders_from is not None:
@@ -64,23 +101,26 @@ def prepare(
     encoder = _made("encoders", ENCODERS, settings.encoder, source.kind, settings.preset)
     encoder = encoder.fit(founders, seed=settings.seed, observe=tell)
     pretext = _made("pretexts", PRETEXTS, settings.pretext, source.kind, settings.views)
+    # What was asked for is not chosen again: a recipe, or a pretext that is made already.
+    free = settings.views is None and (
+        settings.pretext is None or isinstance(settings.pretext, str)
+    )
     found = Calibration(encoder, pretext)
-    if settings.recalibrate and settings.views is None:
-        found = calibrate(encoder, pretext, founders, seed=settings.seed, observe=tell)
+    if settings.recalibrate:
+        seed = settings.seed
+        found = calibrate(encoder, pretext, founders, seed=seed, observe=tell, views=free)
     features = found.encoder.embed(founders)
     engine = SpectralEngine.prepared(features, mine, Choice(k=DIMENSIONS[settings.preset]))
-    suited: Any = getattr(found.pretext, "suited", None)
-    pretext = suited(examples) if suited else found.pretext
-    return Learned(found.encoder, pretext, engine, found)
+    return Learned(found.encoder, found.pretext, engine, found)
 
 
 def _from_sibling(settings: Settings, founders: set[str]) -> Learned:
     """The same, and the same choices, so that both runs can be added up."""
     run = settings.founders_from
-    run = run if isinstance(run, Run) else Run(run)
     pretext = recording.pretext_of(run.config)
     engine = SpectralEngine(run.map.quantiser, founders, run.map.choice, free=False)
-    calibration = Calibration(run.encoder, pretext, run.config.get("views", []))
+    whole = recording.pretext_of(run.config, partners=1.0)
+    calibration = Calibration(run.encoder, whole, run.config.get("views", []))
     return Learned(run.encoder, pretext, engine, calibration)
 
 
@@ -96,5 +136,4 @@ def _made(room: str, builtin: dict, wanted: Any, kind: str, option: Any) -> Any:
             f"Expected {room} for data of kind {kind!r}, found none: install a plug-in, or "
             f"pass your own."
         )
-    own = room == "pretexts" or found in builtin.values()
-    return found(option) if option is not None and own and found in builtin.values() else found()
+    return found(option) if option is not None and found in builtin.values() else found()

@@ -31,6 +31,10 @@ SAFE = 0.9
 NATURAL = 0.8
 """Cosine of a view to its nearest other example, relative to that of originals. Measured:
 digits .65; photographs of things .88, clothes .90, chests 1.0, CIFAR-10 1.03."""
+TELLING = 0.3
+"""If even the gentlest view is kept more rarely than that, the rule can tell nothing."""
+FEWEST = 60
+"""With fewer founders nothing is chosen."""
 JUDGES, LEARNED = 400, 800
 """Founders that judge views, and others that their whitening is learned from."""
 _KNOWN = Choice(k=64, rho=1.0, alpha=0.0)
@@ -46,25 +50,44 @@ class Calibration:
 
 
 def calibrate(
-    encoder: Encoder, pretext: Pretext, founders: Batch, *, seed: int, observe: Observer
+    encoder: Encoder,
+    pretext: Pretext,
+    founders: Batch,
+    *,
+    seed: int,
+    observe: Observer,
+    views: bool = True,
 ) -> Calibration:
     """Choose the views of ``pretext`` on founders.
 
-    Pretexts that offer no ``candidates`` are left as they are.
+    Pretexts that offer no ``candidates`` are left as they are. With ``views`` False only
+    what the encoder is blind to (a flip) is chosen, and the pretext stays.
     """
     families = getattr(pretext, "candidates", None)
-    if families is None or len(founders) < 20:
+    founders = _distinct(founders)
+    if families is None or len(founders) < FEWEST:
         return Calibration(encoder, pretext)
     rows: list[Row] = []
     made: Any = type(pretext)  # pretexts with candidates are made of a recipe
     encoder = _absorb(encoder, made, founders, seed, rows)
+    if not views:
+        return Calibration(encoder, pretext, rows)
     judge = _Judge(encoder, founders, seed)
     gentlest = made(made.gentlest)
-    bar = SAFE * judge.kept(gentlest)[0]
+    sure = judge.kept(gentlest)[0]
+    if sure < TELLING:  # examples so alike that nothing can be judged
+        return Calibration(encoder, gentlest, rows)
+    bar = SAFE * sure
     chosen: list[str] = []
     for family, tries in families().items():
         chosen += _strongest(judge, family, tries, bar, rows, observe)
     return Calibration(encoder, made(chosen or made.gentlest), rows)
+
+
+def _distinct(founders: Batch) -> Batch:
+    """One of each content: a copy would be every view's nearest neighbour."""
+    _, first = np.unique(founders.digest, axis=0, return_index=True)
+    return founders.take(np.sort(first))
 
 
 def _absorb(encoder: Encoder, pretext: Any, founders: Batch, seed: int, rows: list[Row]) -> Encoder:

@@ -218,10 +218,11 @@ def by_name(room: str, builtin: dict[str, Any], name: str, kind: str) -> Any:
     return known[name]
 
 
-def pretext_of(config: Mapping[str, Any]) -> Pretext:
-    """The pretext a run was learned with."""
+def pretext_of(config: Mapping[str, Any], **changed: Any) -> Pretext:
+    """The pretext a run was learned with; ``changed`` replaces options it has."""
     found = by_name("pretexts", PRETEXTS, config["learn"]["pretext"], config["source"]["kind"])
-    pretext: Pretext = found(**config["learn"].get("options", {}))
+    options = config["learn"].get("options", {})
+    pretext: Pretext = found(**options | {k: v for k, v in changed.items() if k in options})
     return pretext
 
 

@@ -111,7 +111,7 @@ class Album:
         self._ids = ids
         wanted = {str(ids[i]) for i in shown}
         try:
-            source = run.open(src if src is not None else run.config["source"].get("path"))
+            source = run.own_source() if src is None else run.open(src)
             batches = list(source.batches(256, ids=wanted))
         except (StepwellError, OSError, TypeError):
             batches = []
@@ -174,8 +174,8 @@ def _views(run: Run, album: Album) -> dict[str, Any] | None:
     if not rows:
         return None
     note = (
-        "A view may be learned from if its own example is still recognised among hundreds of "
-        "others (retrieval), nearly as often as after a shift that changes nothing."
+        "A view may be learned from if it stays nearer to its own example than that example's "
+        "nearest neighbour is (kept), nearly as often as after a shift that changes nothing."
     )
     shown = []
     for row in rows:

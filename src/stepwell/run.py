@@ -80,6 +80,11 @@ class Run:
         like = {k: v for k, v in same.items() if k in _PIXELS}
         return open_source(src, like=like, **options)
 
+    def own_source(self) -> Any:
+        """The source it was learned from, opened the same way."""
+        source = self.config["source"]
+        return open_source(source.get("path"), **source.get("options", {}))
+
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""
         for batch in self.open(src, **options).batches(self.chunk):

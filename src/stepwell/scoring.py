@@ -191,6 +191,7 @@ def evaluate(
         "verdict": labelled_verdict(scores, gaps),
     }
     recording.write_scores(run.path, result)
+    recording.write_card(run)  # it quotes the verdict
     return result
 
 
@@ -203,14 +204,14 @@ def _table(
     seed: int,
 ) -> list[dict[str, Any]]:
     """One row a contestant, reader and number of labels."""
-    smallest = int(np.bincount(labels).max())
+    largest = int(np.bincount(labels).max())
     rows = []
     for name, role in roles.items():
         known = bank[name].astype(np.float32)
         asked = queries[name].astype(np.float32)
         for reader in ("knn", "probe"):
             for budget in BUDGETS:
-                if budget is not None and budget > smallest:
+                if budget is not None and budget > largest:
                     continue
                 found = few_labels(reader, known, labels, asked, truth, budget, seed)
                 what = {"name": name, "role": role, "reader": reader, "labels": budget or "all"}
@@ -228,30 +229,51 @@ def _labelled(
     groups: list[str] = []
     for batch in source.batches(run.chunk, ids=set(known)):
         features = contestants(batch)
-        parts.append({name: value.astype(np.float16) for name, value in features.items()})
+        parts.append({name: _small(value, name) for name, value in features.items()})
         found += [known[str(i)] for i in batch.ids]
         groups += [str(g) for g in batch.group]
     if not parts:
-        raise UsageError(f"Expected labelled examples, found none that can be read in {labels}.")
+        raise UsageError(
+            f"Expected labelled examples, found none that can be read in {_named(labels)}."
+        )
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return joined, np.array(found), np.array(groups)
+
+
+def _small(features: NDArray, name: str) -> NDArray:
+    """Half precision for features of unit size; the input keeps its own."""
+    return features if name == "raw input" else features.astype(np.float16)
 
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str]]:
     """A source and the label of each of its ids."""
     if _is_table(labels):
         known = labels if isinstance(labels, Mapping) else read_labels(Path(labels))
-        return run.open(run.config["source"]["path"]), {k: str(v) for k, v in known.items()}
+        return run.own_source(), {k: str(v) for k, v in known.items()}
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
     return source, _own_labels(source, labels)
 
 
-def check_labels(labels: Any) -> None:
-    """Raise what :func:`label_source` would, without a run."""
+def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) -> None:
+    """Raise what :func:`evaluate` would, without a run; ``entries`` are its examples."""
+    if labels is None:
+        return
     if not _is_table(labels):
-        _own_labels(open_source(labels), labels)
-    elif not isinstance(labels, Mapping):
-        read_labels(Path(labels))
+        known = _own_labels(open_source(labels), labels)
+    else:
+        given = labels if isinstance(labels, Mapping) else read_labels(Path(labels))
+        known = {name: given[name] for name, _ in entries if name in given}
+        if not known:
+            raise UsageError(
+                f"Expected labels of the {len(entries):,} examples, found none in "
+                f"{_named(labels)} that is of one: files are named like {entries[0][0]!r}."
+            )
+    if len(set(known.values())) < classes:
+        raise UsageError(f"Expected at least two classes, found one in {_named(labels)}.")
+
+
+def _named(labels: Any) -> str:
+    return "a table" if isinstance(labels, Mapping) else str(labels)
 
 
 def _is_table(labels: Any) -> bool:
@@ -278,9 +300,14 @@ def _own_labels(source: Any, labels: Any) -> dict[str, str]:
 
 def read_labels(path: Path) -> dict[str, str]:
     """Labels by file from a CSV or TSV with the columns ``file`` and ``label``."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        rows = list(csv.DictReader(file, delimiter=delimiter))
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, delimiter=delimiter))
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"Expected UTF-8 in {path}, found another encoding: save it as CSV UTF-8."
+        ) from None
     names = list(rows[0]) if rows else []
     key = next((n for n in names if n.lower() in ("file", "id", "path", "name")), None)
     label = next((n for n in names if n.lower() in ("label", "class", "target")), None)

@@ -12,7 +12,7 @@ import numpy as np
 from stepwell.encoders import PatchEncoder
 from stepwell.interfaces import Batch, Observer, Row, UsageError, concatenate
 from stepwell.pretexts import TwoViews
-from stepwell.recalibrate import calibrate
+from stepwell.recalibrate import FEWEST, calibrate
 from stepwell.sources import open_source
 from stepwell.views import RECIPES, VIEWS, parse, pictures, render
 
@@ -40,7 +40,7 @@ def contact_sheet(
     if "image" not in batch.data:
         raise UsageError("Expected images, found another kind of data: it has no views to draw.")
     rows: list[Row] = []
-    if judge and not names and len(batch) >= 60:
+    if judge and not names and len(batch) >= FEWEST:
         encoder = PatchEncoder("fast").fit(batch, seed=seed, observe=observe)
         rows = calibrate(encoder, TwoViews(), batch, seed=seed, observe=observe).rows
     judged = {row["name"] for row in rows}

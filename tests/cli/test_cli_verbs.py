@@ -119,7 +119,7 @@ def test_a_budget_decides_how_much_is_learned_from(call, digits, tmp_path, budge
     # There are fewer examples than founders here: these are always learned from.
     assert found["examples"] == 100
     share = stepwell.load(tmp_path / "r").config["learn"]["share"]
-    assert share == 1 if budget == "1h" else share < 0.5
+    assert share == 1
 
 
 def test_views_can_be_chosen(call, digits, tmp_path):

@@ -9,9 +9,11 @@ from sklearn.datasets import load_sample_images
 from stepwell.encoders import PatchEncoder
 from stepwell.encoders.patches import encoder as module
 from stepwell.encoders.patches.dictionary import bar_of, rounded, unit
+from stepwell.encoders.patches.encoder import default_sides
 from stepwell.encoders.patches.fused import Fused, FusedAnswers, library
 from stepwell.encoders.patches.geometry import cut
 from stepwell.encoders.patches.stream import PATCH, answers
+from stepwell.interfaces import Batch, UsageError
 from stepwell.sources import open_source
 
 needs_kernel = pytest.mark.skipif(library() is None, reason="the kernel was not compiled")
@@ -105,3 +107,42 @@ def test_grey_and_many_channels(batch):
         images = np.repeat(batch.data["image"][..., :1], channels, -1)
         other = batch.with_data(image=images)
         assert np.isfinite(PatchEncoder("fast").fit(other).embed(other)).all()
+
+
+def test_grey_images_serve_an_encoder_of_colour_and_others_are_refused(encoder, batch):
+    grey = batch.data["image"].mean(-1, keepdims=True).astype(np.uint8)
+    repeated = batch.with_data(image=np.repeat(grey, 3, axis=-1))
+    found = encoder.embed(batch.with_data(image=grey))
+    np.testing.assert_array_equal(found, encoder.embed(repeated))
+    four = batch.with_data(image=np.repeat(grey, 4, axis=-1))
+    with pytest.raises(UsageError, match="images of 3 channels"):
+        encoder.embed(four)
+
+
+@pytest.mark.parametrize("canvas", [24, 32, 128, 224, 512])
+def test_scales_are_bounded_whatever_the_canvas(canvas):
+    sides = default_sides(canvas)
+    assert sides[0] == max(24, canvas)
+    assert 1 <= len(sides) <= 4
+    assert min(sides) >= 12
+
+
+def test_a_large_canvas_ends(batch):
+    large = batch.with_data(image=np.repeat(np.repeat(batch.data["image"], 7, 1), 7, 2)[:40])
+    some = Batch(batch.ids[:40], large.data, batch.group[:40], batch.digest[:40])
+    fitted = PatchEncoder("fast").fit(some)
+    assert fitted.absorbing(()).embed(some.take(slice(0, 2))).shape[0] == 2
+
+
+def test_what_was_asked_for_is_not_chosen_again():
+    assert PatchEncoder().absorbs == {"flip"}
+    assert PatchEncoder(mirror=False).absorbs == PatchEncoder(mirror=True).absorbs == frozenset()
+
+
+@pytest.mark.parametrize("pairs", ["none", "shuffled"])
+def test_controls_of_the_patch_pairs_learn_something_else(encoder, batch, pairs):
+    twin = PatchEncoder("fast", pairs=pairs).fit(batch)
+    assert twin.width == encoder.width
+    one, two = (e.streams[0].rows[:, :8] for e in (encoder, twin))
+    spans = [np.linalg.qr(rows)[0] for rows in (one, two)]
+    assert np.linalg.svd(spans[0].T @ spans[1], compute_uv=False).min() < 0.9

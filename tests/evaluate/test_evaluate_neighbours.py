@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwell.evaluate.neighbours import (
     knn_predict,
     knn_votes,
-    margins,
     retrieved,
     similar,
     unit,
@@ -93,7 +91,3 @@ def test_retrieval_is_finding_ones_own():
     originals = np.eye(4)
     views = originals[[0, 1, 3, 2]] + 0.1
     assert retrieved(views, originals).tolist() == [True, True, False, False]
-    found = list(margins(views, originals))
-    assert [margin > 0 for margin in found] == [True, True, False, False]
-    cosine = cosines(views, originals)
-    assert found[0] == pytest.approx(cosine[0, 0] - cosine[0, 1:].max(), abs=1e-5)

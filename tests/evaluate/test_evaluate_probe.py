@@ -123,7 +123,7 @@ def row(name: str, role: str, value: float, labels: object = "all") -> dict:
     return {"name": name, "role": role, "value": value, "reader": "knn", "labels": labels}
 
 
-LABELLED = [row("stepwell", "ours", 80.0), row("whitening only", "ladder", 99.0)]
+LABELLED = [row("stepwell", "ours", 80.0), row("whitening only", "ladder", 75.0)]
 LABELLED += [row("raw", "control", 60.0), row("PCA", "control", 70.0)]
 
 
@@ -136,12 +136,25 @@ LABELLED += [row("raw", "control", 60.0), row("PCA", "control", 70.0)]
     ],
 )
 def test_the_labelled_verdict_names_the_strongest_control(low, high, tone, words):
-    gaps = {"PCA": {"value": (low + high) / 2, "low": low, "high": high}}
+    gaps = {"PCA": gap(low, high), "whitening only": gap(1, 9)}
     found = labelled_verdict(LABELLED, gaps)
     assert found["tone"] == tone
     assert words in found["sentence"]
+    assert "added nothing" not in found["sentence"]
     assert f"95 % interval {low:+.1f} to {high:+.1f}" in found["details"][0]
-    assert "-19.0 points with all labels" in found["details"][1]
+    assert "what the pairs add: +5.0 points" in found["details"][1]
+
+
+@pytest.mark.parametrize(("low", "high", "tone"), [(-1, 3, "good"), (-9, -1, "mixed")])
+def test_the_verdict_says_if_the_pairs_added_nothing(low, high, tone):
+    gaps = {"PCA": gap(4, 16), "whitening only": gap(low, high)}
+    found = labelled_verdict(LABELLED, gaps)
+    assert found["tone"] == tone
+    assert "its pairs added nothing sure to whitening the same features" in found["sentence"]
+
+
+def gap(low: float, high: float) -> dict[str, float]:
+    return {"value": (low + high) / 2, "low": low, "high": high}
 
 
 def test_what_pairs_add_is_left_out_where_it_was_not_measured():

@@ -18,6 +18,7 @@ TITLES = {
     "learn": "learning",
     "solve": "solving",
     "embed": "embedding",
+    "evaluate": "scoring with labels",
     "score": "scoring",
     "report": "drawing the report",
 }
@@ -102,6 +103,12 @@ def describe(facts: Mapping[str, Any], elapsed: float) -> str:
     if "wait" in facts:
         words.append(f"waiting for data {facts['wait']:.0%}")
     return " · ".join(words)
+
+
+def judged(row: Mapping[str, Any]) -> str:
+    """What the choice of views found about one: ``kept 0.93, …: used``."""
+    rate = f"kept {row['kept']:.2f}, at least {row['bar']:.2f} asked; " if "kept" in row else ""
+    return f"{rate}{row['why']}"
 
 
 def table(rows: list[list[str]], head: list[str]) -> str:

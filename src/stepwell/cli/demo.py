@@ -22,9 +22,10 @@ def command(out: Path, data: Path | None, examples: int, download: bool, as_json
     Fashion-MNIST where it is on this machine or with --download; else scikit-learn's
     digits. Learns without labels, then scores with them.
     """
-    from stepwell.demonstration import demo_data
+    from stepwell.demonstration import demo_data, guard
     from stepwell.learner import learn
 
+    guard(out)
     found = demo_data(data, examples, out, download=download)
     if not as_json:
         say(f"data    {found.what}")

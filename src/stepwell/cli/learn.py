@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import Progress, emit, json_option, say, scorecard
+from stepwell.cli.console import Progress, emit, json_option, judged, say, scorecard
 from stepwell.interfaces import UsageError
 
 
@@ -90,8 +90,7 @@ def show(run: Any, as_json: bool) -> None:
     say(scorecard(scores))
     say()
     for row in config.get("views", []):
-        rate = f"retrieval {row['retrieval']:.2f}, " if "retrieval" in row else ""
-        say(f"view {row['name']:<12} {rate}{row['why']}")
+        say(f"view {row['name']:<12} {judged(row)}")
     data, cost = config["data"], config["cost"]
     say(
         f"\n{data['examples']:,} examples, {data['skipped']:,} set aside; "

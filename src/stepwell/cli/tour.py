@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from stepwell.cli.console import emit, json_option, say, scorecard
+from stepwell.cli.console import emit, json_option, judged, say, scorecard
 
 
 @click.command("tour")
@@ -83,8 +83,7 @@ def _views(config: dict[str, Any]) -> str:
         return "The pretext brings its own pairs: there was nothing to choose."
     told = []
     for row in rows:
-        rate = f"finds itself {row['retrieval']:.0%}" if "retrieval" in row else ""
-        told.append(f"{row['name']:<14} {rate:<18} {row['why']}")
+        told.append(f"{row['name']:<14} {judged(row)}")
     return "A view that turns an example into another one would teach nonsense.\n" + "\n".join(told)
 
 

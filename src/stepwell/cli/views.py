@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from stepwell.cli.console import Progress, emit, json_option, say
+from stepwell.cli.console import Progress, emit, json_option, judged, say
 
 
 @click.command("views")
@@ -22,8 +21,9 @@ def command(
 ) -> None:
     """Look at the augmentations on your own data: a contact sheet, a row a view.
 
-    Beside each view that learning may choose from: the share of views that find their
-    own example, and whether the view is used.
+    Beside each view that learning may choose from: how often it stays nearer to its own
+    example than that example's neighbour is, the least that is asked for, and whether the
+    view is used.
     """
     from stepwell.sheet import contact_sheet
 
@@ -32,13 +32,6 @@ def command(
     if as_json:
         return emit({"sheet": str(out), "views": rows})
     for row in rows:
-        say(f"{row['name']:<16} {_judged(row)}")
+        say(f"{row['name']:<16} {judged(row) if 'why' in row else row.get('summary', '')}")
     say(f"sheet   {out}")
     return None
-
-
-def _judged(row: dict[str, Any]) -> str:
-    if "why" not in row:
-        return row.get("summary", "")
-    rate = f"retrieval {row['retrieval']:.2f}, " if "retrieval" in row else ""
-    return f"{rate}{row['why']}"

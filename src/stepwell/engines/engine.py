@@ -63,6 +63,11 @@ class SpectralEngine:
 
     def solve(self, observe: Observer) -> Solution:
         """The closed form, and the controls that know no pairs or shuffled ones."""
+        if not self.moments.units:
+            raise StepwellError(
+                "Expected pairs to learn from, found none: no example got a partner. Try "
+                "another pretext, or examples with more in them."
+            )
         rows = self._choose(observe) if self._free else []
         observe("solve", {"width": self.moments.width, "units": self.moments.units})
         law = self.moments.law()
@@ -73,14 +78,15 @@ class SpectralEngine:
                 "within pairs than between them. Try other views, or look at the data."
             )
         plain = replace(self.choice, alpha=0.0)
-        shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, law.units)
         found = SpectralMap.build(self.quantiser, modes, self.choice)
         known = SpectralMap.build(self.quantiser, whitening(law, plain), plain)
+        del law, modes  # the next law needs their room
+        shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, self.moments.units)
         return Solution(found, {"whitening": known, "shuffled": shuffled}, noise, rows)
 
     def _choose(self, observe: Observer) -> list[dict[str, Any]]:
         """Fix ρ and k on founders' pairs that are taken out of the moments for that."""
-        codes, unit = self._kept.rows()
+        codes, unit = self._kept.rows(self.moments.width)
         found = judging(codes, unit, self.moments.units)
         if found is None:
             return []

@@ -107,7 +107,7 @@ class DenseMoments:
 
     def law(self) -> Law:
         """Centred moments; every unit counts the same."""
-        d, units = self.width, self.units
+        d, units = self.width, max(self.units, 1)
         mu, gamma, sigma = np.zeros(d), np.zeros((d, d)), np.zeros((d, d))
         for views, sums in sorted(self.buckets.items()):
             mu += np.asarray(sums["sum"], np.float64) / (units * views)

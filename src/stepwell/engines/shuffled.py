@@ -11,13 +11,14 @@ from stepwell.engines.accumulate import Encoded, shuffle_units
 from stepwell.engines.moments import DenseMoments
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.spectral import Choice, SpectralMap, solve
+from stepwell.kit.hashing import hash_text
 
 MOST = 2000
 """Units that are kept: memory stays bounded."""
 
 
 class KeptPairs:
-    """Codes of founders' pairs.
+    """Codes of founders' pairs, those with the lowest hashes of all there are.
 
     Founders, because a hash drew them: neighbours in a source may be of one class, and
     pairs shuffled among those would be pairs after all.
@@ -26,39 +27,50 @@ class KeptPairs:
     def __init__(self, founders: set[str]) -> None:
         self._founders = founders
         self._codes: list[Any] = []
-        self._units: list[NDArray[np.intp]] = []
-        self._count = 0
+        self._ranks: list[NDArray[np.uint64]] = []  # of each row's unit: names and orders it
 
     def offer(self, encoded: Encoded) -> None:
         """Keep the pairs of the founders in a batch."""
-        if len(encoded.unit) == 0 or self._count >= MOST:
+        if len(encoded.unit) == 0:
             return
-        known = np.array([str(i) in self._founders for i in encoded.batch.ids])
-        size = int(encoded.unit.max()) + 1
-        if size != len(known):
-            known = np.ones(size, bool)
-        rows = np.flatnonzero(known[encoded.unit])
+        ids = [str(i) for i in encoded.batch.ids]
+        paired = np.bincount(encoded.unit) > 1
+        if len(paired) <= len(ids):  # a unit an example
+            names = ids[: len(paired)]
+            paired &= np.array([name in self._founders for name in names])
+        else:
+            names = [f"{ids[0]}#{unit}" for unit in range(len(paired))]
+        rows = np.flatnonzero(paired[encoded.unit])
         if len(rows):
-            _, unit = np.unique(encoded.unit[rows], return_inverse=True)
+            rank = hash_text(0x5EED, names)
             self._codes.append(np.asarray(encoded.paired[rows]))
-            self._units.append(unit + self._count)
-            self._count += int(unit.max()) + 1
+            self._ranks.append(rank[encoded.unit[rows]])
+            if len(np.unique(np.concatenate(self._ranks))) > 2 * MOST:
+                self._prune()
 
-    def rows(self) -> tuple[Any, NDArray[np.intp]]:
-        """(m, d) int8 codes, and the unit of each, in an order that means nothing."""
-        # A source may be sorted by class: among neighbours, shuffled pairs would be pairs.
-        turn = np.random.default_rng(0).permutation(self._count)
-        return np.concatenate(self._codes), turn[np.concatenate(self._units)]
+    def _prune(self) -> None:
+        ranks, codes = np.concatenate(self._ranks), np.concatenate(self._codes)
+        lowest = np.unique(ranks)[:MOST]
+        kept = ranks <= lowest[-1]
+        self._ranks, self._codes = [ranks[kept]], [codes[kept]]
+
+    def rows(self, width: int) -> tuple[Any, NDArray[np.intp]]:
+        """(m, width) int8 codes, and the unit of each, in an order that means nothing."""
+        if not self._codes:
+            return np.empty((0, width), np.int8), np.empty(0, np.intp)
+        self._prune()
+        return self._codes[0], np.unique(self._ranks[0], return_inverse=True)[1]
 
     def shuffled(
         self, quantiser: Quantiser, choice: Choice, units: int
     ) -> tuple[SpectralMap, float]:
         """The map that shuffled pairs give, and the noise level among ``units`` units: the
         largest eigenvalue of shuffled pairs, scaled to as many."""
-        codes, unit = self.rows()
+        codes, unit = self.rows(len(quantiser.mean))
         moments = DenseMoments(codes.shape[1])
         moments.add(codes, shuffle_units(unit))
         law = moments.law()
+        del moments  # as large as the law itself
         modes = solve(law, choice)
         top = float(modes.values[0]) if len(modes.values) else 0.0
         noise = top * float(np.sqrt(law.units / max(units, 1)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,12 +69,3 @@ def retrieved(views: NDArray, originals: NDArray) -> NDArray[np.bool_]:
     """(n,) whether each view's nearest original is its own: row i belongs to row i."""
     rows, _ = similar(views, originals, 1)
     return rows[:, 0] == np.arange(len(views))
-
-
-def margins(views: NDArray, originals: NDArray) -> Iterator[float]:
-    """Cosine to the own original less the best other one, view by view."""
-    views, originals = unit(views), unit(originals)
-    for i, row in enumerate(views @ originals.T):
-        own = row[i]
-        row[i] = -np.inf
-        yield float(own - row.max())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 PENALTIES = np.logspace(-2, 6, 17)
+BLOCK = 4096
 
 
 def ridge_predict(
@@ -29,26 +30,42 @@ def ridge_predict(
     classes, places = np.unique(labels, return_inverse=True)
     targets = np.where(np.arange(len(classes)) == places[:, None], 1.0, -1.0)
     middle, level = bank.mean(0, dtype=np.float64), targets.mean(0)
-    rows, wanted = bank - middle, targets - level
-    left, size, right = _thin(rows)
-    seen = left.T @ wanted
+    wanted = targets - level
+    size, right = _directions(bank, middle)
+    seen = np.zeros((len(size), len(classes)))
+    for rows in _blocks(bank):
+        seen += ((bank[rows] - middle) @ right).T @ wanted[rows] / size[:, None]
     weights = size**2 / (size**2 + penalties[:, None])  # (p, r): what each penalty leaves
-    leverage = 1 / len(rows) + np.square(left) @ weights.T
-    errors = [
-        float(np.square((wanted - left @ (w[:, None] * seen)) / (1 - h[:, None] + 1e-12)).sum())
-        for w, h in zip(weights, leverage.T, strict=True)
-    ]
+    errors = np.zeros(len(penalties))
+    for rows in _blocks(bank):  # few rows at a time: data may be wide, and long
+        left = (bank[rows] - middle) @ right / size
+        leverage = 1 / len(bank) + np.square(left) @ weights.T
+        for p, w in enumerate(weights):
+            missed = wanted[rows] - left @ (w[:, None] * seen)
+            errors[p] += np.square(missed / (1 - leverage[:, p, None] + 1e-12)).sum()
     best = weights[int(np.argmin(errors))]
-    solution = right @ ((best / np.maximum(size, 1e-300))[:, None] * seen)
+    solution = right @ ((best / size)[:, None] * seen)
     return classes[((queries - middle) @ solution + level).argmax(1)]
 
 
-def _thin(rows: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """U, s, V of (n, d) rows with the directions that carry nothing left out."""
-    wide = rows.shape[1] > len(rows)
-    gram = rows @ rows.T if wide else rows.T @ rows
+def _blocks(bank: NDArray) -> list[slice]:
+    return [slice(start, start + BLOCK) for start in range(0, len(bank), BLOCK)]
+
+
+def _directions(bank: NDArray, middle: NDArray) -> tuple[NDArray, NDArray]:
+    """Singular values (r,) of centred rows and their right vectors (d, r), from the smaller
+    Gram matrix, without the directions that carry nothing."""
+    n, d = bank.shape
+    wide = d > n
+    if wide:
+        centred = bank - middle
+        gram = centred @ centred.T
+    else:
+        gram = np.zeros((d, d))
+        for rows in _blocks(bank):
+            part = bank[rows] - middle
+            gram += part.T @ part
     values, vectors = linalg.eigh(gram, check_finite=False, overwrite_a=True, driver="evd")
-    kept = values > values[-1] * 1e-13 * len(values) if values[-1] > 0 else values > 0
+    kept = values > max(values[-1] * 1e-13 * len(values), 1e-300)
     size, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    other = (rows.T if wide else rows) @ vectors / size
-    return (vectors, size, other) if wide else (other, size, vectors)
+    return size, centred.T @ vectors / size if wide else vectors

@@ -59,29 +59,40 @@ def unlabelled_verdict(
 def labelled_verdict(
     rows: Sequence[Mapping[str, Any]], gaps: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
-    """From kNN with all labels, by the paired difference to the strongest control."""
+    """From kNN with all labels, by paired differences: to the strongest control that learned
+    nothing, then to the same features whitened, which know no pairs."""
     final = [r for r in rows if r["reader"] == "knn" and r["labels"] == "all"]
     ours = next(r for r in final if r["role"] == "ours")
     rival = _best([r for r in final if r["role"] == "control"])
     gap = gaps[rival["name"]]
     figures = f"kNN {ours['value']:.1f} % against {rival['value']:.1f} % with {rival['name']}"
-    interval = f"{gap['value']:+.1f} points, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"
     if gap["low"] > 0:
-        tone, said = "good", f"It learned, and is better than every control: {figures}."
+        tone, said = "good", f"It learned, and is better than every control: {figures}"
     elif gap["high"] < 0:
-        tone, said = "bad", f"Use {rival['name']} instead: {figures}."
+        tone, said = "bad", f"Use {rival['name']} instead: {figures}"
     else:
-        tone, said = "mixed", f"It learned, but no more than {rival['name']}: {figures}."
-    details = [f"Difference: {interval}.", *_what_pairs_add(rows)]
-    return {"tone": tone, "sentence": said, "details": details}
+        tone, said = "mixed", f"It learned, but no more than {rival['name']}: {figures}"
+    details = [f"Difference to {rival['name']}: {_interval(gap)}."]
+    for row in final:
+        if row["role"] == "ladder":
+            found = gaps[row["name"]]
+            if tone == "good" and found["low"] <= 0:
+                said += "; but its pairs added nothing sure to whitening the same features"
+                tone = "mixed" if found["high"] < 0 else tone
+            ten = _with_ten(rows)
+            details.append(
+                f"Difference to {row['name']}, what the pairs add: {_interval(found)}{ten}."
+            )
+    return {"tone": tone, "sentence": f"{said}.", "details": details}
 
 
-def _what_pairs_add(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Against the same features whitened, without pairs: with all labels, and with ten."""
-    said = []
-    for labels, words in (("all", "all labels"), (10, "10 labels a class")):
-        found = {r["role"]: r for r in rows if r["reader"] == "knn" and r["labels"] == labels}
-        if "ours" in found and "ladder" in found:
-            gap = found["ours"]["value"] - found["ladder"]["value"]
-            said.append(f"{gap:+.1f} points with {words}")
-    return [f"The pairs add to whitening the same features: {', '.join(said)}."] if said else []
+def _interval(gap: Mapping[str, float]) -> str:
+    return f"{gap['value']:+.1f} points, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"
+
+
+def _with_ten(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same difference with ten labels a class, where there were as many."""
+    found = {r["role"]: r for r in rows if r["reader"] == "knn" and r["labels"] == 10}
+    if "ours" not in found or "ladder" not in found:
+        return ""
+    return f"; {found['ours']['value'] - found['ladder']['value']:+.1f} with 10 labels a class"

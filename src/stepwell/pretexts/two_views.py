@@ -24,6 +24,8 @@ every data set measured, because they teach blindness to detail; see docs/measur
 
 PAIRED = 16_000
 """Partners in all, about, where there are more examples than that."""
+FEWEST = 0.05
+"""Partners an example gets at least: the controls need some among the founders."""
 MOST = 2
 """Partners an example gets at most; four taught no more than two."""
 
@@ -71,7 +73,7 @@ class TwoViews:
         """
         if self.partners is not None:
             return self
-        wanted = PAIRED / max(examples, 1)
+        wanted = max(FEWEST, PAIRED / max(examples, 1))
         return TwoViews(self.recipe, wanted if wanted < 1 else float(min(MOST, int(wanted))))
 
     def partner(self, batch: Batch, seed: int, epoch: int = 0) -> Batch:

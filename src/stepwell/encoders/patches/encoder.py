@@ -15,7 +15,7 @@ from stepwell.encoders.patches.fit import LANES, Size, fit_stream
 from stepwell.encoders.patches.fused import Fused, usable
 from stepwell.encoders.patches.geometry import F32, cut, fold_grid
 from stepwell.encoders.patches.stream import BINS, PATCH, Stream, StreamSpec
-from stepwell.interfaces import Batch, Elements, Observer, ignore
+from stepwell.interfaces import Batch, Elements, Observer, UsageError, ignore
 from stepwell.kit.threads import blocks, in_blocks
 
 PRESETS: dict[str, Size] = {
@@ -60,9 +60,10 @@ class PatchEncoder:
     sides : sequence of int, optional
         Working scales in pixels a side. None: every octave from the canvas down to 12
         pixels; several scales were worth 2 to 3 points on photographs.
-    mirror : bool
+    mirror : bool, optional
         Keep only what a left-right flip leaves as it is: half the features, and the flip
-        is learned for nothing. Wrong for letters and digits.
+        is learned for nothing. Wrong for letters and digits. None: left to the choice of
+        views, and True until then.
     device : str, optional
         A torch device ("cpu", "cuda") to encode on. None: numpy and the compiled kernel.
     pairs : {"image", "shuffled", "none"}
@@ -72,19 +73,20 @@ class PatchEncoder:
 
     name: ClassVar[str] = "patches"
     kinds: ClassVar[frozenset[str]] = frozenset({"image"})
-    absorbs: ClassVar[frozenset[str]] = frozenset({"flip"})
 
     def __init__(
         self,
         preset: str = "default",
         sides: Sequence[int] | None = None,
-        mirror: bool = True,
+        mirror: bool | None = None,
         device: str | None = None,
         pairs: str = "image",
     ) -> None:
         self.pairs = pairs
         self.size, self.preset = PRESETS[preset], preset
-        self.sides, self.mirror, self.device = sides, mirror, device
+        self.sides, self.device = sides, device
+        self.mirror = mirror is not False
+        self.absorbs = frozenset({"flip"}) if mirror is None else frozenset()
         self.streams: tuple[Stream, ...] = ()
 
     @property
@@ -119,27 +121,27 @@ class PatchEncoder:
         Without the flip there are twice as many features; the trailing half of the modes
         then goes, where more than :data:`WIDEST` would be left.
         """
-        twin = PatchEncoder(self.preset, self.sides, "flip" in names, self.device)
+        twin = PatchEncoder(self.preset, self.sides, "flip" in names, self.device, self.pairs)
         twin.streams = self.streams
-        while twin.width > WIDEST:
+        while twin.width > WIDEST and max(s.rows.shape[1] for s in twin.streams) > 2 * LANES:
             twin.streams = tuple(leading_half(stream) for stream in twin.streams)
         return twin
 
     def randomised(self, seed: int) -> PatchEncoder:
         """The same streams with random atoms and random modes: a control."""
-        twin = PatchEncoder(self.preset, self.sides, self.mirror, self.device)
+        twin = PatchEncoder(self.preset, self.sides, self.mirror, self.device, self.pairs)
         rng = np.random.default_rng(seed)
         twin.streams = tuple(_random_stream(stream, rng) for stream in self.streams)
         return twin
 
     def embed(self, batch: Batch) -> Any:
         """(n, width) float32: pooled modes, unit length a stream."""
-        images = np.asarray(batch.data["image"])
-        if not len(images):
+        if not len(batch):
             return np.empty((0, self.width), np.float32)
+        images = self._in_channels(np.asarray(batch.data["image"]))
         if self.device:
             return self._embed_torch(images)
-        paths = [self._path(stream, images) for stream in self.streams]
+        paths = [self._path(stream) for stream in self.streams]
 
         def block(rows: slice) -> F32:
             parts = [
@@ -150,10 +152,21 @@ class PatchEncoder:
 
         return np.concatenate(in_blocks(block, len(images), _BLOCK))
 
+    def _in_channels(self, images: NDArray) -> NDArray:
+        """Images with as many channels as it was fitted on; grey ones serve for any number."""
+        colour = [s for s in self.streams if s.spec.colour]
+        wanted = len(colour[0].mean) // PATCH**2 if colour else images.shape[-1]
+        if images.shape[-1] not in (1, wanted):
+            raise UsageError(
+                f"Expected images of {wanted} channels, as those it was learned from, found "
+                f"{images.shape[-1]}: convert them first."
+            )
+        return images if images.shape[-1] == wanted else np.repeat(images, wanted, axis=-1)
+
     def elements(self, batch: Batch) -> Elements:
         """Modes of every patch of the first stream, with its place (y, x)."""
         stream = self.streams[0]
-        images = np.asarray(batch.data["image"])
+        images = self._in_channels(np.asarray(batch.data["image"]))
         codes = np.concatenate(
             in_blocks(lambda r: stream.modes(stream.spec.patches(images[r])), len(images), _BLOCK)
         )
@@ -182,9 +195,9 @@ class PatchEncoder:
         return total / max(total.max(), 1e-30)
 
     @staticmethod
-    def _path(stream: Stream, images: NDArray) -> Callable[[F32], F32]:
+    def _path(stream: Stream) -> Callable[[F32], F32]:
         """The compiled kernel where it is there, else the plain path."""
-        if usable(stream, images):
+        if usable(stream):
             return Fused(stream)
         return lambda x: stream.pooled(cut(x, PATCH, stream.spec.stride))
 
@@ -196,7 +209,7 @@ class PatchEncoder:
         return kept if self.mirror else xp.concat([kept, lost], axis=1)
 
     def _embed_torch(self, images: NDArray) -> Any:
-        """The plain path on a torch device; features stay there."""
+        """The plain path on a torch device; features come back to numpy."""
         import torch
 
         parts = []
@@ -212,7 +225,7 @@ class PatchEncoder:
                 for i in range(0, len(images), 256)
             ]
             parts.append(torch.cat(blocks))
-        return torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1).cpu().numpy()
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Settings and arrays."""
@@ -244,11 +257,14 @@ class PatchEncoder:
 
 
 def default_sides(canvas: int) -> tuple[int, ...]:
-    """Octaves of scale: the canvas (24 pixels at least) and its halves down to 12."""
+    """Octaves of scale: the canvas (24 pixels at least) and its halves down to 12.
+
+    Of more than four, the largest and the three smallest: moments grow with the square.
+    """
     sides = [max(24, canvas)]
     while sides[-1] // 2 >= 12:
         sides.append(sides[-1] // 2)
-    return tuple(sides)
+    return tuple(sides if len(sides) <= 4 else [sides[0], *sides[-3:]])
 
 
 def leading_half(stream: Stream) -> Stream:

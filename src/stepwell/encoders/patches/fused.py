@@ -77,6 +77,8 @@ class Fused:
             raise RuntimeError("the compiled kernel is not installed")
         images = np.ascontiguousarray(images, np.float32)
         n, side, _, channels = images.shape
+        if side != stream.spec.side or channels * PATCH**2 != len(stream.mean):
+            raise ValueError(f"the kernel was laid out for other images than {images.shape}")
         spec, modes = stream.spec, stream.rows.shape[1]
         numbers = (side, channels, PATCH, spec.stride, spec.grid, BINS, stream.atoms.shape[1] // 2)
         shape = _Shape(
@@ -148,7 +150,7 @@ def _packed(atoms: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int16
     return np.ascontiguousarray(tiled), (-ZERO * sums).astype(np.int16, order="C")
 
 
-def usable(stream: Stream, images: NDArray) -> bool:
-    """Whether the kernel can serve this stream and these arrays."""
+def usable(stream: Stream) -> bool:
+    """Whether the kernel can serve this stream."""
     whole = stream.rows.shape[1] % (2 * 16) == 0 and stream.even % 16 == 0
     return whole and isinstance(stream.rows, np.ndarray) and library() is not None
