@@ -26,8 +26,21 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.ready  ## the tables in benchmarks/results (long)
-	$(BIN)/python benchmarks/images.py
+bench: $(VENV)/.ready  ## the tables in benchmarks/results (hours; needs ../shared/data)
+	mkdir -p build && rm -f build/rows.jsonl
+	for preset in fast default; do for n in 10000 40000; do \
+	    $(BIN)/python benchmarks/images.py cifar10 --examples $$n --preset $$preset --seeds 3 \
+	        >> build/rows.jsonl || exit 1; done; done
+	for data in fashion trashnet pneumonia; do \
+	    $(BIN)/python benchmarks/images.py $$data --preset fast --controls >> build/rows.jsonl || exit 1; done
+	for n in 5000 10000 20000 30000 40000 50000; do \
+	    $(BIN)/python benchmarks/images.py cifar10-all --examples $$n --preset fast >> build/rows.jsonl || exit 1; done
+	$(BIN)/python benchmarks/ladder.py cifar10 --examples 10000 >> build/rows.jsonl
+	$(BIN)/python benchmarks/ladder.py fashion trashnet pneumonia >> build/rows.jsonl
+	$(BIN)/python benchmarks/views.py cifar10 fashion trashnet pneumonia >> build/rows.jsonl
+	$(BIN)/python benchmarks/bare.py >> build/rows.jsonl
+	$(BIN)/python benchmarks/rounding.py >> build/rows.jsonl
+	$(BIN)/python benchmarks/tables.py build/rows.jsonl > benchmarks/results/images.md
 
 clean:
 	rm -rf $(VENV) build src/stepwell.egg-info

@@ -134,7 +134,9 @@ def main() -> None:
     if options.seeds == 1:
         print(json.dumps(one_row(options)), flush=True)
         return
-    again = [a for a in sys.argv if not a.startswith("--seeds")]
+    again = [sys.argv[0], options.data, f"--preset={options.preset}"]
+    again += [f"--examples={options.examples}"] if options.examples else []
+    again += ["--controls"] if options.controls else []
     for seed in range(options.seeds):
         subprocess.run([sys.executable, *again, "--seeds=1", f"--seed={seed}"], check=True)
 

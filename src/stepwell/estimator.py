@@ -73,13 +73,17 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         pairs : (n, d), optional
             Row i is the partner of row i of X. None: masked views, as described above.
         """
-        for name in ("_square", "_cross", "_sum", "n_pairs_"):
+        for name in ("_square", "_cross", "_sum", "n_pairs_", "_rng"):
             if hasattr(self, name):
                 delattr(self, name)
         return self.partial_fit(X, y, pairs=pairs)
 
     def partial_fit(self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None) -> Self:
-        """Add rows and their partners; the result is that of one fit on all of them."""
+        """Add rows and their partners.
+
+        With ``pairs``, the result is that of one fit on all of them. The masked views of a
+        bare X are made batch by batch, with masks and means of each batch's own.
+        """
         first = not hasattr(self, "n_pairs_")
         rows = validate_data(self, X, dtype=np.float64, reset=first, ensure_min_samples=2)
         if first:
@@ -111,7 +115,9 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                     f"{partners.shape}: pass one row of pairs per row of X."
                 )
             return rows, partners
-        rng = check_random_state(self.random_state)
+        if not hasattr(self, "_rng"):
+            self._rng = check_random_state(self.random_state)
+        rng = self._rng  # kept, or every batch would be masked alike
         mean = rows.mean(0)
         one, two = (np.where(rng.random_sample(rows.shape) < self.mask, mean, rows) for _ in "ab")
         return one, two
@@ -123,7 +129,9 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             mu,
             self._cross / self.n_pairs_ - centre,
             self._square / self.n_pairs_ - centre,
-            max(self.n_pairs_, 4 * self.n_components),
+            # At least as many as half of which n_components are: a scikit-learn user who asks
+            # for k components of a small X expects k.
+            max(self.n_pairs_, 2 * self.n_components),
         )
         modes = solve(law, Choice(min(self.n_components, len(mu)), self.rho, self.alpha))
         if not len(modes.values):  # nothing is shared: keep the direction that varies least oddly

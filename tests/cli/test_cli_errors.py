@@ -20,6 +20,7 @@ from stepwell.cli.console import Progress, describe, table
 from stepwell.cli.learn import seconds
 from stepwell.cli.main import VERBS, cli
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.sources import open_source
 
 
 @pytest.mark.usefixtures("tiny")
@@ -226,3 +227,61 @@ def test_tables_line_up():
     assert lines[0] == "name        %"
     assert lines[2] == "a         1.0"
     assert lines[3] == "longer  100.0"
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("file,label\nnothing.png,1\nnone.png,2\n", "that is of one: files are named like"),
+        ("file,label\n{first},1\n", "at least two classes"),
+    ],
+)
+def test_labels_of_other_files_are_refused_before_learning(call, digits, tmp_path, table, words):
+    first = next(iter(open_source(digits).entries()))[0]
+    labels = tmp_path / "labels.csv"
+    labels.write_text(table.replace("{first}", first))
+    said = call("learn", digits, "--out", tmp_path / "run", "--labels", labels)
+    assert said.code == 2
+    assert words in said.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_test_set_without_labels_is_refused(call, digits, tmp_path):
+    said = call("learn", digits, "--out", tmp_path / "run", "--test", digits)
+    assert said.code == 2
+    assert "found only a test set" in said.err
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (("--views", "zoom"), "found views given too"),
+        (("--seed", "3"), "Expected the sibling's seed 0, found 3"),
+    ],
+)
+def test_what_a_sibling_decides_can_not_be_given_too(call, digits, tmp_path, option, words):
+    assert call("learn", digits, "--out", tmp_path / "a", "--no-report").code == 0
+    more = ("--founders-from", tmp_path / "a", *option)
+    said = call("learn", digits, "--out", tmp_path / "b", "--no-report", *more)
+    assert said.code == 2
+    assert words in said.err
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_report_that_fails_leaves_the_run(digits, tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no page")
+
+    monkeypatch.setattr("stepwell.reporting.write_report", fails)
+    with pytest.raises(RuntimeError, match="no page"):
+        stepwell.learn(digits, tmp_path / "run")
+    assert stepwell.load(tmp_path / "run").embed(digits).shape[0] == 100
+
+
+def test_the_demo_replaces_no_run_of_another(call, tiny_run):
+    said = call("demo", "--out", tiny_run)
+    assert said.code == 2
+    assert "found a run of your own" in said.err

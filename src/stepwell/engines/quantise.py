@@ -10,8 +10,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 LEVELS = 63
-"""Codes lie in -63 … 63. Seven bits, not eight: a float32 product of a block of rows is
-exact while LEVELS² x rows < 2²⁴, which allows 4,227 rows at a time instead of 1,040."""
+"""Codes lie in -63 … 63. Seven bits, not eight: a float32 product of rows that are sums of
+V views is exact while (V·LEVELS)² x rows < 2²⁴: 1,056 pairs at a time instead of 260."""
 SPAN = 4.0
 """Standard deviations from the mean to the last level."""
 

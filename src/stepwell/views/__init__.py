@@ -57,7 +57,7 @@ RECIPES: dict[str, str] = {
     "noise-mild": "noise:0.03",
     "erase": "erase:0.2",
 }
-"""Named mixtures, the candidates of the label-free choice."""
+"""Named mixtures. What the label-free choice tries of them: FAMILIES in pretexts/two_views.py."""
 
 
 def parse(recipe: str) -> list[View]:
