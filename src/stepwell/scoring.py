@@ -19,6 +19,7 @@ from stepwell.evaluate.pretrained import Frozen
 from stepwell.evaluate.probe import BUDGETS, few_labels, knn
 from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
 from stepwell.interfaces import Batch, Encoder, StepwellError, UsageError, concatenate
+from stepwell.kit.files import lock
 from stepwell.kit.hashing import fold_of, keys
 from stepwell.kit.plugins import registered
 from stepwell.run import Run
@@ -190,8 +191,9 @@ def evaluate(
         "test": len(truth),
         "verdict": labelled_verdict(scores, gaps),
     }
-    recording.write_scores(run.path, result)
-    recording.write_card(run)  # it quotes the verdict
+    with lock(run.path.with_name(f".{run.path.name}.lock"), str(run.path)):
+        recording.write_scores(run.path, result)
+        recording.write_card(run)  # it quotes the verdict
     return result
 
 

@@ -122,6 +122,21 @@ def test_a_budget_decides_how_much_is_learned_from(call, digits, tmp_path, budge
     assert share == 1
 
 
+def test_options_of_the_source(call, digits, tmp_path):
+    words = ("learn", digits, "--json", "--no-report")
+    parsed(call(*words, "--out", tmp_path / "r", "-o", "canvas=16"))
+    options = stepwell.load(tmp_path / "r").config["source"]["options"]
+    assert options["canvas"] == 16
+    plan = parsed(call(*words, "--dry-run", "-o", "canvas=16"))
+    assert "[16, 16" in plan["shape"]
+    wrong = call("learn", digits, "-o", "canvas")
+    assert wrong.code == 2
+    assert "Expected NAME=VALUE after -o, found 'canvas'" in wrong.err
+    misspelt = call("learn", digits, "-o", "canvs=16")
+    assert misspelt.code == 2
+    assert "Did you mean 'canvas'" in misspelt.err
+
+
 def test_views_can_be_chosen(call, digits, tmp_path):
     words = ("learn", digits, "--no-report", "--json")
     parsed(call(*words, "--out", tmp_path / "a", "--views", "crop:0.3 noise:0.05"))

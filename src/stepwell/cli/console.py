@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -103,6 +103,31 @@ def describe(facts: Mapping[str, Any], elapsed: float) -> str:
     if "wait" in facts:
         words.append(f"waiting for data {facts['wait']:.0%}")
     return " · ".join(words)
+
+
+source_option = click.option(
+    "-o",
+    "--option",
+    "source_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of the source: canvas=64, split=test, column=photo, group_by=REGEX …",
+)
+
+
+def told(options: Sequence[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` words as keywords: whole numbers and yes/no as such."""
+    found: dict[str, Any] = {}
+    for word in options:
+        name, mark, value = word.partition("=")
+        if not mark or not name:
+            raise click.UsageError(
+                f"Expected NAME=VALUE after -o, found {word!r}: write -o canvas=64."
+            )
+        plain = {"true": True, "yes": True, "false": False, "no": False}
+        known = int(value) if value.lstrip("-").isdigit() else plain.get(value.lower(), value)
+        found[name.replace("-", "_")] = known
+    return found
 
 
 def judged(row: Mapping[str, Any]) -> str:

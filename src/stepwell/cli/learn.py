@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import Progress, emit, json_option, judged, say, scorecard
+from stepwell.cli.console import (
+    Progress,
+    emit,
+    json_option,
+    judged,
+    say,
+    scorecard,
+    source_option,
+    told,
+)
 from stepwell.interfaces import UsageError
 
 
@@ -39,24 +48,31 @@ def seconds(text: str | None) -> float | None:
 @click.option("--strict", is_flag=True, help="Stop at the first example that can't be read.")
 @click.option("--no-report", is_flag=True, help="Leave the page out.")
 @click.option("--dry-run", is_flag=True, help="Say what would be read, and what it would take.")
+@source_option
 @json_option
-def command(src: str, as_json: bool, dry_run: bool, **options: Any) -> None:
+def command(
+    src: str, as_json: bool, dry_run: bool, source_options: tuple[str, ...], **options: Any
+) -> None:
     """Learn an encoder from unlabelled data.
 
     SRC is a folder of images, a .zip or .tar, .npy/.npz, IDX, Parquet or Arrow file.
     """
     from stepwell.learner import learn
+    from stepwell.sources import open_source
 
+    source: Any = src
+    if source_options:
+        source = open_source(src, strict=options["strict"], **told(source_options))
     if dry_run:
         from stepwell.planning import plan
 
-        return _show_plan(plan(src, options["preset"], options["seed"]), as_json)
+        return _show_plan(plan(source, options["preset"], options["seed"]), as_json)
     budget = seconds(options.pop("budget"))
     labels, test = options.pop("labels"), options.pop("test")
     report = not options.pop("no_report")
     with Progress(silent=as_json) as observe:
         run = learn(
-            src,
+            source,
             evaluate_with=labels,
             test=test,
             budget=budget,

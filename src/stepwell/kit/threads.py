@@ -23,21 +23,25 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def blocks(work: Callable[[slice], T], n: int, size: int) -> Iterator[T]:
+def blocks(
+    work: Callable[[slice], T], n: int, size: int, threads: int | None = None
+) -> Iterator[T]:
     """``work(rows)`` for consecutive blocks of ≤ ``size`` of n rows, in order.
 
     At most two blocks a core are ahead of the consumer. BLAS runs on one thread inside, so
-    that every block gives the same bits however many threads there are.
+    that every block gives the same bits however many threads there are. ``threads``:
+    default, all cores; fewer where blocks of blocks run.
     """
+    threads = threads or cores()
     rows = [slice(start, min(start + size, n)) for start in range(0, n, size)]
     with threadpool_limits(1, user_api="blas"):
-        if len(rows) <= 1 or cores() == 1:
+        if len(rows) <= 1 or threads == 1:
             yield from map(work, rows)
             return
-        with ThreadPoolExecutor(cores()) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             waiting: deque[Future[T]] = deque()
             for block in rows:
-                if len(waiting) >= 2 * cores():
+                if len(waiting) >= 2 * threads:
                     yield waiting.popleft().result()
                 waiting.append(pool.submit(work, block))
             while waiting:

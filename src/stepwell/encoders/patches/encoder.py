@@ -16,7 +16,7 @@ from stepwell.encoders.patches.fused import Fused, usable
 from stepwell.encoders.patches.geometry import F32, cut, fold_grid
 from stepwell.encoders.patches.stream import BINS, PATCH, Stream, StreamSpec
 from stepwell.interfaces import Batch, Elements, Observer, UsageError, ignore
-from stepwell.kit.threads import blocks, in_blocks
+from stepwell.kit.threads import blocks, cores, in_blocks
 
 PRESETS: dict[str, Size] = {
     "default": Size(atoms=1024, modes=128),
@@ -105,11 +105,13 @@ class PatchEncoder:
             size = replace(size, modes=size.modes // 2)
         streams = []
         # A stream a core, BLAS on one thread each: many of the matrices are too small to share.
-        for stream in blocks(
-            lambda row: fit_stream(specs[row.start], images, size, seed + row.start, self.pairs),
-            len(specs),
-            1,
-        ):
+        threads = max(1, cores() // len(specs))
+
+        def fitted(row: slice) -> Stream:
+            spec, own = specs[row.start], seed + row.start
+            return fit_stream(spec, images, size, own, self.pairs, threads)
+
+        for stream in blocks(fitted, len(specs), 1):
             streams.append(stream)
             observe("fit", {"done": len(streams), "of": len(specs)})
         self.streams, self.sides = tuple(streams), sides

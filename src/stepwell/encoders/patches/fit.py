@@ -54,7 +54,12 @@ class Size:
 
 
 def fit_stream(
-    spec: StreamSpec, images: NDArray, size: Size, seed: int, pairs: str = "image"
+    spec: StreamSpec,
+    images: NDArray,
+    size: Size,
+    seed: int,
+    pairs: str = "image",
+    threads: int | None = None,
 ) -> Stream:
     """Fit one stream on (n, h, w, c) founders.
 
@@ -69,7 +74,8 @@ def fit_stream(
     count = min(size.atoms, max(LANES * 2, len(images) // (LANES * 2) * LANES * 2))
     size = replace(size, modes=min(size.modes, count))
     atoms = rounded_atoms(spherical_kmeans(z, count, rng))
-    rows, offset, even = _pair_modes(spec, images, size, (mean, whiten, atoms), seed, pairs)
+    sums = _code_sums(spec, images, size, (mean, whiten, atoms), seed, pairs, threads)
+    rows, offset, even = _pair_modes(sums, size, pairs)
     return Stream(spec, mean, whiten, atoms, rows, offset, even)
 
 
@@ -84,11 +90,9 @@ def _sample_patches(spec: StreamSpec, images: NDArray, count: int, rng: np.rando
     return np.concatenate(picked).reshape(-1, picked[0].shape[-1])[:count]
 
 
-def _pair_modes(
-    spec: StreamSpec, images: NDArray, size: Size, front: tuple, seed: int, pairs: str
-) -> tuple[F32, F32, int]:
+def _pair_modes(sums: tuple[_Sums, _Sums], size: Size, pairs: str) -> tuple[F32, F32, int]:
     """Top modes of patches of one image against each other, even and odd problem apart."""
-    laws = [sums.law() for sums in _code_sums(spec, images, size, front, seed, pairs)]
+    laws = [each.law() for each in sums]
     solve = _components if pairs == "none" else top_modes
     (plus, upright), (minus, turned) = (
         solve(gamma, sigma, size.ridge, size.modes) for gamma, sigma, _ in laws
@@ -155,7 +159,13 @@ class _Sums:
 
 
 def _code_sums(
-    spec: StreamSpec, images: NDArray, size: Size, front: tuple, seed: int, pairs: str
+    spec: StreamSpec,
+    images: NDArray,
+    size: Size,
+    front: tuple,
+    seed: int,
+    pairs: str,
+    threads: int | None,
 ) -> tuple[_Sums, _Sums]:
     """Sums of the even and of the odd code over all founders.
 
@@ -181,7 +191,7 @@ def _code_sums(
         return [(code.mean(1), code[:, :keep].reshape(-1, len(atoms))) for code in shaped]
 
     even, odd = _Sums(len(atoms), True), _Sums(len(atoms), False)
-    for pair in blocks(block, len(images), 64 if mixed else 8):
+    for pair in blocks(block, len(images), 64 if mixed else 8, threads):
         for sums, (means, kept) in zip((even, odd), pair, strict=True):
             sums.add(means, kept)
     return even, odd
