@@ -23,7 +23,7 @@ from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.recalibrate import Calibration, calibrate
 from stepwell.run import Run
 
-DIMENSIONS = {"default": 1024, "fast": 512}
+DIMENSIONS = {"default": 1536, "fast": 512}
 
 
 @dataclass
