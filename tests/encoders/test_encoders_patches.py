@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_sample_images
 
 from stepwell.encoders import PatchEncoder
 from stepwell.encoders.patches import encoder as module
+from stepwell.encoders.patches import fused
 from stepwell.encoders.patches.dictionary import bar_of, rounded, unit
 from stepwell.encoders.patches.encoder import default_sides
 from stepwell.encoders.patches.fused import Fused, FusedAnswers, library
@@ -72,6 +79,28 @@ def test_no_product_overflows(encoder):
     found, _ = FusedAnswers(atoms)(z, 0)
     np.testing.assert_array_equal(found, answers(z, atoms, atoms.shape[1] // 2, 0)[0])
     assert np.diag(found).min() > 0.95 * bar_of(1.0)
+
+
+def test_the_kernel_without_vector_instructions_says_the_same(
+    encoder, batch, tmp_path, monkeypatch
+):
+    """What other processors compile, compiled here."""
+    compiler, headers = shutil.which("cc"), Path(sysconfig.get_path("include"))
+    if compiler is None or not (headers / "Python.h").is_file():
+        pytest.skip("no C compiler, or no headers of Python")
+    source, built = Path(module.__file__).with_name("fused.c"), tmp_path / "plain.so"
+    flags = ["-DSTEPWELL_PLAIN", "-shared", "-fPIC", "-O2", f"-I{headers}", "-lm"]
+    subprocess.run([compiler, source, "-o", built, *flags], check=True)
+    plain = ctypes.CDLL(str(built))
+    monkeypatch.setattr(fused, "library", lambda: plain)
+    few = batch.take(slice(0, 6))
+    for stream in encoder.streams:
+        seen = stream.spec.view(few.data["image"])
+        alike(Fused(stream)(seen), stream.pooled(cut(seen, PATCH, stream.spec.stride)))
+    atoms = encoder.streams[0].atoms
+    z = rounded(unit(atoms[:7].astype(np.float32)))
+    found, _ = FusedAnswers(atoms)(z, 0)
+    np.testing.assert_array_equal(found, answers(z, atoms, atoms.shape[1] // 2, 0)[0])
 
 
 def test_without_the_kernel_the_same_comes_out(encoder, batch, monkeypatch):

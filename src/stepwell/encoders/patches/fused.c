@@ -64,7 +64,7 @@ static inline int tiles(const Shape *s) { return (s->grid * s->grid + ROWS - 1) 
 #define NAME(x) x##_plain
 #include "fused_body.h"
 #undef NAME
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(STEPWELL_PLAIN)
 #define WIDE 1
 #include <immintrin.h>
 #pragma GCC push_options
