@@ -77,7 +77,7 @@ def labelled_verdict(
         if row["role"] == "ladder":
             found = gaps[row["name"]]
             if tone == "good" and found["low"] <= 0:
-                said += "; but its pairs added nothing sure to whitening the same features"
+                said += f"; its pairs add nothing sure to whitening ({found['value']:+.1f})"
                 tone = "mixed" if found["high"] < 0 else tone
             ten = _with_ten(rows)
             details.append(
