@@ -95,6 +95,44 @@ def ladder(rows: list[dict]) -> str:
     return "\n".join(parts)
 
 
+def views(rows: list[dict]) -> str:
+    """Every recipe of views alone, beside what the label-free rule says of it."""
+    parts = []
+    for (data, whitening, mirror), same in grouped(rows, "data", "whitening", "mirror").items():
+        flip = "the flip is built in" if mirror else "without the flip"
+        parts.append(f"### {data}; whitening {whitening:.1f}; {flip}\n")
+        lines = [
+            [
+                f"**{r['recipe'].replace('+', ' + ')}**" if r["view"] == "rule" else r["view"],
+                f"{r['kept']:.2f}",
+                "yes" if r["safe"] else "no",
+                f"{r['retrieval']:.2f}",
+                f"{r['score']:.1f}",
+                f"{r['gain']:+.1f}",
+            ]
+            for r in same
+        ]
+        head = ["views (bold: what the rule picks)", "kept", "safe", "retrieval", "kNN", "gain"]
+        parts.append(table(head, lines))
+    return "\n".join(parts)
+
+
+def bare(rows: list[dict]) -> str:
+    """Learning against the products and the decoding it can't do without."""
+    names = ["learn_cpu_s", "bare_cpu_s", "ratio", "decoding", "encoding", "moments"]
+    names.append("eigenproblem")
+    lines = [
+        [r["preset"], f"{r['examples']:,}", *(f"{r[name]:.2f}" for name in names)] for r in rows
+    ]
+    return table(["preset", "images", "learn, CPU s", "bare, CPU s", *names[2:]], lines)
+
+
+def rounding(rows: list[dict]) -> str:
+    """kNN with integer codes and with floats."""
+    lines = [[f"{r['rounded']:.2f}", f"{r['floats']:.2f}", f"{r['cost']:+.2f}"] for r in rows]
+    return table(["rounded", "floats", "cost, points"], lines)
+
+
 def cost(rows: list[dict]) -> str:
     """CPU seconds over the number of images, and the line through them."""
     import numpy as np
@@ -114,7 +152,7 @@ def main() -> None:
     """Print the page."""
     lines = [line for path in sys.argv[1:] for line in Path(path).read_text().splitlines()]
     rows = [json.loads(line) for line in lines]
-    main_rows = [r for r in rows if "knn" in r and not r.get("cost")]
+    main_rows = [r for r in rows if "knn" in r and r.get("cost") is not True]
     for row in main_rows:
         row["who"] = row.get("peer") or row["preset"]
     found = versions()
@@ -131,7 +169,16 @@ def main() -> None:
         "Beside the controls": controls([r for r in rows if "table" in r]),
         "What the pairs add": ladder([r for r in rows if "rung" in r]),
     }
-    timed = [r for r in rows if r.get("cost")]
+    more = {
+        "Views, each alone, on held-out training images": (views, "view"),
+        "Against bare products (CIFAR-10)": (bare, "bare_cpu_s"),
+        "Rounding to integers (CIFAR-10, 10,000 images, `fast`)": (rounding, "rounded"),
+    }
+    for title, (write, key) in more.items():
+        found_rows = [r for r in rows if key in r]
+        if found_rows:
+            parts[title] = write(found_rows)
+    timed = [r for r in rows if r.get("cost") is True]
     if timed:
         parts["Cost over the number of images (CIFAR-10, `fast`)"] = cost(timed)
     for title, text in parts.items():
