@@ -138,12 +138,12 @@ def test_wrong_calls_say_what_was_expected(digits, tmp_path, options, words):
 
 
 def test_a_run_that_is_not_there(tmp_path, run):
-    with pytest.raises(UsageError, match="found none"):
+    with pytest.raises(UsageError, match="found nothing at"):
         stepwell.load(tmp_path / "nothing")
     with pytest.raises(UsageError, match=f"Did you mean '{run.path.name}'"):
         stepwell.load(run.path.with_name(f"{run.path.name}s"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="found another"):
+    with pytest.raises(UsageError, match="found something else"):
         stepwell.load(tmp_path / "empty")
     with pytest.raises(StepwellError):
         run.search("nothing like it.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -103,6 +104,8 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None, **unused: Any
     ) -> NDArray[np.float64]:
         """Fit, then transform ``X``."""
+        if y is not None and pairs is None and getattr(y, "ndim", 1) == 2:
+            warnings.warn("y is ignored; partners of rows go into pairs=…", stacklevel=2)
         embedded: NDArray[np.float64] = self.fit(X, y, pairs=pairs).transform(X)
         return embedded
 

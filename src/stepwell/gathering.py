@@ -33,7 +33,7 @@ def target_of(out: Any, source: Source, overwrite: bool) -> Path:
     if not overwrite:
         raise UsageError(
             f"Expected a free name for the run, found one at {target}: "
-            f"add --overwrite to replace it, or choose another --out."
+            f"add --overwrite (in Python overwrite=True) to replace it, or choose another --out."
         )
     return target
 

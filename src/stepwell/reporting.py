@@ -25,9 +25,21 @@ MODES, ENDS, QUERIES, HITS, MAPPED, THUMBNAILS = 12, 6, 6, 8, 1500, 400
 
 
 def write_report(run: Run, src: Any = None) -> Path:
-    """Write ``report.html`` of a run; pictures come from its source, or from ``src``."""
+    """Write ``report.html`` of a run; pictures come from its source, or from ``src``.
+
+    Raises
+    ------
+    StepwellError
+        If the pictures are gone, and the page that is there may still have them.
+    """
     summary = summarise(run, src)
     path = run.path / "report.html"
+    where = run.config["source"].get("path")
+    if path.is_file() and where and not Path(where).exists() and src is None:
+        raise StepwellError(
+            f"Expected the data at {where}, found nothing there: the page stays as it is. "
+            f"Say where the data is now: stepwell report {run.path} --src PATH"
+        )
     write_atomic(path, render(summary))
     return path
 

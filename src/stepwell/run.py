@@ -143,7 +143,7 @@ class Run:
             if not Path(query).exists():
                 raise UsageError(
                     f"Expected an example of this run or a file, found {query!r}."
-                    f"{nearest(query, ids[:20000])} `stepwell embed` lists the ids."
+                    f"{nearest(query, ids[:20000])} Its examples are named like {str(ids[0])!r}."
                 )
         if isinstance(query, np.ndarray) and query.ndim in (2, 3):
             query = query[None]
@@ -187,8 +187,10 @@ def _read_config(path: Path) -> dict[str, Any]:
             else []
         )
         raise UsageError(
-            f"Expected the directory of a run, found {'none' if not path.exists() else 'another'} "
-            f"at {path}.{nearest(path.name, near)} `stepwell learn SRC --out {path}` makes one."
+            f"Expected the directory of a run, found "
+            f"{'nothing' if not path.exists() else 'something else'} at {path}."
+            f"{nearest(path.name, near)} `stepwell learn SRC --out RUN` makes one; `stepwell "
+            f"status` lists those in runs/."
         )
     config = tomllib.loads(file.read_text(encoding="utf-8"))
     if config.get("format", 0) > FORMAT:

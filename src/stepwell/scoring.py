@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,8 @@ def evaluate(
     contestants = Contestants(run, seed, pretrained)
     roles = ROLES | ({PRETRAINED: "control"} if pretrained is not None else {})
     bank, bank_labels, groups = _labelled(run, labels, contestants)
+    table = isinstance(labels, (str, Path)) and _is_table(labels)
+    given = len(read_labels(Path(labels))) if table else 0
     if test is None:
         held = np.isin(fold_of(seed, groups), (0, 1))
         queries = {name: rows[held] for name, rows in bank.items()}
@@ -189,6 +192,7 @@ def evaluate(
         "classes": len(classes),
         "bank": len(known),
         "test": len(truth),
+        "unmatched": max(0, given - len(bank_labels)),
         "verdict": labelled_verdict(scores, gaps),
     }
     with lock(run.path.with_name(f".{run.path.name}.lock"), str(run.path)):
@@ -251,9 +255,28 @@ def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str]]:
     """A source and the label of each of its ids."""
     if _is_table(labels):
         known = labels if isinstance(labels, Mapping) else read_labels(Path(labels))
-        return run.own_source(), {k: str(v) for k, v in known.items()}
+        return run.own_source(), _matched([str(i) for i in run.index[0]], known, labels)
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
     return source, _own_labels(source, labels)
+
+
+def _matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[str, str]:
+    """Labels by id; a name without its folder is enough where it is the only one."""
+    whole, ends = set(ids), defaultdict(list)
+    for name in ids:
+        ends[Path(name).name].append(name)
+    found = {}
+    for name, label in known.items():
+        same = [name] if name in whole else ends.get(Path(name).name, [])
+        if len(same) == 1:
+            found[same[0]] = str(label)
+    if not found:
+        raise UsageError(
+            f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
+            f"{_named(labels)} only others, such as {next(iter(known), '')!r}: name files "
+            f"relative to what was learned from."
+        )
+    return found
 
 
 def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) -> None:
@@ -264,12 +287,7 @@ def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) 
         known = _own_labels(open_source(labels), labels)
     else:
         given = labels if isinstance(labels, Mapping) else read_labels(Path(labels))
-        known = {name: given[name] for name, _ in entries if name in given}
-        if not known:
-            raise UsageError(
-                f"Expected labels of the {len(entries):,} examples, found none in "
-                f"{_named(labels)} that is of one: files are named like {entries[0][0]!r}."
-            )
+        known = _matched([name for name, _ in entries], given, labels)
     if len(set(known.values())) < classes:
         raise UsageError(f"Expected at least two classes, found one in {_named(labels)}.")
 
@@ -302,6 +320,8 @@ def _own_labels(source: Any, labels: Any) -> dict[str, str]:
 
 def read_labels(path: Path) -> dict[str, str]:
     """Labels by file from a CSV or TSV with the columns ``file`` and ``label``."""
+    if not path.is_file():
+        raise UsageError(f"Expected labels at {path}, found nothing there: check its name.")
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:

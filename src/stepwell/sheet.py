@@ -82,7 +82,7 @@ def _draw(batch: Batch, rows: list[Row], seed: int, out: Path) -> None:
         seen = pictures(render(batch, views, seed).data["image"])
         top = GAP + line * (TILE + GAP)
         used = (" (used)" if row["used"] else " (not used)") if "used" in row else ""
-        rate = f"\nretrieval {row['retrieval']:.2f}" if "retrieval" in row else ""
+        rate = f"\nkept {row['kept']:.2f} of {row['bar']:.2f}" if "kept" in row else ""
         pen.text((GAP, top + TILE // 2 - 14), f"{name}{used}{rate}", fill="black")
         for i, pixels in enumerate(seen):
             shown = pixels if pixels.shape[-1] == 3 else np.repeat(pixels[..., :1], 3, -1)

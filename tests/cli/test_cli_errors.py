@@ -233,7 +233,7 @@ def test_tables_line_up():
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        ("file,label\nnothing.png,1\nnone.png,2\n", "that is of one: files are named like"),
+        ("file,label\nnothing.png,1\nnone.png,2\n", "only others, such as 'nothing.png'"),
         ("file,label\n{first},1\n", "at least two classes"),
     ],
 )

@@ -182,7 +182,7 @@ def test_a_run_is_not_replaced_unless_asked(call, digits, tmp_path):
     created = (tmp_path / "r" / "config.toml").stat().st_mtime_ns
     again = call(*words)
     assert again.code == 2
-    assert "add --overwrite to replace it" in again.err
+    assert "add --overwrite (in Python overwrite=True) to replace it" in again.err
     assert (tmp_path / "r" / "config.toml").stat().st_mtime_ns == created
     assert call(*words, "--overwrite").code == 0
     assert (tmp_path / "r" / "config.toml").stat().st_mtime_ns > created
@@ -280,7 +280,7 @@ def test_evaluate_beside_a_pretrained_network(call, digits, tiny_run, tmp_path):
     [
         ("name,colour\na,b\n", "Expected a header file,label"),
         ("", "Expected a header file,label"),
-        ("file,label\nnothing.png,1\n", "found none that can be read"),
+        ("file,label\nnothing.png,1\n", "only others, such as 'nothing.png'"),
         ("file,label\ntrain/0/0000.png,1\n", "at least two classes"),
     ],
 )
@@ -505,3 +505,35 @@ def test_every_verb_explains_itself_and_offers_json(call, verb):
     said = call(verb, "--help")
     assert said.code == 0
     assert "--json" in said.out
+
+
+def test_names_of_files_are_enough_for_labels_where_they_are_the_only_ones(
+    call, digits, tiny_run, tmp_path
+):
+    names = [Path(id).name for id in ids_of(digits)]
+    alone = [id for id in ids_of(digits) if names.count(Path(id).name) == 1]
+    lines = [f"{Path(id).name},{'even' if i % 2 else 'odd'}" for i, id in enumerate(alone)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *lines, "nobody.png,odd"]))
+    if not alone:
+        pytest.skip("every name stands in several folders here")
+    found = parsed(call("evaluate", tiny_run, "--labels", tmp_path / "labels.csv", "--json"))
+    assert found["bank"] + found["test"] == len(alone)
+    assert found["unmatched"] == 1
+
+
+def test_a_report_without_its_pictures_keeps_the_old_page(call, tmp_path):
+    photos = write_digits(tmp_path / "photos", 100)
+    assert call("learn", photos, "--out", tmp_path / "run").code == 0
+    before = (tmp_path / "run" / "report.html").read_text("utf-8")
+    photos.rename(tmp_path / "elsewhere")
+    said = call("report", tmp_path / "run")
+    assert said.code == 1
+    assert "the page stays as it is" in said.err
+    assert (tmp_path / "run" / "report.html").read_text("utf-8") == before
+    assert call("report", tmp_path / "run", "--src", tmp_path / "elsewhere").code == 0
+
+
+def test_just_the_name_shows_the_help(call):
+    said = call()
+    assert said.code == 0
+    assert "Verbs" in said.out

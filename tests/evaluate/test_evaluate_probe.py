@@ -131,7 +131,7 @@ LABELLED += [row("raw", "control", 60.0), row("PCA", "control", 70.0)]
     ("low", "high", "tone", "words"),
     [
         (4, 16, "good", "It learned, and is better than every control: kNN 80.0 % against 70.0 %"),
-        (-4, 16, "mixed", "It learned, but no more than PCA"),
+        (-4, 16, "mixed", "It learned, but not surely more than PCA did"),
         (-16, -4, "bad", "Use PCA instead"),
     ],
 )

@@ -63,11 +63,11 @@ def command(
     source: Any = src
     if source_options:
         source = open_source(src, strict=options["strict"], **told(source_options))
+    budget = seconds(options.pop("budget"))
     if dry_run:
         from stepwell.planning import plan
 
         return _show_plan(plan(source, options["preset"], options["seed"]), as_json)
-    budget = seconds(options.pop("budget"))
     labels, test = options.pop("labels"), options.pop("test")
     report = not options.pop("no_report")
     with Progress(silent=as_json) as observe:

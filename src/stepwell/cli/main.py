@@ -74,6 +74,9 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # just `stepwell`
+            click.echo(error.format_message())
+            sys.exit(0)
         message = error.format_message()
         ctx = getattr(error, "ctx", None)
         hint = f" See `{ctx.command_path} --help`." if ctx else ""

@@ -71,7 +71,8 @@ def labelled_verdict(
     elif gap["high"] < 0:
         tone, said = "bad", f"Use {rival['name']} instead: {figures}"
     else:
-        tone, said = "mixed", f"It learned, but no more than {rival['name']}: {figures}"
+        tone = "mixed"
+        said = f"It learned, but not surely more than {rival['name']} did: {figures}"
     details = [f"Difference to {rival['name']}: {_interval(gap)}."]
     for row in final:
         if row["role"] == "ladder":
