@@ -41,6 +41,8 @@ def _steps(run: Any, scores: dict[str, Any]) -> list[tuple[str, str]]:
     """Titles and texts, with the run's own figures."""
     config = run.config
     data, learn = config["data"], config["learn"]
+    noise = config["choice"]["noise"]
+    above = int((np.asarray(run.map.values) > noise).sum())
     recipe = " + ".join(run.recipe) or learn["pretext"]
     return [
         (
@@ -60,7 +62,8 @@ def _steps(run: Any, scores: dict[str, Any]) -> list[tuple[str, str]]:
             "One step at a time",
             f"Each dimension is one thing that stays the same within pairs. λ says how much:\n"
             f"{_spectrum(run)}\nShuffled pairs, which mean nothing, reach "
-            f"λ ≈ {config['choice']['noise']:.2f}: what lies above is real.",
+            f"λ ≈ {noise:.2f}. {above:,} of {run.width:,} lie above and are surely real; the "
+            f"others may be, and weigh less.",
         ),
         ("Neighbours", _neighbours(run)),
         (
