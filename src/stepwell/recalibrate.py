@@ -9,7 +9,7 @@ Two questions to an encoder that knows no pairs at all (whitened features):
 - *Natural?* Does a flipped example look as much like some other example as real ones do?
   Where it does not (letters and digits), a flip makes examples that do not exist.
 
-docs/measurements.md has what this rule was worth on each data set, and what failed.
+benchmarks/views.py asks what each view is worth alone.
 """
 
 from __future__ import annotations

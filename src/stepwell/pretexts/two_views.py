@@ -18,8 +18,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Candidates of the label-free choice, the strongest of each family first.
 
 Only changes that the world makes too: where the camera stands, and the light. Blur,
-noise and hidden boxes are recognised as well as these and yet cost 1 to 3 points on
-every data set measured, because they teach blindness to detail; see docs/measurements.md.
+noise and hidden boxes were recognised as well as these in development and yet cost points,
+because they teach blindness to detail; benchmarks/views.py measures each alone.
 """
 
 PAIRED = 16_000
