@@ -129,8 +129,11 @@ def bare(rows: list[dict]) -> str:
 
 def rounding(rows: list[dict]) -> str:
     """kNN with integer codes and with floats."""
-    lines = [[f"{r['rounded']:.2f}", f"{r['floats']:.2f}", f"{r['cost']:+.2f}"] for r in rows]
-    return table(["rounded", "floats", "cost, points"], lines)
+    lines = [
+        [f"{r['units']:,}", f"{r['rounded']:.2f}", f"{r['floats']:.2f}", f"{r['cost']:+.2f}"]
+        for r in rows
+    ]
+    return table(["images", "rounded", "floats", "cost, points"], lines)
 
 
 def cost(rows: list[dict]) -> str:
@@ -172,7 +175,7 @@ def main() -> None:
     more = {
         "Views, each alone, on held-out training images": (views, "view"),
         "Against bare products (CIFAR-10)": (bare, "bare_cpu_s"),
-        "Rounding to integers (CIFAR-10, 10,000 images, `fast`)": (rounding, "rounded"),
+        "Rounding to integers (CIFAR-10, `fast`)": (rounding, "rounded"),
     }
     for title, (write, key) in more.items():
         found_rows = [r for r in rows if key in r]
