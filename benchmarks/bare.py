@@ -11,7 +11,6 @@ choice of views, scores or writing. Products are timed on a part and scaled up. 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # as the command line does
 
 import numpy as np
-from images import prepare, spent
+from images import part_and_preset, prepare, spent
 
 import stepwell as sw
 from stepwell.kit import linalg
@@ -66,10 +65,7 @@ def solving(run: sw.Run) -> float:
 
 def main() -> None:
     """One row."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=10_000)
-    parser.add_argument("--preset", default="fast")
-    options = parser.parse_args()
+    options = part_and_preset(__doc__)
     with tempfile.TemporaryDirectory() as scratch:
         train, _ = prepare("cifar10", Path(scratch), options.examples)
         begin = spent()
@@ -77,16 +73,16 @@ def main() -> None:
         learned, begin = spent() - begin, spent()
         read = sum(len(batch) for batch in open_source(train).batches(512))
         decoded = spent() - begin
-    pairs = sum(bucket["units"] for bucket in run.part("moments").buckets.values())
-    d = len(run.map.mu)
-    codes = np.random.default_rng(0).standard_normal((4096, d), dtype=np.float32)
-    sums = 3 * pairs / 4096 * seconds(lambda: codes.T @ codes)  # of sums, and of either part
-    parts = {
-        "decoding": decoded,
-        "encoding": encoding(run) * (read + pairs),
-        "moments": sums,
-        "eigenproblem": solving(run),
-    }
+        pairs = sum(bucket["units"] for bucket in run.part("moments").buckets.values())
+        d = len(run.map.mu)
+        codes = np.random.default_rng(0).standard_normal((4096, d), dtype=np.float32)
+        sums = 3 * pairs / 4096 * seconds(lambda: codes.T @ codes)  # of sums, and of either part
+        parts = {
+            "decoding": decoded,
+            "encoding": encoding(run) * (read + pairs),
+            "moments": sums,
+            "eigenproblem": solving(run),
+        }
     row = {"preset": options.preset, "examples": read, "pairs": pairs, "learn_cpu_s": learned}
     bare = sum(parts.values())
     print(json.dumps(row | {"bare_cpu_s": bare, "ratio": learned / bare} | parts), flush=True)

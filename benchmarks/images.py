@@ -90,6 +90,14 @@ def prepare(name: str, folder: Path, examples: int | None) -> tuple[Path, Path]:
     return folder / "train", folder / "test"
 
 
+def part_and_preset(about: str | None) -> argparse.Namespace:
+    """``--examples`` and ``--preset`` of the command line."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--examples", type=int, default=10_000)
+    parser.add_argument("--preset", default="fast")
+    return parser.parse_args()
+
+
 def spent() -> float:
     """CPU seconds of this process."""
     times = os.times()

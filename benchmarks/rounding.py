@@ -8,17 +8,15 @@ the run's own ρ, k and α, and scores both on the test part. One JSON line.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from images import prepare
+from images import part_and_preset, prepare
 
 import stepwell as sw
-from stepwell.engines import Law, solve
+from stepwell.engines import Law, solve, units_of
 from stepwell.evaluate.probe import knn
 from stepwell.recording import pretext_of
 from stepwell.sources import open_source
@@ -31,8 +29,7 @@ def law_of_floats(run: sw.Run, train: Path) -> Law:
     for batch in open_source(train).batches(512):
         for pairs in pretext.pairs(batch, run.config["learn"]["seed"]):
             rows = encoder.embed(pairs.x).astype(np.float64) - run.map.quantiser.mean
-            order = np.argsort(pairs.unit, kind="stable")
-            _, start, count = np.unique(pairs.unit[order], return_index=True, return_counts=True)
+            order, start, count = units_of(pairs.unit)
             start = start[count == 2]
             one, two = rows[order[start]], rows[order[start + 1]]
             total += (one + two).sum(0) / 2
@@ -46,15 +43,12 @@ def law_of_floats(run: sw.Run, train: Path) -> Law:
 
 def main() -> None:
     """One row."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=10_000)
-    parser.add_argument("--preset", default="fast")
-    options = parser.parse_args()
+    options = part_and_preset(__doc__)
     with tempfile.TemporaryDirectory() as scratch:
         train, test = prepare("cifar10", Path(scratch), options.examples)
         run = sw.learn(train, Path(scratch) / "run", preset=options.preset, report=False)
         law = law_of_floats(run, train)
-        modes = solve(law, replace(run.map.choice))
+        modes = solve(law, run.map.choice)
         weighted = modes.vectors * modes.values**run.map.choice.alpha
         sides = [[], [], [], []]
         for src, (ours, floats) in ((train, sides[:2]), (test, sides[2:])):

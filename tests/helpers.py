@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 
 from stepwell.kit import plugins
 
@@ -74,6 +74,18 @@ def begun(src: Path, out: Path, *words: str) -> subprocess.Popen[str]:
         assert time.monotonic() < deadline
         time.sleep(0.002)
     return process
+
+
+def photo_windows(count: int) -> np.ndarray:
+    """(count, 32, 32, 3) windows of scikit-learn's two photographs."""
+    rng = np.random.default_rng(0)
+    photos = load_sample_images().images
+    windows = []
+    for i in range(count):
+        photo = photos[i % 2]
+        y, x = (rng.integers(0, size - 32) for size in photo.shape[:2])
+        windows.append(photo[y : y + 32, x : x + 32])
+    return np.stack(windows)
 
 
 def write_network(

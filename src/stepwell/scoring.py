@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell import recording
+from stepwell.engines import units_of
 from stepwell.evaluate.controls import Components, raw_features
 from stepwell.evaluate.intervals import paired_difference, share
 from stepwell.evaluate.neighbours import retrieved
@@ -133,9 +134,7 @@ def _first_two(pretext: Any, sample: Batch, seed: int) -> tuple[Batch, Batch]:
     Of the first pairs only: with an example in the bank twice, neither would be found.
     """
     pairs = next(iter(pretext.pairs(sample, seed)))
-    order = np.argsort(pairs.unit, kind="stable")
-    _, start, count = np.unique(pairs.unit[order], return_index=True, return_counts=True)
-    start = start[count > 1]
+    order, start, _ = units_of(pairs.unit)
     return pairs.x.take(order[start + 1]), pairs.x.take(order[start])
 
 
@@ -161,16 +160,14 @@ def evaluate(
     """
     contestants = Contestants(run, seed, pretrained)
     roles = ROLES | ({PRETRAINED: "control"} if pretrained is not None else {})
-    bank, bank_labels, groups = _labelled(run, labels, contestants)
-    table = isinstance(labels, (str, Path)) and _is_table(labels)
-    given = len(read_labels(Path(labels))) if table else 0
+    bank, bank_labels, groups, unmatched = _labelled(run, labels, contestants)
     if test is None:
         held = np.isin(fold_of(seed, groups), (0, 1))
         queries = {name: rows[held] for name, rows in bank.items()}
         truth, known = bank_labels[held], bank_labels[~held]
         bank = {name: rows[~held] for name, rows in bank.items()}
     else:
-        queries, truth, _ = _labelled(run, test, contestants)
+        queries, truth, _, _ = _labelled(run, test, contestants)
         known = bank_labels
     classes, known_rows = np.unique(known, return_inverse=True)
     if len(classes) < 2 or len(truth) == 0:
@@ -192,7 +189,7 @@ def evaluate(
         "classes": len(classes),
         "bank": len(known),
         "test": len(truth),
-        "unmatched": max(0, given - len(bank_labels)),
+        "unmatched": unmatched,
         "verdict": labelled_verdict(scores, gaps),
     }
     with lock(run.path.with_name(f".{run.path.name}.lock"), str(run.path)):
@@ -227,9 +224,10 @@ def _table(
 
 def _labelled(
     run: Run, labels: Any, contestants: Contestants
-) -> tuple[dict[str, NDArray], NDArray[np.str_], NDArray[np.str_]]:
-    """Features of all contestants for labelled examples, their labels and groups."""
-    source, known = label_source(run, labels)
+) -> tuple[dict[str, NDArray], NDArray[np.str_], NDArray[np.str_], int]:
+    """Features of all contestants for labelled examples, their labels and groups, and how
+    many labels are of no example."""
+    source, known, unmatched = label_source(run, labels)
     parts: list[dict[str, NDArray]] = []
     found: list[str] = []
     groups: list[str] = []
@@ -243,7 +241,7 @@ def _labelled(
             f"Expected labelled examples, found none that can be read in {_named(labels)}."
         )
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return joined, np.array(found), np.array(groups)
+    return joined, np.array(found), np.array(groups), unmatched
 
 
 def _small(features: NDArray, name: str) -> NDArray:
@@ -251,13 +249,18 @@ def _small(features: NDArray, name: str) -> NDArray:
     return features if name == "raw input" else features.astype(np.float16)
 
 
-def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str]]:
-    """A source and the label of each of its ids."""
+def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], int]:
+    """A source, the label of each of its ids, and how many labels are of no example."""
     if _is_table(labels):
-        known = labels if isinstance(labels, Mapping) else read_labels(Path(labels))
-        return run.own_source(), _matched([str(i) for i in run.index[0]], known, labels)
+        given = _rows_of(labels)
+        known = _matched([str(i) for i in run.index[0]], given, labels)
+        return run.own_source(), known, len(given) - len(known)
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    return source, _own_labels(source, labels)
+    return source, _own_labels(source, labels), 0
+
+
+def _rows_of(table: Any) -> Mapping[str, Any]:
+    return table if isinstance(table, Mapping) else read_labels(Path(table))
 
 
 def _matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[str, str]:
@@ -286,8 +289,7 @@ def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) 
     if not _is_table(labels):
         known = _own_labels(open_source(labels), labels)
     else:
-        given = labels if isinstance(labels, Mapping) else read_labels(Path(labels))
-        known = _matched([name for name, _ in entries], given, labels)
+        known = _matched([name for name, _ in entries], _rows_of(labels), labels)
     if len(set(known.values())) < classes:
         raise UsageError(f"Expected at least two classes, found one in {_named(labels)}.")
 

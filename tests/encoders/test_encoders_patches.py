@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_sample_images
+from helpers import photo_windows
 
 from stepwell.encoders import PatchEncoder
 from stepwell.encoders.patches import encoder as module
@@ -29,14 +29,7 @@ needs_kernel = pytest.mark.skipif(library() is None, reason="the kernel was not 
 @pytest.fixture(scope="module")
 def batch():
     """Windows of scikit-learn's two photographs."""
-    rng = np.random.default_rng(0)
-    photos = load_sample_images().images
-    windows = []
-    for i in range(96):
-        photo = photos[i % 2]
-        y, x = (rng.integers(0, size - 32) for size in photo.shape[:2])
-        windows.append(photo[y : y + 32, x : x + 32])
-    return next(iter(open_source(np.stack(windows)).batches(96)))
+    return next(iter(open_source(photo_windows(96)).batches(96)))
 
 
 def alike(found, expected):

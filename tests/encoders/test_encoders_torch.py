@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_sample_images
+from helpers import photo_windows
 
 import stepwell
 from stepwell.encoders import PatchEncoder
@@ -17,14 +17,7 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 @pytest.fixture(scope="module")
 def windows():
     """Windows of scikit-learn's two photographs."""
-    rng = np.random.default_rng(0)
-    photos = load_sample_images().images
-    cut = []
-    for i in range(120):
-        photo = photos[i % 2]
-        y, x = (rng.integers(0, size - 32) for size in photo.shape[:2])
-        cut.append(photo[y : y + 32, x : x + 32])
-    return np.stack(cut)
+    return photo_windows(120)
 
 
 @pytest.mark.parametrize("device", DEVICES)

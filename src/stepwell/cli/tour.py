@@ -42,7 +42,7 @@ def _steps(run: Any, scores: dict[str, Any]) -> list[tuple[str, str]]:
     config = run.config
     data, learn = config["data"], config["learn"]
     noise = config["choice"]["noise"]
-    above = int((np.asarray(run.map.values) > noise).sum())
+    above = scores["modes_above_noise"]
     recipe = " + ".join(run.recipe) or learn["pretext"]
     return [
         (

@@ -2,7 +2,7 @@
 
 from stepwell.engines.accumulate import Encoded, accumulate, shuffle_units
 from stepwell.engines.engine import SpectralEngine
-from stepwell.engines.moments import DenseMoments, Law
+from stepwell.engines.moments import DenseMoments, Law, units_of
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.shuffled import KeptPairs
 from stepwell.engines.spectral import (
@@ -28,5 +28,6 @@ __all__ = [
     "auto_law",
     "shuffle_units",
     "solve",
+    "units_of",
     "whitening",
 ]

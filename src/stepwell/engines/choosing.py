@@ -1,4 +1,4 @@
-"""The label-free choice of ρ, k and α: how far views stand out from other examples.
+"""The label-free choice of ρ and k: how far views stand out from other examples.
 
 A few founders' pairs are taken out of the moments again (exactly: they are sums), modes
 are solved without them, and each choice is asked how far the cosine of a view to its own
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.engines.moments import DenseMoments, Law
+from stepwell.engines.moments import DenseMoments, Law, units_of
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.spectral import Choice, SpectralMap, solve
 from stepwell.interfaces import Row
@@ -85,9 +85,7 @@ def judging(codes: Any, unit: NDArray[np.intp], total: int) -> tuple[Any, Any, D
 
     ``codes`` (m, d) with ``unit`` (m,) are rows of kept units. None: too few.
     """
-    order = np.argsort(unit, kind="stable")
-    _, start, count = np.unique(unit[order], return_index=True, return_counts=True)
-    start, count = start[count > 1], count[count > 1]
+    order, start, count = units_of(unit)
     taken = min(JUDGES, total // 4, len(start))
     if taken < FEWEST:
         return None

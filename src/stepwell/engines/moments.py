@@ -42,6 +42,23 @@ class Law:
     units: int
 
 
+def units_of(
+    unit: NDArray[np.intp],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Rows that belong together, of units with two rows or more.
+
+    Returns
+    -------
+    order : (m,)
+        Rows sorted by unit, the order within a unit kept.
+    start, count : (u,)
+        Where each unit's rows begin in ``order``, and how many there are.
+    """
+    order = np.argsort(unit, kind="stable")
+    _, start, count = np.unique(unit[order], return_index=True, return_counts=True)
+    return order, start[count > 1], count[count > 1]
+
+
 class DenseMoments:
     """Integer sums of paired int8 codes; ``+`` and ``-`` are their only algebra.
 
@@ -64,9 +81,8 @@ class DenseMoments:
         unit : (m,) int
             Which unit each row belongs to. Units of one row hold no pair and add nothing.
         """
-        order = np.argsort(unit, kind="stable")
-        _, first, counts = np.unique(unit[order], return_index=True, return_counts=True)
-        for views in np.unique(counts[counts > 1]):
+        order, first, counts = units_of(unit)
+        for views in np.unique(counts):
             starts = first[counts == views]
             rows = order[starts[:, None] + np.arange(views)]
             self._add_bucket(int(views), codes, rows)
