@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,14 @@ def census(source: Source, tell: Observer) -> list[tuple[str, str]]:
     return entries
 
 
+def founders_wanted(examples: int) -> int:
+    """How many founders so many examples get."""
+    return max(FOUNDERS, min(6000, examples // 20))
+
+
 def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Batch:
     """Founders, in the order of the hash of their group, as one batch."""
-    wanted = max(FOUNDERS, min(6000, len(entries) // 20))
+    wanted = founders_wanted(len(entries))
     rank = hash_text(seed, (group for _, group in entries))
     chosen = {entries[i][0] for i in np.argsort(rank, kind="stable")[:wanted]}
     ids = None if len(chosen) == len(entries) else chosen
@@ -71,6 +76,16 @@ def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Bat
             f"({len(source.skipped)} could not be read: {why}). Mend or remove these."
         )
     return concatenate(parts)
+
+
+def one_pass(
+    source: Source, founders: Batch, entries: list, ids: set[str], chunk: int
+) -> Iterable[Batch]:
+    """Batches of the examples named by ``ids``; out of memory where all were asked for as
+    founders, so that nothing is decoded twice."""
+    if len(entries) <= founders_wanted(len(entries)):
+        return (founders.take(slice(i, i + chunk)) for i in range(0, len(founders), chunk))
+    return source.batches(chunk, ids=ids if len(ids) < len(entries) else None)
 
 
 def within(

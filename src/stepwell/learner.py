@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ def learn(
     ------
     UsageError, StepwellError
     """
-    settings = check(Settings(preset, pretext, encoder, views, seed, founders_from, recalibrate))
+    settings = check(
+        Settings(preset, pretext, encoder, views, seed, founders_from, recalibrate, budget)
+    )
     source = _open(src, settings, strict)
     if test is not None and evaluate_with is None:
         raise UsageError("Expected labels to score with, found only a test set: give both.")
@@ -97,7 +100,8 @@ def learn(
             ids = gathering.within(budget, watch, learned.encode, source, entries, founders, seed)
             settings.share = len(ids) / len(entries)
         learned.suit(len(ids))
-        sample = _pass(source, ids, founders, learned, folder, settings, tell)
+        batches = gathering.one_pass(source, founders, entries, ids, _chunk(founders))
+        sample = _pass(batches, len(ids), founders, learned, folder, settings, tell)
         learned.solution = learned.engine.solve(tell)
         recording.write_parts(folder, learned)
         recording.write_index(folder, learned.solution.map, tell)
@@ -128,8 +132,8 @@ def _open(src: Any, settings: Settings, strict: bool) -> Source:
 
 
 def _pass(
-    source: Source,
-    ids: set[str],
+    batches: Iterable[Batch],
+    count: int,
     founders: Batch,
     learned: Learned,
     folder: Path,
@@ -140,15 +144,14 @@ def _pass(
     # A sibling's founders shaped this run, none of its own examples.
     mine = set(map(str, founders.ids)) if settings.founders_from is None else set()
     kept, done = scoring.Sample(settings.seed, mine), 0
-    some = ids if settings.share < 1 else None
-    reader = waiting(source.batches(_chunk(founders), ids=some))
+    reader = waiting(batches)
     passes = learned.engine.learn(reader, learned.pretext, learned.encoder, settings.seed)
     with recording.Examples(folder, settings.seed, mine) as examples:
         for batch, codes in passes:
             examples.add(batch, codes)
             kept.offer(batch)
             done += len(batch)
-            tell("learn", {"done": done, "of": len(ids), "wait": reader.share})
+            tell("learn", {"done": done, "of": count, "wait": reader.share})
     return kept.batch()
 
 

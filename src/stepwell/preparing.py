@@ -37,6 +37,7 @@ class Settings:
     seed: int = 0
     founders_from: Any = None
     recalibrate: bool = True
+    budget: float | None = None
     share: float = 1.0
 
 

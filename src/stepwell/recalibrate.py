@@ -95,7 +95,8 @@ def _absorb(encoder: Encoder, pretext: Any, founders: Batch, seed: int, rows: li
     names = sorted(getattr(encoder, "absorbs", ()))
     if not names:
         return encoder
-    judge = _Judge(encoder.absorbing(()), founders, seed)  # type: ignore[attr-defined]
+    whole = encoder.absorbing(())  # type: ignore[attr-defined]
+    judge = _Judge(whole, founders, seed, JUDGES // 2, LEARNED // 2)
     natural = []
     for name in names:
         rate = judge.natural(pretext(f"{name}:1"))
@@ -126,14 +127,21 @@ def _strongest(
 class _Judge:
     """Features of founders, some to learn whitening from, some to judge views by."""
 
-    def __init__(self, encoder: Encoder, founders: Batch, seed: int) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        founders: Batch,
+        seed: int,
+        judges: int = JUDGES,
+        learned: int = LEARNED,
+    ) -> None:
         order = np.argsort(keys(founders.digest, seed, 0x7E57), kind="stable")
-        held = min(JUDGES, len(founders) // 3)
+        held = min(judges, len(founders) // 3)
         self._encoder, self._seed = encoder, seed
         self._batch = founders.take(np.sort(order[:held]))
-        learned = encoder.embed(founders.take(np.sort(order[held : held + LEARNED])))
-        quantiser = Quantiser.fit(learned)
-        modes = whitening(auto_law(quantiser(learned)), _KNOWN)
+        features = encoder.embed(founders.take(np.sort(order[held : held + learned])))
+        quantiser = Quantiser.fit(features)
+        modes = whitening(auto_law(quantiser(features)), _KNOWN)
         self._map = SpectralMap.build(quantiser, modes, _KNOWN)
         self._known = self._map(encoder.embed(self._batch))
         self._nearest = _nearest_other(self._known, self._known)

@@ -156,6 +156,7 @@ def write_config(
             "preset": settings.preset,
             "seed": settings.seed,
             "share": settings.share,
+            "budget": settings.budget or 0.0,
             "encoder": learned.encoder.name,
             "pretext": pretext.name,
             "options": dict(getattr(pretext, "options", {})),

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.album import Album
 from stepwell.evaluate.explain import named_correlations, simple_statistics
 from stepwell.evaluate.layout import spread_map
 from stepwell.evaluate.neighbours import similar
-from stepwell.interfaces import Batch, StepwellError, concatenate
+from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
 from stepwell.report import render
@@ -53,7 +53,11 @@ def summarise(run: Run, src: Any = None) -> dict[str, Any]:
     hits = _hits(embeddings, queries)
     mapped = np.sort(rng.permutation(len(ids))[:MAPPED])
     thumbs = rng.permutation(mapped)[:THUMBNAILS]
-    shown = {int(i) for rows in (*ends.values(), queries, *hits, thumbs) for i in np.ravel(rows)}
+    shown = {
+        int(i)
+        for rows in (*ends.values(), queries, *(near for near, _ in hits), thumbs)
+        for i in np.ravel(rows)
+    }
     album = Album(run, src, ids, shown)
     scores = read_scores(run)
     config = run.config
@@ -62,7 +66,7 @@ def summarise(run: Run, src: Any = None) -> dict[str, Any]:
         "version": config["versions"]["stepwell"],
         "created": config["created"][:16].replace("T", " "),
         "verdict": scores.get("verdict"),
-        "warnings": _warnings(config),
+        "warnings": warnings(config),
         "data": {
             "facts": _data_facts(config, album.batch),
             "samples": [album.picture(i) for i in thumbs[:48]],
@@ -81,7 +85,7 @@ def summarise(run: Run, src: Any = None) -> dict[str, Any]:
                 "query": album.picture(q),
                 "hits": [album.picture(i, s) for i, s in zip(*hit, strict=True)],
             }
-            for q, hit in zip(queries, _hits(embeddings, queries, scores=True), strict=True)
+            for q, hit in zip(queries, hits, strict=True)
         ],
         "map": _map(embeddings, ids, mapped, {int(i) for i in thumbs}, album),
         "scores": score_bars(scores),
@@ -101,59 +105,21 @@ def mode_ends(embeddings: NDArray, values: NDArray) -> dict[int, NDArray[np.intp
     return ends
 
 
-def _hits(embeddings: NDArray, queries: NDArray, scores: bool = False) -> list[Any]:
-    """Neighbours of each query but itself; with their cosines where asked for."""
+def _hits(embeddings: NDArray, queries: NDArray) -> list[tuple[NDArray[np.intp], NDArray]]:
+    """Neighbours of each query but itself, and their cosines."""
     bank = embeddings.astype(np.float32)
     rows, cosine = similar(bank[queries], bank, HITS + 1)
-    found: list[Any] = []
+    found = []
     for query, row, near in zip(queries, rows, cosine, strict=True):
         others = row != query
-        pair = row[others][:HITS], near[others][:HITS]
-        found.append(pair if scores else pair[0])
+        found.append((row[others][:HITS], near[others][:HITS]))
     return found
 
 
-class Album:
-    """Pictures of the examples a report shows, read once from the source.
-
-    Where the source is gone, ids take the pictures' place.
-    """
-
-    def __init__(self, run: Run, src: Any, ids: NDArray[np.str_], shown: Collection[int]) -> None:
-        self._ids = ids
-        wanted = {str(ids[i]) for i in shown}
-        try:
-            source = run.own_source() if src is None else run.open(src)
-            batches = list(source.batches(256, ids=wanted))
-        except (StepwellError, OSError, TypeError):
-            batches = []
-        self.batch: Batch | None = concatenate(batches) if batches else None
-        known = self.batch.ids if self.batch is not None else ()
-        self._row = {str(name): i for i, name in enumerate(known)}
-        self._made: dict[int, str] = {}
-
-    def picture(self, index: int, score: float | None = None) -> dict[str, Any]:
-        """Markup, id and optionally a score of one example."""
-        index = int(index)
-        if index not in self._made:
-            row = self._row.get(str(self._ids[index]))
-            known = row is not None and self.batch is not None
-            self._made[index] = picture_of(self.batch, row) if known else ""  # type: ignore[arg-type]
-        found: dict[str, Any] = {"html": self._made[index], "id": str(self._ids[index])}
-        if score is not None:
-            found["score"] = round(float(score), 3)
-        return found
-
-    def rows(self, indices: NDArray[np.intp]) -> Batch | None:
-        """The examples at these indices, where they were read."""
-        rows = [self._row.get(str(self._ids[int(i)])) for i in indices]
-        kept = np.array([r for r in rows if r is not None], np.intp)
-        return self.batch.take(kept) if self.batch is not None and len(kept) else None
-
-
-def _warnings(config: dict) -> list[str]:
+def warnings(config: dict) -> list[str]:
+    """What a reader should know before believing the rest, a sentence each."""
     found = []
-    data = config["data"]
+    data, asked = config["data"], config["learn"].get("budget", 0)
     if data["skipped"]:
         found.append(f"{data['skipped']:,} examples could not be read and were set aside.")
     copies = data["examples"] - data["distinct"]
@@ -164,6 +130,11 @@ def _warnings(config: dict) -> list[str]:
     if config["learn"].get("share", 1) < 1:
         found.append(
             f"Learned from {config['learn']['share']:.0%} of the data, as the budget said."
+        )
+    if asked and config["cost"]["seconds"] > 1.1 * asked:
+        found.append(
+            f"It took {duration(config['cost']['seconds'])} instead of {duration(asked)}: "
+            f"the {data['founders']:,} founders have to be read and fitted in any case."
         )
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -24,6 +25,8 @@ TITLES = {
 }
 QUIET_S = 2.0
 """Nothing is printed about anything shorter than this."""
+PAUSE_S = 5.0
+"""Between plain lines; on a terminal the line renews itself all the time."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 
@@ -52,42 +55,50 @@ def emit(content: Mapping[str, Any] | list[Any]) -> None:
 class Progress:
     """``observe`` for people: rate, ETA and wait-for-data on anything over two seconds.
 
-    One line that renews itself on a terminal, a plain line every few seconds elsewhere.
-    Everything goes to standard error, so that output can be piped.
+    One line that renews itself on a terminal, a plain line every few seconds elsewhere, from
+    a thread of its own: also while a step has nothing to tell. Everything goes to standard
+    error, so that output can be piped.
     """
 
     def __init__(self, *, silent: bool = False) -> None:
-        self._silent, self._live = silent, sys.stderr.isatty()
-        self._event, self._begin, self._printed, self._open = "", 0.0, 0.0, False
+        self._live = sys.stderr.isatty()
+        self._pause = 0.2 if self._live else PAUSE_S
+        self._now: tuple[str, Mapping[str, Any], float] | None = None
+        self._done, self._open, self._silent = threading.Event(), False, silent
+        self._thread = threading.Thread(target=self._tell, daemon=True)
 
     def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
-        now = time.perf_counter()
-        if event != self._event:
-            self._finish()
-            self._event, self._begin, self._printed = event, now, now
-        pause = 0.2 if self._live else 5.0
-        elapsed = now - self._begin
-        if self._silent or elapsed < QUIET_S or now - self._printed < pause:
-            return
-        self._printed = now
-        line = f"{TITLES.get(event, event)}: {describe(facts, elapsed)}"
-        if self._live:
-            sys.stderr.write(f"\r\x1b[2K{line}")
-            self._open = True
-        else:
-            sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        same = self._now is not None and self._now[0] == event
+        begin = self._now[2] if same and self._now else time.perf_counter()
+        self._now = (event, facts, begin)
 
-    def _finish(self) -> None:
-        if self._open:
-            sys.stderr.write("\r\x1b[2K")
-            self._open = False
+    def _tell(self) -> None:
+        while not self._done.wait(self._pause):
+            if self._now is None:
+                continue
+            event, facts, begin = self._now
+            elapsed = time.perf_counter() - begin
+            if elapsed >= QUIET_S:
+                self._print(f"{TITLES.get(event, event)}: {describe(facts, elapsed)}")
+            elif self._open:
+                self._print("")
+
+    def _print(self, line: str) -> None:
+        sys.stderr.write(f"\r\x1b[2K{line}" if self._live else f"{line}\n")
+        sys.stderr.flush()
+        self._open = self._live and bool(line)
 
     def __enter__(self) -> Callable[[str, Mapping[str, Any]], None]:
+        if not self._silent:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._finish()
+        self._done.set()
+        if not self._silent:
+            self._thread.join()
+        if self._open:
+            self._print("")
 
 
 def describe(facts: Mapping[str, Any], elapsed: float) -> str:

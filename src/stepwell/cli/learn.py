@@ -58,11 +58,14 @@ def command(
     SRC is a folder of images, a .zip or .tar, .npy/.npz, IDX, Parquet or Arrow file.
     """
     from stepwell.learner import learn
+    from stepwell.run import Run
     from stepwell.sources import open_source
 
     source: Any = src
     if source_options:
-        source = open_source(src, strict=options["strict"], **told(source_options))
+        sibling = options["founders_from"]
+        opened = Run(sibling).open if sibling else open_source
+        source = opened(src, strict=options["strict"], **told(source_options))
     budget = seconds(options.pop("budget"))
     if dry_run:
         from stepwell.planning import plan
@@ -94,7 +97,7 @@ def _show_plan(found: dict[str, Any], as_json: bool) -> None:
 
 def show(run: Any, as_json: bool) -> None:
     """The result of learning: verdict, scores, where things are, what to type next."""
-    from stepwell.reporting import next_commands
+    from stepwell.reporting import next_commands, warnings
     from stepwell.scoring import read_scores
 
     scores, config = read_scores(run), run.config
@@ -114,6 +117,8 @@ def show(run: Any, as_json: bool) -> None:
     )
     for row in config.get("skipped", [])[:5]:
         say(f"  set aside: {row['id']!r}: {row['reason']}")
+    for warning in warnings(config):
+        say(f"note    {warning}")
     say(f"run     {run.path}")
     if page.exists():
         say(f"report  {page}")
