@@ -155,3 +155,11 @@ def test_new_data_of_the_same_kind(run, tmp_path):
     assert z.shape == (20, run.width)
     with pytest.raises(StepwellError, match="Expected"):
         run.embed(tmp_path / "nothing")
+
+
+def test_noise_is_called_noise(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 24, 24, 3), np.uint8)
+    run = stepwell.learn(noise, tmp_path / "noise", preset="fast", report=False)
+    verdict = read_scores(run)["verdict"]
+    assert verdict["tone"] == "bad"
+    assert "look like noise" in verdict["sentence"]

@@ -19,6 +19,7 @@ from stepwell.evaluate.intervals import paired_difference, share
 from stepwell.evaluate.neighbours import retrieved
 from stepwell.evaluate.pretrained import Frozen
 from stepwell.evaluate.probe import BUDGETS, few_labels, knn
+from stepwell.evaluate.structure import spread
 from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
 from stepwell.interfaces import Batch, Encoder, StepwellError, UsageError, concatenate
 from stepwell.kit.files import lock
@@ -79,7 +80,10 @@ class Contestants:
 
     def __call__(self, batch: Batch) -> dict[str, NDArray]:
         """(n, ·) features by name; the PCA is added by :func:`with_components`."""
-        features = self._encoder.embed(batch)
+        return self.of(batch, self._encoder.embed(batch))
+
+    def of(self, batch: Batch, features: Any) -> dict[str, NDArray]:
+        """The same, where the encoder's features are there already."""
         found = {name: np.asarray(each(features)) for name, each in self._maps.items()}
         found["raw input"] = raw_features(batch)
         found["random encoder"] = np.asarray(self._random(batch, features), np.float32)
@@ -116,7 +120,10 @@ def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[
         pretext = pretext.suited(len(sample))
     views, originals = _first_two(pretext, sample, seed + 1)
     contestants = Contestants(run, seed)
-    bank, queries = with_components(contestants(originals), contestants(views), contestants.width)
+    features = run.encoder.embed(originals)
+    bank, queries = with_components(
+        contestants.of(originals, features), contestants(views), contestants.width
+    )
     hits = {name: retrieved(queries[name], bank[name]) for name in ROLES}
     rows = [
         {"name": name, "role": role, **share(int(hits[name].sum()), len(originals)).as_dict()}
@@ -124,8 +131,10 @@ def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[
     ]
     values = np.asarray(learned.solution.map.values)
     above = int((values > learned.solution.noise).sum())
-    verdict = unlabelled_verdict(rows, hits, above, len(values))
-    return {"retrieval": rows, "modes_above_noise": above, "verdict": verdict}
+    structure = spread(features)
+    verdict = unlabelled_verdict(rows, hits, above, len(values), structure)
+    found = {"retrieval": rows, "modes_above_noise": above, "spread": round(structure, 4)}
+    return found | {"verdict": verdict}
 
 
 def _first_two(pretext: Any, sample: Batch, seed: int) -> tuple[Batch, Batch]:

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stepwell.evaluate.intervals import paired_difference
+from stepwell.evaluate.structure import NOISE
 
 
 def _best(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -16,7 +17,11 @@ def _best(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def unlabelled_verdict(
-    rows: Sequence[Mapping[str, Any]], hits: Mapping[str, NDArray], above: int, modes: int
+    rows: Sequence[Mapping[str, Any]],
+    hits: Mapping[str, NDArray],
+    above: int,
+    modes: int,
+    structure: float,
 ) -> dict[str, Any]:
     """From view retrieval and the spectrum.
 
@@ -26,6 +31,8 @@ def unlabelled_verdict(
     hits : (n,) bool by name
     above, modes : int
         Modes above the noise level, and modes in all.
+    structure : float
+        See :func:`~stepwell.evaluate.structure.spread`.
     """
     ours = next(r for r in rows if r["role"] == "ours")
     rival = _best([r for r in rows if r["role"] == "control"])
@@ -38,6 +45,13 @@ def unlabelled_verdict(
     figures = f"{ours['value']:.1f} % of views find their own example"
     if above == 0:
         tone, said = "bad", "It learned nothing: no dimension stands out from shuffled pairs."
+    elif structure > NOISE:
+        tone = "bad"
+        said = (
+            f"The examples look like noise: their variance is spread over {structure:.0%} of all "
+            f"dimensions, so that there is next to nothing they share. {figures}, but that tells "
+            f"only that no two are alike."
+        )
     elif gap.low > 0:
         tone = "good"
         said = f"It learned: {figures}, against {rival['value']:.1f} % with {rival['name']}."

@@ -22,7 +22,7 @@ noise and hidden boxes were recognised as well as these in development and yet c
 because they teach blindness to detail; benchmarks/views.py measures each alone.
 """
 
-PAIRED = 16_000
+PAIRED = 12_000
 """Partners in all, about, where there are more examples than that."""
 FEWEST = 0.05
 """Partners an example gets at least: the controls need some among the founders."""
