@@ -74,16 +74,17 @@ class Run:
         """What its pairs were made with, where its pretext has a recipe."""
         return list(self.config["learn"].get("options", {}).get("recipe", ()))
 
-    def open(self, src: Any, **options: Any) -> Any:
-        """A source as this run reads it: its own settings, so that pixels are the same."""
-        same = self.config["source"].get("options", {}) if not hasattr(src, "batches") else {}
+    def open(self, src: Any, *, canvas: int | None = None, **options: Any) -> Any:
+        """A source as this run reads it, so that pixels are the same; or on another canvas."""
+        same = self.config["source"].get("options", {})
         like = {k: v for k, v in same.items() if k in _PIXELS}
-        return open_source(src, like=like, **options)
+        return open_source(src, like=like | ({"canvas": canvas} if canvas else {}), **options)
 
-    def own_source(self) -> Any:
-        """The source it was learned from, opened the same way."""
+    def own_source(self, canvas: int | None = None) -> Any:
+        """The source it was learned from, opened the same way; or on another canvas."""
         source = self.config["source"]
-        return open_source(source.get("path"), **source.get("options", {}))
+        options = source.get("options", {}) | ({"canvas": canvas} if canvas else {})
+        return open_source(source.get("path"), **options)
 
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""

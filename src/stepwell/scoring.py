@@ -67,9 +67,8 @@ class Sample:
 class Contestants:
     """The embedding of a run and its controls, as functions of a batch."""
 
-    def __init__(self, run: Run, seed: int, pretrained: Any = None) -> None:
+    def __init__(self, run: Run, seed: int) -> None:
         self._encoder = run.encoder
-        self._frozen = Frozen(pretrained) if pretrained is not None else None
         self._maps = {
             OURS: run.map,
             "whitening only": run.part("whitening"),
@@ -87,8 +86,6 @@ class Contestants:
         found = {name: np.asarray(each(features)) for name, each in self._maps.items()}
         found["raw input"] = raw_features(batch)
         found["random encoder"] = np.asarray(self._random(batch, features), np.float32)
-        if self._frozen is not None:
-            found[PRETRAINED] = self._frozen(batch)
         return found
 
 
@@ -167,16 +164,17 @@ def evaluate(
     dict
         Also merged into ``scores.json``.
     """
-    contestants = Contestants(run, seed, pretrained)
-    roles = ROLES | ({PRETRAINED: "control"} if pretrained is not None else {})
-    bank, bank_labels, groups, unmatched = _labelled(run, labels, contestants)
+    contestants = Contestants(run, seed)
+    frozen = Frozen(pretrained) if pretrained is not None else None
+    roles = ROLES | ({PRETRAINED: "control"} if frozen is not None else {})
+    bank, bank_labels, groups, unmatched = _labelled(run, labels, contestants, frozen)
     if test is None:
         held = np.isin(fold_of(seed, groups), (0, 1))
         queries = {name: rows[held] for name, rows in bank.items()}
         truth, known = bank_labels[held], bank_labels[~held]
         bank = {name: rows[~held] for name, rows in bank.items()}
     else:
-        queries, truth, _, _ = _labelled(run, test, contestants)
+        queries, truth, _, _ = _labelled(run, test, contestants, frozen)
         known = bank_labels
     classes, known_rows = np.unique(known, return_inverse=True)
     if len(classes) < 2 or len(truth) == 0:
@@ -232,25 +230,37 @@ def _table(
 
 
 def _labelled(
-    run: Run, labels: Any, contestants: Contestants
+    run: Run, labels: Any, contestants: Contestants, frozen: Frozen | None
 ) -> tuple[dict[str, NDArray], NDArray[np.str_], NDArray[np.str_], int]:
     """Features of all contestants for labelled examples, their labels and groups, and how
     many labels are of no example."""
     source, known, unmatched = label_source(run, labels)
     parts: list[dict[str, NDArray]] = []
-    found: list[str] = []
+    ids: list[str] = []
     groups: list[str] = []
     for batch in source.batches(run.chunk, ids=set(known)):
         features = contestants(batch)
         parts.append({name: _small(value, name) for name, value in features.items()})
-        found += [known[str(i)] for i in batch.ids]
+        ids += map(str, batch.ids)
         groups += [str(g) for g in batch.group]
     if not parts:
         raise UsageError(
             f"Expected labelled examples, found none that can be read in {_named(labels)}."
         )
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return joined, np.array(found), np.array(groups), unmatched
+    if frozen is not None:
+        joined[PRETRAINED] = _by_pretrained(run, labels, frozen, ids)
+    return joined, np.array([known[i] for i in ids]), np.array(groups), unmatched
+
+
+def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDArray:
+    """(n, d) features of a pretrained network, which sees images as large as it takes."""
+    canvas = max(frozen.side, int(run.config["source"].get("options", {}).get("canvas") or 0))
+    source = run.own_source(canvas) if _is_table(labels) else run.open(labels, canvas=canvas)
+    found: dict[str, NDArray] = {}
+    for batch in source.batches(run.chunk, ids=set(ids)):
+        found |= zip(map(str, batch.ids), frozen(batch), strict=True)
+    return np.stack([found[i] for i in ids])
 
 
 def _small(features: NDArray, name: str) -> NDArray:

@@ -21,6 +21,7 @@ from sklearn.datasets import load_digits
 
 import stepwell
 from stepwell.cli.main import VERBS
+from stepwell.evaluate.pretrained import Frozen
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -261,15 +262,21 @@ def test_evaluate_on_a_test_set_of_its_own(call, digits, tiny_run, tmp_path):
     assert (found["bank"], found["test"]) == (100, 50)
 
 
-def test_evaluate_beside_a_pretrained_network(call, digits, tiny_run, tmp_path):
+def test_evaluate_beside_a_pretrained_network(call, digits, tiny_run, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
-    network = write_network(tmp_path / "net.onnx")
+    network = write_network(tmp_path / "net.onnx", ("n", 3, 40, 40))
+    seen = set()
+    whole = Frozen._features
+    monkeypatch.setattr(
+        Frozen, "_features", lambda self, x: seen.add(x.shape[1:3]) or whole(self, x)
+    )
     words = ("evaluate", tiny_run, "--labels", digits, "--json")
     found = parsed(call(*words, "--pretrained", network))
     assert {row["role"] for row in found["labelled"] if row["name"] == "frozen pretrained"} == {
         "control"
     }
     assert "frozen pretrained" in found["ours_minus"]
+    assert seen == {(40, 40)}  # as large as it takes, not on the canvas of the run
     said = call(*words, "--pretrained", tmp_path / "absent.onnx")
     assert said.code == 2
     assert "found none at" in said.out

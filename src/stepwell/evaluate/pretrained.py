@@ -58,6 +58,11 @@ class Frozen:
         self._fixed = isinstance(shape[0], int)
         self._most = shape[0] if self._fixed else _BLOCK
 
+    @property
+    def side(self) -> int:
+        """Pixels a side it takes; the longer one."""
+        return max(self._side)
+
     def __call__(self, batch: Batch) -> NDArray[np.float32]:
         """(n, d) features of a batch of images."""
         if "image" not in batch.data:
