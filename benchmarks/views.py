@@ -84,7 +84,10 @@ def main() -> None:
         founders = batch.take(slice(0, 2000))
         fitted = PatchEncoder("fast").fit(founders)
         found = calibrate(fitted, TwoViews(), founders, seed=0, observe=ignore)
-        trial, judge = Trial(found.encoder, batch, labels), _Judge(found.encoder, founders, 0)
+        trial, judge = (
+            Trial(found.encoder, batch, labels),
+            _Judge(found.encoder, founders, found.features, 0),
+        )
         bar = SAFE * judge.kept(TwoViews(TwoViews.gentlest))[0]
         plain = replace(WANTED, alpha=0.0)
         base = trial.score(whitening(trial.law(["shift"]), plain), plain)

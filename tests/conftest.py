@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from helpers import START, Said, environment, installed, write_digits
 from threadpoolctl import threadpool_limits
@@ -15,6 +16,10 @@ from threadpoolctl import threadpool_limits
 import stepwell
 from stepwell.interfaces import Batch, concatenate
 from stepwell.sources import open_source
+
+# No test here is about time: a busy machine must not fail one.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

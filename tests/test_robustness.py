@@ -217,7 +217,7 @@ def test_queries_of_a_wrong_shape(tiny_run, shape):
         run.embed(np.zeros(shape, np.uint8))
 
 
-@pytest.mark.parametrize("preset", ["default", "fast"])
+@pytest.mark.parametrize("preset", ["default", "fast", "large"])
 @pytest.mark.parametrize("count", [8, 12, 40])
 def test_few_images_are_few_but_no_error(tmp_path, count, preset):
     src = write_digits(tmp_path / "src", count)

@@ -44,7 +44,7 @@ def learn(
         A folder of images, an archive, an array … see :func:`~stepwell.sources.open_source`.
     out : path, optional
         Directory of the run; default ``runs/NAME``.
-    preset : {"default", "fast"}
+    preset : {"default", "fast", "large"}
         Size of the encoder.
     pretext, encoder : str or object, optional
         By name, or your own; default: the first that suits the kind of data.

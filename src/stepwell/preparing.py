@@ -23,7 +23,7 @@ from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.recalibrate import Calibration, calibrate
 from stepwell.run import Run
 
-DIMENSIONS = {"default": 1536, "fast": 512}
+DIMENSIONS = {"default": 1536, "fast": 512, "large": 1536}
 
 
 @dataclass
@@ -70,7 +70,8 @@ def check(settings: Settings) -> Settings:
     """
     if settings.preset not in DIMENSIONS:
         hint = nearest(settings.preset, DIMENSIONS)
-        raise UsageError(f"Expected preset 'default' or 'fast', found {settings.preset!r}.{hint}")
+        known = ", ".join(DIMENSIONS)
+        raise UsageError(f"Expected a preset ({known}), found {settings.preset!r}.{hint}")
     if settings.views is not None and settings.pretext not in (None, TwoViews.name):
         raise UsageError(
             "Expected views for the pretext two_views, found them with another: leave one out."
@@ -110,7 +111,7 @@ def prepare(source: Source, founders: Batch, settings: Settings, tell: Observer)
     if settings.recalibrate:
         seed = settings.seed
         found = calibrate(encoder, pretext, founders, seed=seed, observe=tell, views=free)
-    features = found.encoder.embed(founders)
+    features = found.encoder.embed(founders) if found.features is None else found.features
     engine = SpectralEngine.prepared(features, mine, Choice(k=DIMENSIONS[settings.preset]))
     return Learned(found.encoder, found.pretext, engine, found)
 

@@ -47,6 +47,8 @@ class Calibration:
     encoder: Encoder
     pretext: Pretext
     rows: list[Row] = field(default_factory=list)
+    features: Any = None
+    """(n, d) of all founders, where they were needed."""
 
 
 def calibrate(
@@ -64,30 +66,31 @@ def calibrate(
     what the encoder is blind to (a flip) is chosen, and the pretext stays.
     """
     families = getattr(pretext, "candidates", None)
-    founders = _distinct(founders)
-    if families is None or len(founders) < FEWEST:
+    alone = _distinct(founders)
+    if families is None or len(alone) < FEWEST:
         return Calibration(encoder, pretext)
     rows: list[Row] = []
     made: Any = type(pretext)  # pretexts with candidates are made of a recipe
-    encoder = _absorb(encoder, made, founders, seed, rows)
+    encoder = _absorb(encoder, made, founders.take(alone), seed, rows)
     if not views:
         return Calibration(encoder, pretext, rows)
-    judge = _Judge(encoder, founders, seed)
+    features = encoder.embed(founders)
+    judge = _Judge(encoder, founders.take(alone), features[alone], seed)
     gentlest = made(made.gentlest)
     sure = judge.kept(gentlest)[0]
     if sure < TELLING:  # examples so alike that nothing can be judged
-        return Calibration(encoder, gentlest, rows)
+        return Calibration(encoder, gentlest, rows, features)
     bar = SAFE * sure
     chosen: list[str] = []
     for family, tries in families().items():
         chosen += _strongest(judge, family, tries, bar, rows, observe)
-    return Calibration(encoder, made(chosen or made.gentlest), rows)
+    return Calibration(encoder, made(chosen or made.gentlest), rows, features)
 
 
-def _distinct(founders: Batch) -> Batch:
-    """One of each content: a copy would be every view's nearest neighbour."""
+def _distinct(founders: Batch) -> NDArray[np.intp]:
+    """Rows of one of each content: a copy would be every view's nearest neighbour."""
     _, first = np.unique(founders.digest, axis=0, return_index=True)
-    return founders.take(np.sort(first))
+    return np.sort(first)
 
 
 def _absorb(encoder: Encoder, pretext: Any, founders: Batch, seed: int, rows: list[Row]) -> Encoder:
@@ -96,7 +99,9 @@ def _absorb(encoder: Encoder, pretext: Any, founders: Batch, seed: int, rows: li
     if not names:
         return encoder
     whole = encoder.absorbing(())  # type: ignore[attr-defined]
-    judge = _Judge(whole, founders, seed, JUDGES // 2, LEARNED // 2)
+    order = _by_hash(founders, seed)[: (JUDGES + LEARNED) // 2]
+    few = founders.take(order)
+    judge = _Judge(whole, few, whole.embed(few), seed)
     natural = []
     for name in names:
         rate = judge.natural(pretext(f"{name}:1"))
@@ -124,26 +129,24 @@ def _strongest(
     return []
 
 
-class _Judge:
-    """Features of founders, some to learn whitening from, some to judge views by."""
+def _by_hash(founders: Batch, seed: int) -> NDArray[np.intp]:
+    return np.argsort(keys(founders.digest, seed, 0x7E57), kind="stable")
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        founders: Batch,
-        seed: int,
-        judges: int = JUDGES,
-        learned: int = LEARNED,
-    ) -> None:
-        order = np.argsort(keys(founders.digest, seed, 0x7E57), kind="stable")
-        held = min(judges, len(founders) // 3)
+
+class _Judge:
+    """Founders with their (n, d) features: some to learn whitening from, some to judge views."""
+
+    def __init__(self, encoder: Encoder, founders: Batch, features: Any, seed: int) -> None:
+        order = _by_hash(founders, seed)
+        held = min(JUDGES, len(founders) // 3)
+        mine = np.sort(order[:held])
         self._encoder, self._seed = encoder, seed
-        self._batch = founders.take(np.sort(order[:held]))
-        features = encoder.embed(founders.take(np.sort(order[held : held + learned])))
-        quantiser = Quantiser.fit(features)
-        modes = whitening(auto_law(quantiser(features)), _KNOWN)
+        self._batch = founders.take(mine)
+        learned = features[np.sort(order[held : held + LEARNED])]
+        quantiser = Quantiser.fit(learned)
+        modes = whitening(auto_law(quantiser(learned)), _KNOWN)
         self._map = SpectralMap.build(quantiser, modes, _KNOWN)
-        self._known = self._map(encoder.embed(self._batch))
+        self._known = self._map(features[mine])
         self._nearest = _nearest_other(self._known, self._known)
 
     def _seen(self, pretext: Any) -> Any:

@@ -16,7 +16,7 @@ from stepwell.encoders import PatchEncoder
 from stepwell.encoders.patches import encoder as module
 from stepwell.encoders.patches import fused
 from stepwell.encoders.patches.dictionary import bar_of, rounded, unit
-from stepwell.encoders.patches.encoder import default_sides
+from stepwell.encoders.patches.encoder import default_sides, stream_specs
 from stepwell.encoders.patches.fused import Fused, FusedAnswers, library
 from stepwell.encoders.patches.geometry import cut
 from stepwell.encoders.patches.stream import PATCH, answers
@@ -168,3 +168,11 @@ def test_controls_of_the_patch_pairs_learn_something_else(encoder, batch, pairs)
     one, two = (e.streams[0].rows[:, :8] for e in (encoder, twin))
     spans = [np.linalg.qr(rows)[0] for rows in (one, two)]
     assert np.linalg.svd(spans[0].T @ spans[1], compute_uv=False).min() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("side", "strides"), [(16, (1, 1)), (32, (2, 1)), (64, (3, 2)), (128, (6, 3))]
+)
+def test_a_dense_encoder_looks_at_more_patches(side, strides):
+    found = [stream_specs([side], True, dense)[0].stride for dense in (False, True)]
+    assert tuple(found) == strides

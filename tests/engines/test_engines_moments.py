@@ -47,7 +47,7 @@ def naive(codes, unit):
 
 
 @given(st.integers(0, 10_000), st.integers(4, 40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_law_is_that_of_all_ordered_pairs(seed, count):
     codes, unit = some(seed, count)
     total = moments_of((codes, unit))
@@ -60,7 +60,7 @@ def test_law_is_that_of_all_ordered_pairs(seed, count):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_sums_add_up_and_come_apart_bit_by_bit(seed, first, second):
     a, b = some(seed, first), some(seed + 1, second)
     both, left, right = moments_of(a, b), moments_of(a), moments_of(b)
@@ -91,7 +91,7 @@ def test_saving_keeps_every_bit():
 
 
 @given(st.integers(2, 50), st.integers(2, 4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_shuffled_row_keeps_its_partner(count, views):
     unit = np.tile(np.arange(count), views)
     shuffled = shuffle_units(unit)

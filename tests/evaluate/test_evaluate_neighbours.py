@@ -31,7 +31,7 @@ def slow_votes(bank, labels, queries, k, temperature):
     return votes
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 60),
     st.integers(1, 20),

@@ -74,7 +74,7 @@ def test_scales(values, low, high, read_all):
 @given(
     st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=50),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scaling_keeps_order(values):
     array = np.sort(np.array(values, np.float32))
     found = to_bytes(array, scale_of(float(array[0]), float(array[-1]))).astype(int)

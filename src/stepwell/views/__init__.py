@@ -17,6 +17,7 @@ from stepwell.interfaces import Batch, UsageError
 from stepwell.kit.hashing import keys, uniform
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import registered
+from stepwell.kit.threads import in_blocks
 from stepwell.views.base import View
 from stepwell.views.colour import Brightness, Contrast, Gain, Grey, Saturation
 from stepwell.views.geometry import Crop, Flip, Rotation, Scaling, Translation
@@ -58,6 +59,8 @@ RECIPES: dict[str, str] = {
     "erase": "erase:0.2",
 }
 """Named mixtures. What the label-free choice tries of them: FAMILIES in pretexts/two_views.py."""
+
+_BLOCK_BYTES = 2**20
 
 
 def parse(recipe: str) -> list[View]:
@@ -104,12 +107,20 @@ def render(batch: Batch, views: Sequence[View], seed: int, epoch: int = 0) -> Ba
     Batch
         ``image`` (n, h, w, c) float32 in [0, 255]; ids, groups and digests unchanged.
     """
-    images = np.asarray(batch.data["image"], np.float32)
-    for place, view in enumerate(views):
-        word = zlib.crc32(f"{place}:{view.name}".encode())
-        key = keys(batch.digest, seed, epoch, word)
-        images = view.apply(images, uniform(key, view.slots), key)
-    return batch.with_data(image=images)
+    source = batch.data["image"]
+
+    def block(rows: slice) -> NDArray:
+        images = np.asarray(source[rows], np.float32)
+        for place, view in enumerate(views):
+            word = zlib.crc32(f"{place}:{view.name}".encode())
+            key = keys(batch.digest[rows], seed, epoch, word)
+            images = view.apply(images, uniform(key, view.slots), key)
+        return images
+
+    # Few at a time: what a view makes on the way then stays in the cache.
+    size = max(1, _BLOCK_BYTES // max(4 * int(np.prod(np.shape(source)[1:])), 1))
+    parts = in_blocks(block, len(batch), size) or [block(slice(0, 0))]
+    return batch.with_data(image=np.concatenate(parts))
 
 
 def pictures(images: NDArray) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ from stepwell.kit.threads import blocks, cores, in_blocks
 PRESETS: dict[str, Size] = {
     "default": Size(atoms=1024, modes=128),
     "fast": Size(atoms=512, modes=64),
+    "large": Size(atoms=2048, modes=128, dense=True),
 }
 WIDEST = 4608
 """Features at most: moments and their solution grow with the square."""
@@ -28,15 +29,16 @@ WIDTH_A_FOUNDER = 3
 """Features at most for each founder: with fewer examples, more can't be told from noise."""
 STRIDES = ((24, 1), (48, 2), (96, 3), (2**30, 6))
 """Pixels between patches, for images up to a side. Half the stride at 64 and 128 pixels took
-twice the time for half a point on photographs."""
+twice the time for half a point on photographs: a dense encoder takes them."""
 _BLOCK = 16  # images a thread encodes at a time
 
 
-def stream_specs(sides: Sequence[int], colour: bool) -> tuple[StreamSpec, ...]:
+def stream_specs(sides: Sequence[int], colour: bool, dense: bool = False) -> tuple[StreamSpec, ...]:
     """Two streams a scale, in colour and in grey; only grey where there is no colour."""
     specs = []
     for side in sides:
         stride = next(step for most, step in STRIDES if side <= most)
+        stride = -(-stride // 2) if dense else stride
         specs += [StreamSpec(side, True, stride, 0.25)] if colour else []
         specs += [StreamSpec(side, False, stride, 0.30)]
     return tuple(specs)
@@ -54,9 +56,10 @@ class PatchEncoder:
 
     Parameters
     ----------
-    preset : {"default", "fast"}
-        Size of the dictionary: 2,048 atoms and 128 modes, or 1,024 and 64 (half
-        the time, 1 to 3 points less).
+    preset : {"default", "fast", "large"}
+        Size of the dictionary: 2,048 atoms and 128 modes; 1,024 and 64 (half the time);
+        4,096 and 128 with patches twice as dense (four times the time). docs/measurements.md
+        has what each is worth.
     sides : sequence of int, optional
         Working scales in pixels a side. None: every octave from the canvas down to 12
         pixels; several scales were worth 2 to 3 points on photographs.
@@ -99,7 +102,7 @@ class PatchEncoder:
         """Fit every stream on the founders' images."""
         images = founders.data["image"]
         sides = tuple(self.sides) if self.sides else default_sides(images.shape[1])
-        specs = stream_specs(sides, has_colour(images))
+        specs = stream_specs(sides, has_colour(images), self.size.dense)
         size, widest = self.size, min(WIDEST, WIDTH_A_FOUNDER * len(images))
         while len(specs) * BINS * BINS // 2 * size.modes > widest and size.modes > 2 * LANES:
             size = replace(size, modes=size.modes // 2)

@@ -41,6 +41,8 @@ class Size:
         Patches for the covariance of the code.
     positions : int
         Patches of an image that enter its mean, drawn anew for each image.
+    dense : bool
+        Half as many pixels between patches.
     ridge : float
         Of the patch-level eigenproblem, relative to the mean variance.
     """
@@ -50,6 +52,7 @@ class Size:
     sample: int = 24_000
     variance_rows: int = 16_000
     positions: int = 144
+    dense: bool = False
     ridge: float = 0.01
 
 
