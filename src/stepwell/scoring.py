@@ -39,7 +39,7 @@ ROLES = {
 }
 """Who is compared. The whitening control has the same features and width, but no pairs."""
 PRETRAINED = "frozen pretrained"
-SAMPLE = 400
+SAMPLE = 300
 
 
 class Sample:
