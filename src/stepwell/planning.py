@@ -8,59 +8,91 @@ from typing import Any
 import numpy as np
 
 from stepwell.encoders import ENCODERS
-from stepwell.engines import Quantiser
-from stepwell.gathering import FOUNDERS
-from stepwell.interfaces import StepwellError, concatenate, ignore
+from stepwell.engines.spectral import dimensions
+from stepwell.gathering import founders_wanted
+from stepwell.interfaces import Batch, Encoder, Source, StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
 from stepwell.preparing import DIMENSIONS, Settings, check
-from stepwell.pretexts.two_views import PAIRED
+from stepwell.pretexts.two_views import MOST, PAIRED
+from stepwell.recalibrate import JUDGES
 from stepwell.reporting import duration
+from stepwell.scoring import SAMPLE
 from stepwell.sources import open_source
 
 _TRIED = 96
+"""Examples that are read and encoded."""
+_FITTED = 1024
+"""Founders, the tried ones over and over, that the encoder is fitted on: with fewer it would
+be a smaller one."""
+_SOLVING = 3e-9
+"""Seconds of solving, choosing and controls, for a feature² and a mode."""
+_REPORT = 6.0
 
 
 def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
-    """Read a few examples, time them, and extrapolate.
+    """Read a few examples, fit and encode them, and extrapolate.
 
     Returns
     -------
     dict
-        What would be read, the time and memory it would take, and the rates behind that.
+        What would be read, the time and memory it would take.
     """
     check(Settings(preset=preset, seed=seed))
     source = open_source(src)
     ids = [name for name, _ in source.entries()]
+    some, read = _tried(source, ids)
+    founders = min(len(ids), founders_wanted(len(ids)))
+    encoder, fit = _fitted(source, some, founders, preset, seed)
+    begun = time.perf_counter()
+    encoder.embed(some)
+    each = (time.perf_counter() - begun) / len(some)
+    k = dimensions(DIMENSIONS[preset], len(ids))
+    partners = min(MOST * len(ids), PAIRED)
+    # Founders, examples, partners; then judges of five views or so, and a sample and its
+    # views by two encoders for scores without labels.
+    encoded = founders + len(ids) + partners + 7 * min(JUDGES, founders) + 4 * SAMPLE
+    decoded = len(ids) + (founders if founders < len(ids) else 0)
+    solving = _SOLVING * encoder.width**2 * k
+    total = fit + decoded * read + 1.2 * encoded * each + solving + _REPORT
+    return {
+        "kind": source.kind,
+        "options": str(dict(source.options)),
+        "found": len(ids),
+        "unreadable": f"{len(source.skipped)} of {min(_TRIED, len(ids))} tried",
+        "shape": str({k: list(np.shape(v)[1:]) for k, v in some.data.items()}),
+        "features": encoder.width,
+        "dimensions": k,
+        "time": f"about {duration(total)}",
+        "seconds": round(total, 1),
+        "memory": f"about {_memory(encoder.width, founders):.1f} GB",
+        "disk": f"about {(encoder.width**2 * 8 + len(ids) * (k * 2 + 60)) / 1e6:,.0f} MB",
+    }
+
+
+def _tried(source: Source, ids: list[str]) -> tuple[Batch, float]:
+    """A few examples from all over the source, and seconds to read one."""
     start = time.perf_counter()
     chosen = set(ids[:: max(1, len(ids) // _TRIED)][:_TRIED])
     parts = list(source.batches(32, ids=chosen))
     if not parts:
         raise StepwellError(f"Expected examples that can be read, found none of {len(ids)}.")
-    some = concatenate(parts)
-    read = (time.perf_counter() - start) / max(len(chosen), 1)
+    return concatenate(parts), (time.perf_counter() - start) / len(chosen)
+
+
+def _fitted(
+    source: Source, some: Batch, founders: int, preset: str, seed: int
+) -> tuple[Encoder, float]:
+    """An encoder as large as learning would make it, and seconds to fit it on all founders."""
     kind: Any = for_kind("encoders", ENCODERS, source.kind)
     encoder = kind(preset) if kind in ENCODERS.values() else kind()
+    rows = np.resize(np.arange(len(some)), min(founders, _FITTED))
     start = time.perf_counter()
-    encoder.fit(some, seed=seed, observe=ignore)
-    begun = time.perf_counter()
-    Quantiser.fit(encoder.embed(some))
-    each = (time.perf_counter() - begun) / len(some)
-    width = int(encoder.width)
-    founders = min(len(ids), FOUNDERS)
-    fit = (begun - start) * max(1.0, (founders / len(some)) ** 0.5) * 2
-    solving = 2e-10 * width**3
-    encoded = len(ids) + min(len(ids), PAIRED)
-    total = fit + len(ids) * read + 1.1 * encoded * each + 4 * founders * each + solving
-    return {
-        "kind": source.kind,
-        "options": str(dict(source.options)),
-        "found": len(ids),
-        "unreadable": f"{len(source.skipped)} of {len(chosen)} tried",
-        "shape": str({k: list(np.shape(v)[1:]) for k, v in some.data.items()}),
-        "features": width,
-        "dimensions": min(DIMENSIONS[preset], max(1, len(ids) // 2)),
-        "time": f"about {duration(total)}",
-        "seconds": round(total, 1),
-        "memory": f"about {0.35 + 5e-8 * width**2 * 1.6 + founders * width * 1e-8:.1f} GB",
-        "disk": f"about {(width**2 * 8 + len(ids) * (DIMENSIONS[preset] * 2 + 60)) / 1e6:,.0f} MB",
-    }
+    encoder.fit(some.take(rows), seed=seed, observe=ignore)
+    # About half of the time is the same however many founders there are.
+    growth = 0.5 + 0.5 * founders / len(rows)
+    return encoder, (time.perf_counter() - start) * growth
+
+
+def _memory(width: int, founders: int) -> float:
+    """GB: libraries, sums and their solution, founders' features."""
+    return 0.35 + 8e-8 * width**2 + founders * width * 1e-8
