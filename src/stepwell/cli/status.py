@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import click
@@ -30,7 +31,7 @@ def command(where: Path, as_json: bool) -> None:
             say(f"{name:>12}  {value}")
     else:
         names = ["run", "created", "examples", "seconds", "verdict"]
-        say(table([[str(row.get(n, "")) for n in names] for row in rows], names))
+        say(table([[shorten(str(row.get(n, "")), 72) for n in names] for row in rows], names))
     for left in sorted(where.glob(".*.partial")):
         say(f"unfinished: {left.name} (removed when the same name is learned again)")
     return None
