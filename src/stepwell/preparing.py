@@ -97,9 +97,8 @@ def check(settings: Settings) -> Settings:
 
 def prepare(source: Source, founders: Batch, settings: Settings, tell: Observer) -> Learned:
     """Everything below the moments."""
-    mine = set(map(str, founders.ids))
     if settings.founders_from is not None:
-        return _from_sibling(settings, mine)
+        return _from_sibling(settings, set(map(str, founders.ids)))
     encoder = _made("encoders", ENCODERS, settings.encoder, source.kind, settings.preset)
     encoder = encoder.fit(founders, seed=settings.seed, observe=tell)
     pretext = _made("pretexts", PRETEXTS, settings.pretext, source.kind, settings.views)
@@ -112,7 +111,8 @@ def prepare(source: Source, founders: Batch, settings: Settings, tell: Observer)
         seed = settings.seed
         found = calibrate(encoder, pretext, founders, seed=seed, observe=tell, views=free)
     features = found.encoder.embed(founders) if found.features is None else found.features
-    engine = SpectralEngine.prepared(features, mine, Choice(k=DIMENSIONS[settings.preset]))
+    names = [str(i) for i in founders.ids]
+    engine = SpectralEngine.prepared(features, names, Choice(k=DIMENSIONS[settings.preset]))
     return Learned(found.encoder, found.pretext, engine, found)
 
 

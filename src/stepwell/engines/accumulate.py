@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stepwell.engines.moments import DenseMoments
 from stepwell.engines.quantise import Quantiser
-from stepwell.interfaces import Batch, Encoder, Pretext
+from stepwell.interfaces import Batch, Encoder, Pairs, Pretext
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,36 @@ class Encoded:
     unit: NDArray[np.intp]
 
 
+class Known:
+    """Codes of examples that were encoded before: founders.
+
+    Parameters
+    ----------
+    ids : sequence of str
+    codes : (n, d) int8
+    """
+
+    def __init__(self, ids: Iterable[str], codes: Any) -> None:
+        self._row = {str(name): row for row, name in enumerate(ids)}
+        self._codes = codes
+
+    def complete(self, pairs: Pairs, ids: Iterable[str], encode: Callable[[Batch], Any]) -> Any:
+        """Codes of all rows of ``pairs``; ``encode`` is asked for those that are not known.
+
+        ``ids`` are of the batch: known are rows that the pairs say are its own examples.
+        """
+        if pairs.anchor is None or not self._row:
+            return encode(pairs.x)
+        found = np.array([self._row.get(str(name), -1) for name in ids])
+        there = pairs.anchor[found >= 0]
+        rest = np.setdiff1d(np.arange(len(pairs.x)), there)
+        codes = np.empty((len(pairs.x), self._codes.shape[1]), np.int8)
+        codes[there] = self._codes[found[found >= 0]]
+        if len(rest):
+            codes[rest] = np.asarray(encode(pairs.x.take(rest)))
+        return codes
+
+
 def accumulate(
     batches: Iterable[Batch],
     pretext: Pretext,
@@ -39,12 +69,17 @@ def accumulate(
     quantiser: Quantiser,
     moments: DenseMoments,
     seed: int,
+    known: Known,
 ) -> Iterator[Encoded]:
     """Add every batch's pairs to ``moments``; yield what was encoded on the way."""
+
+    def encode(rows: Batch) -> Any:
+        return quantiser(encoder.embed(rows))
+
     for batch in batches:
         own, paired, units, first = None, [], [], 0
         for pairs in pretext.pairs(batch, seed):
-            codes = quantiser(encoder.embed(pairs.x))
+            codes = known.complete(pairs, batch.ids, encode)
             moments.add(codes, pairs.unit)
             paired.append(codes)
             units.append(pairs.unit + first)
@@ -52,7 +87,7 @@ def accumulate(
             if pairs.anchor is not None:
                 own = codes[pairs.anchor]
         if own is None:
-            own = quantiser(encoder.embed(batch))
+            own = encode(batch)
         yield Encoded(batch, own, _join(paired, own), np.concatenate(units or [_NONE]))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from stepwell.engines.accumulate import accumulate
+from stepwell.engines.accumulate import Known, accumulate
 from stepwell.engines.choosing import choose, judging
 from stepwell.engines.moments import DenseMoments
 from stepwell.engines.quantise import Quantiser
@@ -30,34 +30,44 @@ class SpectralEngine:
         What is wanted at most (k) and what holds if nothing is chosen.
     free : bool
         Choose ρ and k without labels; False keeps ``choice``.
+    known : Known, optional
+        Codes that need not be made again.
     """
 
     name: ClassVar[str] = "spectral"
 
     def __init__(
-        self, quantiser: Quantiser, founders: set[str], choice: Choice, *, free: bool = True
+        self,
+        quantiser: Quantiser,
+        founders: set[str],
+        choice: Choice,
+        *,
+        free: bool = True,
+        known: Known | None = None,
     ) -> None:
         self.quantiser, self.choice, self._free = quantiser, choice, free
+        self._known = known or Known((), None)
         self.moments = DenseMoments(len(quantiser.mean))
         self._kept = KeptPairs(founders)
 
     @classmethod
-    def prepared(cls, features: Any, founders: set[str], choice: Choice) -> Self:
-        """The engine for features like these, (n, d) of founders."""
+    def prepared(cls, features: Any, founders: Sequence[str], choice: Choice) -> Self:
+        """The engine for features like these, (n, d) of founders, with their ids."""
         quantiser = Quantiser.fit(features)
         if not np.isfinite(quantiser.scale) or quantiser.scale < 1e-9:
             raise StepwellError(
                 "Expected examples that differ, found all alike (or without any structure): "
                 "there is nothing to learn from them."
             )
-        return cls(quantiser, founders, choice)
+        known = Known(founders, np.asarray(quantiser(features)))
+        return cls(quantiser, set(founders), choice, known=known)
 
     def learn(
         self, batches: Iterable[Batch], pretext: Pretext, encoder: Encoder, seed: int
     ) -> Iterator[tuple[Batch, Any]]:
         """Add the pairs of every batch; yield it with its own (n, d) int8 codes."""
-        passes = accumulate(batches, pretext, encoder, self.quantiser, self.moments, seed)
-        for encoded in passes:
+        parts = (pretext, encoder, self.quantiser, self.moments)
+        for encoded in accumulate(batches, *parts, seed, self._known):
             self._kept.offer(encoded)
             yield encoded.batch, encoded.codes
 
