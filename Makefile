@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow lint bench bench-peers clean
 
 $(VENV)/.ready: pyproject.toml setup.py $(wildcard src/stepwell/encoders/patches/fused*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stepwell needs Python 3.11 or newer: make PYTHON=python3.12")'
@@ -31,6 +31,7 @@ bench: $(VENV)/.ready  ## the tables in benchmarks/results (hours; needs ../shar
 	for preset in fast default; do for n in 10000 40000; do \
 	    $(BIN)/python benchmarks/images.py cifar10 --examples $$n --preset $$preset --seeds 3 \
 	        >> build/rows.jsonl || exit 1; done; done
+	$(BIN)/python benchmarks/images.py cifar10 --examples 40000 --preset large >> build/rows.jsonl
 	for data in fashion trashnet pneumonia; do \
 	    $(BIN)/python benchmarks/images.py $$data --preset fast --controls >> build/rows.jsonl || exit 1; done
 	for n in 5000 10000 20000 30000 40000 50000; do \
@@ -41,6 +42,21 @@ bench: $(VENV)/.ready  ## the tables in benchmarks/results (hours; needs ../shar
 	$(BIN)/python benchmarks/bare.py >> build/rows.jsonl
 	$(BIN)/python benchmarks/rounding.py >> build/rows.jsonl
 	$(BIN)/python benchmarks/tables.py build/rows.jsonl > benchmarks/results/images.md
+
+PEER ?= build/peer/bin/python
+bench-peers: $(VENV)/.ready  ## lightly at equal CPU time (an hour; PEER=a python that has lightly)
+	$(BIN)/python benchmarks/peers/export.py cifar10 --examples 10000 --out build/cifar10
+	$(BIN)/python benchmarks/peers/export.py trashnet --out build/trashnet
+	for seed in 0 1 2; do for method in simclr vicreg barlow_twins; do \
+	    $(PEER) benchmarks/peers/lightly_image.py --method $$method --data build/cifar10/images.npz \
+	        --cpu-seconds 75 --seed $$seed --stem imagenet --out build/cifar10 || exit 1; done; \
+	    $(PEER) benchmarks/peers/lightly_image.py --method simclr --data build/trashnet/images.npz \
+	        --cpu-seconds 80 --seed $$seed --out build/trashnet || exit 1; done
+	$(PEER) benchmarks/peers/lightly_image.py --method simclr --data build/cifar10/images.npz \
+	    --cpu-seconds 1800 --stem imagenet --out build/cifar10
+	for data in cifar10 trashnet; do \
+	    $(BIN)/python benchmarks/peers/score.py --data $$data --labels build/$$data/labels.npz \
+	        build/$$data/*_s*.npz >> build/rows.jsonl || exit 1; done
 
 clean:
 	rm -rf $(VENV) build src/stepwell.egg-info

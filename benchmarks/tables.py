@@ -18,8 +18,7 @@ from stepwell.recording import versions
 
 HEAD = """# Images: accuracy, time and memory beside controls and peers
 
-Written by `make bench` (`benchmarks/images.py`, `benchmarks/ladder.py`, `benchmarks/peers/`; then
-`benchmarks/tables.py`) on {date}, {machine}, Python {python}, {versions}.
+Written by `make bench` (`benchmarks/*.py`) and `make bench-peers` (`benchmarks/peers/`) on {date}, {machine}, Python {python}, {versions}.
 Every row ran in a process of its own; CPU seconds are of all threads together. kNN: cosine, k = 20,
 T = 0.1. Means over seeds, ± one standard deviation. Labels are read for scores only; no test image
 took part in any choice.
@@ -62,6 +61,20 @@ def learned(rows: list[dict]) -> str:
         lines.append([*line, same[0].get("views", "")])
     head = ["data", "images", "method", "seeds", "kNN", "probe", "CPU s", "peak MB"]
     return table([*head, "embedded a second", "views chosen"], lines)
+
+
+def curve(rows: list[dict]) -> str:
+    """kNN on CIFAR-10 over the CPU seconds it took to get there."""
+    found = []
+    for (_, n, who, stem), same in grouped(rows, "data", "examples", "who", "stem").items():
+        if same[0]["data"] == "cifar10":
+            name = who if stem else f"`{who}`"
+            found.append((mean(r["learn_cpu_s"] for r in same), name, n, same))
+    lines = [
+        [f"{seconds:,.0f}", spread([r["knn"] for r in same]), name, f"{n:,}"]
+        for seconds, name, n, same in sorted(found, key=lambda one: one[0])
+    ]
+    return table(["CPU s", "kNN", "method", "images"], lines)
 
 
 def controls(rows: list[dict]) -> str:
@@ -169,6 +182,7 @@ def main() -> None:
     )
     parts = {
         "Learned": learned(main_rows),
+        "CIFAR-10: what more CPU seconds are worth": curve(main_rows),
         "Beside the controls": controls([r for r in rows if "table" in r]),
         "What the pairs add": ladder([r for r in rows if "rung" in r]),
     }

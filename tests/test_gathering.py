@@ -31,24 +31,44 @@ def test_founders_are_spread_over_the_source(source, founders):
     assert abs(places.mean() / 3000 - 0.5) < 0.02
 
 
+class Cheap:
+    """An encoder of nothing, a partner an example."""
+
+    width, dimensions = 10, 2
+
+    def encodings(self, examples):
+        return 2 * examples
+
+    def encode(self, batch):
+        return batch
+
+
 @pytest.mark.parametrize(("budget", "least", "most"), [(1e9, 3000, 3000), (0.0, 2000, 2000)])
 def test_a_budget_always_pays_for_the_founders(source, founders, budget, least, most):
     entries = list(source.entries())
-    found = gathering.within(budget, Stopwatch(), lambda batch: batch, source, entries, founders, 0)
+    found = gathering.within(budget, Stopwatch(), Cheap(), source, entries, founders, 0)
     assert set(map(str, founders.ids)) <= found
     assert least <= len(found) <= most
 
 
 def test_half_a_budget_pays_for_about_half(source, founders, monkeypatch):
-    seconds = iter([0.0, 1.0])  # 64 examples take a second
+    seconds = iter([0.0, 64.0, 128.0])  # to read an example takes a second, to encode it too
     monkeypatch.setattr(gathering.time, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr(gathering, "SCORING", 100.0)
 
     class Watch:
         def wall(self) -> float:
-            return 0.0
+            return 200.0
 
     entries = list(source.entries())
-    budget = 1500 * 1.25 / 64 / 0.9
-    found = gathering.within(budget, Watch(), lambda batch: batch, source, entries, founders, 0)
+    budget = (1500 * (1 + 1.1 * 2) + 300) / 0.95
+    found = gathering.within(budget, Watch(), Cheap(), source, entries, founders, 0)
     rest = len(found - set(map(str, founders.ids)))
     assert abs(rest - 500) < 80
+
+
+def test_examples_are_spread_from_the_first_to_the_last():
+    ids = [str(i) for i in range(150)]
+    some = gathering.spread_over(ids, 100)
+    assert (len(some), some[0], some[-1]) == (100, "0", "149")
+    assert gathering.spread_over(ids, 1000) == ids

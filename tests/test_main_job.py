@@ -10,6 +10,7 @@ from helpers import write_digits
 
 import stepwell
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.reporting import warnings
 from stepwell.scoring import read_scores
 
 
@@ -163,3 +164,60 @@ def test_noise_is_called_noise(tmp_path):
     verdict = read_scores(run)["verdict"]
     assert verdict["tone"] == "bad"
     assert "look like noise" in verdict["sentence"]
+
+
+@pytest.fixture
+def few_founders(monkeypatch):
+    """Sixty founders, and partners for half of 300 examples: the branches of large sources."""
+    monkeypatch.setattr("stepwell.gathering.FOUNDERS", 60)
+    monkeypatch.setattr("stepwell.pretexts.two_views.PAIRED", 150)
+
+
+@pytest.mark.usefixtures("few_founders")
+def test_more_examples_than_founders(tmp_path):
+    src = write_digits(tmp_path / "src", 300)
+    (src / "broken.png").write_bytes(b"no picture")
+    run = stepwell.learn(src, tmp_path / "run", preset="fast", report=False)
+    data = run.config["data"]
+    assert (data["examples"], data["founders"], data["skipped"]) == (300, 60, 1)
+    partners = run.config["learn"]["options"]["partners"]
+    assert 0.4 < partners < 0.6
+    assert run.part("moments").units == pytest.approx(300 * partners, abs=30)
+    # A sibling knows no codes and reads all of it: the same sums, bit for bit.
+    again = stepwell.learn(src, tmp_path / "again", founders_from=run, report=False)
+    sums, same = run.part("moments").state()[1], again.part("moments").state()[1]
+    for name in sums:
+        np.testing.assert_array_equal(sums[name], same[name])
+    np.testing.assert_array_equal(run.index[0], again.index[0])
+
+
+@pytest.mark.usefixtures("few_founders")
+def test_a_budget_leaves_examples_out(tmp_path, monkeypatch):
+    src = write_digits(tmp_path / "src", 300)
+    names = sorted(str(path.relative_to(src)) for path in src.rglob("*.png"))
+    monkeypatch.setattr("stepwell.gathering.within", lambda *_: set(names[:120]))
+    run = stepwell.learn(src, tmp_path / "run", preset="fast", budget=1e-3, report=False)
+    assert sorted(run.index[0]) == names[:120]
+    assert run.config["learn"]["share"] == pytest.approx(0.4)
+    assert any("It took" in said for said in warnings(run.config))
+
+
+def test_real_images_are_not_called_noise(run):
+    assert "noise" not in read_scores(run)["verdict"]["sentence"]
+    assert read_scores(run)["spread"] < run.encoder.noise_spread / 2
+
+
+def test_a_run_of_an_array_draws_its_page_again(tmp_path, digit_batch):
+    images = digit_batch.data["image"]
+    run = stepwell.learn(images, tmp_path / "run", preset="fast")
+    pictures = (tmp_path / "run" / "report.html").read_text().count("<img")
+    assert pictures > 50
+    run.report()
+    assert (tmp_path / "run" / "report.html").read_text().count("<img") == pictures
+    again = stepwell.load(tmp_path / "run")
+    with pytest.raises(StepwellError, match=r"run\.report\(data\)"):
+        again.report()
+    with pytest.raises(StepwellError):
+        again.report(tmp_path / "nothing here")
+    again.report(images)
+    assert (tmp_path / "run" / "report.html").read_text().count("<img") == pictures

@@ -16,7 +16,7 @@ from stepwell.run import Run
 class Album:
     """Pictures of the examples a report shows, read once from the source.
 
-    Where the source is gone, ids take the pictures' place.
+    Where the run's own source is gone, ids take the pictures' place.
     """
 
     def __init__(self, run: Run, src: Any, ids: NDArray[np.str_], shown: Collection[int]) -> None:
@@ -25,7 +25,9 @@ class Album:
         try:
             source = run.own_source() if src is None else run.open(src)
             batches = list(source.batches(256, ids=wanted))
-        except (StepwellError, OSError, TypeError):
+        except (StepwellError, OSError):
+            if src is not None:
+                raise
             batches = []
         self.batch: Batch | None = concatenate(batches) if batches else None
         known = self.batch.ids if self.batch is not None else ()
@@ -43,9 +45,3 @@ class Album:
         if score is not None:
             found["score"] = round(float(score), 3)
         return found
-
-    def rows(self, indices: NDArray[np.intp]) -> Batch | None:
-        """The examples at these indices, where they were read."""
-        rows = [self._row.get(str(self._ids[int(i)])) for i in indices]
-        kept = np.array([r for r in rows if r is not None], np.intp)
-        return self.batch.take(kept) if self.batch is not None and len(kept) else None

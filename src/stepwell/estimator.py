@@ -101,7 +101,7 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self
 
     def fit_transform(
-        self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None, **unused: Any
+        self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None
     ) -> NDArray[np.float64]:
         """Fit, then transform ``X``."""
         if y is not None and pairs is None and getattr(y, "ndim", 1) == 2:
@@ -137,7 +137,7 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             max(self.n_pairs_, 2 * self.n_components),
         )
         modes = solve(law, Choice(min(self.n_components, len(mu)), self.rho, self.alpha))
-        if not len(modes.values):  # nothing is shared: keep the direction that varies least oddly
+        if not len(modes.values):  # nothing is shared: something has to be given back
             modes = type(modes)(np.ones(1), np.eye(len(mu), 1), mu)
         self.mean_, self.eigenvalues_ = mu, modes.values
         self.components_ = (modes.vectors * modes.values**self.alpha).T

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,26 @@ FOUNDERS = 2000
 """Examples that everything below the last moments is fitted on: this many, or 5 %, at
 most 6,000."""
 FEWEST = 8
+SCORING = 6.0
+"""Seconds for scores without labels and the page, about."""
+
+
+class Work(Protocol):
+    """What a budget is reckoned with; see :class:`stepwell.preparing.Learned`."""
+
+    @property
+    def width(self) -> int:
+        """Features of an example."""
+
+    @property
+    def dimensions(self) -> int:
+        """Of the embedding, at most."""
+
+    def encodings(self, examples: int) -> float:
+        """Examples and their partners."""
+
+    def encode(self, batch: Batch) -> Any:
+        """Codes of a batch."""
 
 
 def target_of(out: Any, source: Source, overwrite: bool) -> Path:
@@ -54,13 +74,19 @@ def census(source: Source, tell: Observer) -> list[tuple[str, str]]:
     return entries
 
 
+def spread_over(ids: Sequence[str], wanted: int) -> list[str]:
+    """About ``wanted`` of ``ids``, evenly from the first to the last."""
+    rows = np.linspace(0, len(ids) - 1, min(wanted, len(ids))).astype(int)
+    return [ids[row] for row in rows]
+
+
 def founders_wanted(examples: int) -> int:
     """How many founders so many examples get."""
     return max(FOUNDERS, min(6000, examples // 20))
 
 
 def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Batch:
-    """Founders, in the order of the hash of their group, as one batch."""
+    """Founders, drawn by the hash of their group, as one batch in the order of the source."""
     wanted = founders_wanted(len(entries))
     rank = hash_text(seed, (group for _, group in entries))
     chosen = {entries[i][0] for i in np.argsort(rank, kind="stable")[:wanted]}
@@ -91,7 +117,7 @@ def one_pass(
 def within(
     budget: float,
     watch: Stopwatch,
-    work: Callable[[Batch], Any],
+    learned: Work,
     source: Source,
     entries: list[tuple[str, str]],
     founders: Batch,
@@ -99,18 +125,31 @@ def within(
 ) -> set[str]:
     """Ids that fit a budget in seconds, drawn by hash; founders are always among them.
 
-    ``work(batch)`` is what has to be done for each example; it and reading are timed on a
-    few founders.
+    Reading and encoding are timed on a few founders; what has to be done whatever the number
+    of examples is paid first.
     """
     some = founders.take(slice(0, 64))
     start = time.perf_counter()
     read = sum(map(len, source.batches(64, ids=set(map(str, some.ids)))))
-    work(some)
-    work(some)  # a pair is two encodings; a quarter more for the sums and the final pass
-    each = 1.25 * (time.perf_counter() - start) / max(read, 1)
-    share = min(1.0, max(0.0, budget * 0.9 - watch.wall()) / (each * len(entries)))
-    if share >= 1:
+    between = time.perf_counter()
+    learned.encode(some)
+    encode = (time.perf_counter() - between) / len(some)
+    read_one = (between - start) / max(read, 1)
+    fixed = watch.wall() + solving_seconds(learned.width, learned.dimensions) + SCORING
+    left = 0.95 * budget - fixed
+
+    def fits(share: float) -> bool:
+        count = int(share * len(entries))
+        return count * read_one + 1.1 * learned.encodings(count) * encode <= left
+
+    share = next((s for s in np.linspace(1, 0, 101)[:-1] if fits(s)), 0.0)
+    if share == 1:
         return {name for name, _ in entries}
     rank = hash_text(seed + 1, (group for _, group in entries))
     kept = {entries[i][0] for i in np.flatnonzero(rank < np.uint64(share * 2**64))}
     return kept | set(map(str, founders.ids))
+
+
+def solving_seconds(width: int, dimensions: int) -> float:
+    """About how long choosing, solving and the controls take, on two cores of 2021."""
+    return 3e-9 * width**2 * dimensions

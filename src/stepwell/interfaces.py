@@ -186,6 +186,8 @@ class Encoder(Part, Protocol):
     - ``randomised(seed) -> Encoder``: itself with random weights, a control;
     - ``elements(batch) -> Elements``: what it sees inside each example;
     - ``attention(direction) -> (rows, columns)``: where a direction in feature space looks;
+    - ``noise_spread: float``: share of dimensions over which its features of noise, and of
+      nothing else, are spread (:func:`stepwell.evaluate.structure.spread`);
     - ``absorbs: frozenset[str]`` and ``absorbing(names) -> Encoder``: views it can be made
       exactly blind to, at no cost.
     """

@@ -97,29 +97,33 @@ def learn(
         learned = prepare(source, founders, settings, tell)
         ids = {name for name, _ in entries}
         if budget is not None:
-            ids = gathering.within(budget, watch, learned.encode, source, entries, founders, seed)
+            ids = gathering.within(budget, watch, learned, source, entries, founders, seed)
             settings.share = len(ids) / len(entries)
         learned.suit(len(ids))
+        tell("learn", {"done": 0, "of": len(ids)})
         batches = gathering.one_pass(source, founders, entries, ids, _chunk(founders))
         sample = _pass(batches, len(ids), founders, learned, folder, settings, tell)
+        tell("solve", {})
         learned.solution = learned.engine.solve(tell)
         recording.write_parts(folder, learned)
         recording.write_index(folder, learned.solution.map, tell)
         facts = {"skipped": [vars(s) for s in source.skipped], "chunk": _chunk(founders)}
         recording.write_config(folder, learned, source, settings, facts, watch.facts())
         draft = Run(folder)
+        tell("score", {})
         scores = scoring.without_labels(draft, learned, sample, seed=seed)
         recording.write_scores(folder, scores)
         recording.write_card(draft)
         recording.write_cost(draft, watch.facts())
     # The run is whole from here on: whatever happens to scores and page, it stays.
     run = Run(target)
+    run.data = source
     if evaluate_with is not None:
         observe("evaluate", {})
         run.evaluate(evaluate_with, test, seed=seed)
     if report:
         observe("report", {})
-        run.report(source)
+        run.report()
     return run
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from stepwell.encoders import ENCODERS
 from stepwell.engines.spectral import dimensions
-from stepwell.gathering import founders_wanted
+from stepwell.gathering import SCORING, founders_wanted, solving_seconds, spread_over
 from stepwell.interfaces import Batch, Encoder, Source, StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
-from stepwell.preparing import DIMENSIONS, Settings, check
-from stepwell.pretexts.two_views import MOST, PAIRED
+from stepwell.preparing import DIMENSIONS, Settings, check, partners_of
+from stepwell.pretexts import PRETEXTS
 from stepwell.recalibrate import JUDGES
 from stepwell.reporting import duration
 from stepwell.scoring import SAMPLE
@@ -21,12 +21,9 @@ from stepwell.sources import open_source
 
 _TRIED = 96
 """Examples that are read and encoded."""
-_FITTED = 1024
-"""Founders, the tried ones over and over, that the encoder is fitted on: with fewer it would
-be a smaller one."""
-_SOLVING = 3e-9
-"""Seconds of solving, choosing and controls, for a feature² and a mode."""
-_REPORT = 6.0
+_FITTED = 2048
+"""Founders, the tried ones over and over, that the encoder is fitted on at most: with fewer it
+would be a smaller one."""
 
 
 def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
@@ -47,13 +44,14 @@ def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
     encoder.embed(some)
     each = (time.perf_counter() - begun) / len(some)
     k = dimensions(DIMENSIONS[preset], len(ids))
-    partners = min(MOST * len(ids), PAIRED)
-    # Founders, examples, partners; then judges of five views or so, and a sample and its
-    # views by two encoders for scores without labels.
-    encoded = founders + len(ids) + partners + 7 * min(JUDGES, founders) + 4 * SAMPLE
+    # Examples and partners (founders' own codes are made once); judges of views, six times or
+    # so; a sample and its views by two encoders, for scores without labels.
+    pretext = for_kind("pretexts", PRETEXTS, source.kind)
+    encoded = len(ids) * (1 + (partners_of(pretext(), len(ids)) if pretext else 1))
+    encoded += 6 * min(JUDGES, founders) + 4 * min(SAMPLE, len(ids))
     decoded = len(ids) + (founders if founders < len(ids) else 0)
-    solving = _SOLVING * encoder.width**2 * k
-    total = fit + decoded * read + 1.2 * encoded * each + solving + _REPORT
+    total = fit + decoded * read + 1.2 * encoded * each
+    total += solving_seconds(encoder.width, k) + SCORING
     return {
         "kind": source.kind,
         "options": str(dict(source.options)),
@@ -72,7 +70,7 @@ def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
 def _tried(source: Source, ids: list[str]) -> tuple[Batch, float]:
     """A few examples from all over the source, and seconds to read one."""
     start = time.perf_counter()
-    chosen = set(ids[:: max(1, len(ids) // _TRIED)][:_TRIED])
+    chosen = set(spread_over(ids, _TRIED))
     parts = list(source.batches(32, ids=chosen))
     if not parts:
         raise StepwellError(f"Expected examples that can be read, found none of {len(ids)}.")

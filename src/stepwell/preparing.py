@@ -56,9 +56,29 @@ class Learned:
         if hasattr(self.pretext, "suited"):
             self.pretext = self.pretext.suited(examples)
 
+    @property
+    def width(self) -> int:
+        """Features of an example."""
+        return len(self.engine.quantiser.mean)
+
+    @property
+    def dimensions(self) -> int:
+        """Of the embedding, at most."""
+        return self.engine.choice.k
+
+    def encodings(self, examples: int) -> float:
+        """How many encodings so many examples and their partners are."""
+        return examples * (1 + partners_of(self.pretext, examples))
+
     def encode(self, batch: Batch) -> Any:
         """(n, d) int8 codes."""
         return self.engine.quantiser(self.encoder.embed(batch))
+
+
+def partners_of(pretext: Any, examples: int) -> float:
+    """Partners an example gets on average, among so many; 1 where a pretext does not say."""
+    suited = pretext.suited(examples) if hasattr(pretext, "suited") else pretext
+    return float(getattr(suited, "partners", None) or 1.0)
 
 
 def check(settings: Settings) -> Settings:
@@ -113,6 +133,7 @@ def prepare(source: Source, founders: Batch, settings: Settings, tell: Observer)
     features = found.encoder.embed(founders) if found.features is None else found.features
     names = [str(i) for i in founders.ids]
     engine = SpectralEngine.prepared(features, names, Choice(k=DIMENSIONS[settings.preset]))
+    found.features = None  # as codes the engine has them
     return Learned(found.encoder, found.pretext, engine, found)
 
 

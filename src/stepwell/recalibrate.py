@@ -69,6 +69,7 @@ def calibrate(
     alone = _distinct(founders)
     if families is None or len(alone) < FEWEST:
         return Calibration(encoder, pretext)
+    observe("view", {})
     rows: list[Row] = []
     made: Any = type(pretext)  # pretexts with candidates are made of a recipe
     encoder = _absorb(encoder, made, founders.take(alone), seed, rows)

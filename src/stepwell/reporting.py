@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.album import Album
+from stepwell.apply.search import nearest
 from stepwell.evaluate.explain import named_correlations, simple_statistics
 from stepwell.evaluate.layout import spread_map
-from stepwell.evaluate.neighbours import similar
 from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
@@ -32,15 +32,16 @@ def write_report(run: Run, src: Any = None) -> Path:
     StepwellError
         If the pictures are gone, and the page that is there may still have them.
     """
-    summary = summarise(run, src)
     path = run.path / "report.html"
-    where = run.config["source"].get("path")
-    if path.is_file() and where and not Path(where).exists() and src is None:
+    some = run.index[0][:20]
+    if path.is_file() and Album(run, src, some, range(len(some))).batch is None:
+        where = src or run.config["source"].get("path") or "(it was an array)"
         raise StepwellError(
-            f"Expected the data at {where}, found nothing there: the page stays as it is. "
-            f"Say where the data is now: stepwell report {run.path} --src PATH"
+            f"Expected the data of this run at {where}, found none of it there: the page stays "
+            f"as it is. Say where the data is now: stepwell report {run.path} --src PATH, or "
+            f"run.report(data)."
         )
-    write_atomic(path, render(summary))
+    write_atomic(path, render(summarise(run, src)))
     return path
 
 
@@ -48,7 +49,7 @@ def summarise(run: Run, src: Any = None) -> dict[str, Any]:
     """Everything the page says, as plain values and picture markup."""
     ids, embeddings = run.index
     rng = np.random.default_rng(0)
-    ends = mode_ends(embeddings, run.map.values)
+    ends = mode_ends(embeddings)
     queries = rng.permutation(len(ids))[:QUERIES]
     hits = _hits(embeddings, queries)
     mapped = np.sort(rng.permutation(len(ids))[:MAPPED])
@@ -95,7 +96,7 @@ def summarise(run: Run, src: Any = None) -> dict[str, Any]:
     }
 
 
-def mode_ends(embeddings: NDArray, values: NDArray) -> dict[int, NDArray[np.intp]]:
+def mode_ends(embeddings: NDArray) -> dict[int, NDArray[np.intp]]:
     """For each of the first modes: the examples at its low end, then at its high end."""
     ends = {}
     for mode in range(min(MODES, embeddings.shape[1])):
@@ -107,12 +108,11 @@ def mode_ends(embeddings: NDArray, values: NDArray) -> dict[int, NDArray[np.intp
 
 def _hits(embeddings: NDArray, queries: NDArray) -> list[tuple[NDArray[np.intp], NDArray]]:
     """Neighbours of each query but itself, and their cosines."""
-    bank = embeddings.astype(np.float32)
-    rows, cosine = similar(bank[queries], bank, HITS + 1)
     found = []
-    for query, row, near in zip(queries, rows, cosine, strict=True):
-        others = row != query
-        found.append((row[others][:HITS], near[others][:HITS]))
+    for query in queries:
+        rows, cosine = nearest(embeddings, embeddings[query].astype(np.float32), HITS + 1)
+        others = rows != query
+        found.append((rows[others][:HITS], cosine[others][:HITS]))
     return found
 
 
@@ -133,8 +133,8 @@ def warnings(config: dict) -> list[str]:
         )
     if asked and config["cost"]["seconds"] > 1.1 * asked:
         found.append(
-            f"It took {duration(config['cost']['seconds'])} instead of {duration(asked)}: "
-            f"the {data['founders']:,} founders have to be read and fitted in any case."
+            f"It took {duration(config['cost']['seconds'])} instead of {duration(asked)}: reading "
+            f"founders, fitting and solving have to be paid for in any case."
         )
     return found
 
@@ -162,9 +162,9 @@ def _views(run: Run, album: Album) -> dict[str, Any] | None:
     )
     shown = []
     for row in rows:
-        pictures = view_pictures(row["name"], album.batch)
-        rate = row.get("retrieval")
-        shown.append({**row, "retrieval": rate, "pictures": pictures})
+        shown.append(
+            {"retrieval": None, **row, "pictures": view_pictures(row["name"], album.batch)}
+        )
     return {"rows": shown, "note": note}
 
 
@@ -267,7 +267,7 @@ def score_curves(scores: dict[str, Any]) -> list[dict[str, Any]]:
 def _recipe(config: dict) -> dict[str, Any]:
     cost = config["cost"]
     facts = [
-        ["time", duration(cost["seconds"])],
+        ["time, without this page", duration(cost["seconds"])],
         ["CPU time", duration(cost["cpu_seconds"])],
         ["peak memory", f"{cost['peak_mb']:,.0f} MB"],
         ["energy, estimated", f"{cost['energy_wh']:.2f} Wh"],

@@ -36,6 +36,9 @@ def batch_size(batch_bytes: int) -> int:
 class Run:
     """What ``learn`` left behind. Open one with :func:`stepwell.load`."""
 
+    data: Any = None
+    """The source it was learned from; known only to the process that learned."""
+
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
         self.config = _read_config(self.path)
@@ -82,9 +85,14 @@ class Run:
 
     def own_source(self, canvas: int | None = None) -> Any:
         """The source it was learned from, opened the same way; or on another canvas."""
+        if self.data is not None and canvas is None:
+            return self.data
         source = self.config["source"]
-        options = source.get("options", {}) | ({"canvas": canvas} if canvas else {})
-        return open_source(source.get("path"), **options)
+        where = self.data if source.get("path") is None else source["path"]
+        if canvas is None:
+            return open_source(where, **source.get("options", {}))
+        options = {k: v for k, v in source.get("options", {}).items() if k != "canvas"}
+        return open_source(where, like={"canvas": canvas}, **options)
 
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""

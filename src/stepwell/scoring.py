@@ -128,9 +128,10 @@ def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[
     ]
     values = np.asarray(learned.solution.map.values)
     above = int((values > learned.solution.noise).sum())
-    structure = spread(features)
-    verdict = unlabelled_verdict(rows, hits, above, len(values), structure)
-    found = {"retrieval": rows, "modes_above_noise": above, "spread": round(structure, 4)}
+    share_of_all = spread(features)
+    noisy = share_of_all > getattr(run.encoder, "noise_spread", 1.0)
+    verdict = unlabelled_verdict(rows, hits, above, len(values), share_of_all if noisy else None)
+    found = {"retrieval": rows, "modes_above_noise": above, "spread": round(share_of_all, 4)}
     return found | {"verdict": verdict}
 
 
@@ -240,7 +241,7 @@ def _labelled(
     groups: list[str] = []
     for batch in source.batches(run.chunk, ids=set(known)):
         features = contestants(batch)
-        parts.append({name: _small(value, name) for name, value in features.items()})
+        parts.append({name: _small(value) for name, value in features.items()})
         ids += map(str, batch.ids)
         groups += [str(g) for g in batch.group]
     if not parts:
@@ -263,9 +264,9 @@ def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDA
     return np.stack([found[i] for i in ids])
 
 
-def _small(features: NDArray, name: str) -> NDArray:
-    """Half precision for features of unit size; the input keeps its own."""
-    return features if name == "raw input" else features.astype(np.float16)
+def _small(features: NDArray) -> NDArray:
+    """Half precision, unless it would lose whole numbers: pixels and unit vectors fit."""
+    return features.astype(np.float16) if np.abs(features).max(initial=0) <= 1024 else features
 
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], int]:
@@ -283,15 +284,23 @@ def _rows_of(table: Any) -> Mapping[str, Any]:
 
 
 def _matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[str, str]:
-    """Labels by id; a name without its folder is enough where it is the only one."""
+    """Labels by id. The end of an id (``tom.jpg`` for ``cats/tom.jpg``), or an id with folders
+    before it, is enough where it is the only one; never instead of an id itself."""
     whole, ends = set(ids), defaultdict(list)
     for name in ids:
         ends[Path(name).name].append(name)
-    found = {}
+    found = {name: str(label) for name, label in known.items() if name in whole}
+    guessed: dict[str, str] = {}
     for name, label in known.items():
-        same = [name] if name in whole else ends.get(Path(name).name, [])
-        if len(same) == 1:
-            found[same[0]] = str(label)
+        same = [] if name in whole else [i for i in ends[Path(name).name] if _one_ends(i, name)]
+        if len(same) != 1 or same[0] in found:
+            continue
+        if guessed.setdefault(same[0], str(label)) != str(label):
+            raise UsageError(
+                f"Expected one label for {same[0]!r}, found two in {_named(labels)}, "
+                f"{guessed[same[0]]!r} and {str(label)!r}: name files as they were found."
+            )
+    found |= guessed
     if not found:
         raise UsageError(
             f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
@@ -299,6 +308,12 @@ def _matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[
             f"relative to what was learned from."
         )
     return found
+
+
+def _one_ends(one: str, other: str) -> bool:
+    """Whether one path is the end of the other."""
+    short, long = sorted((one, other), key=len)
+    return long.endswith(f"/{short}")
 
 
 def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.encoders import PatchEncoder
+from stepwell.gathering import spread_over
 from stepwell.interfaces import Batch, Observer, Row, UsageError, concatenate
 from stepwell.pretexts import TwoViews
 from stepwell.recalibrate import FEWEST, calibrate
@@ -51,9 +52,9 @@ def contact_sheet(
 
 
 def _read(source: Any, wanted: int) -> Batch:
-    """About ``wanted`` examples, spread over the source by a fixed step."""
+    """About ``wanted`` examples, spread evenly over the source."""
     ids = [name for name, _ in source.entries()]
-    chosen = set(ids[:: max(1, len(ids) // wanted)][:wanted])
+    chosen = set(spread_over(ids, wanted))
     parts = list(source.batches(64, ids=chosen))
     if not parts:
         raise UsageError(f"Expected images that can be read, found none of {len(ids)}.")

@@ -15,13 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from helpers import write_digits, write_network
+from helpers import photo_windows, write_digits, write_network
 from PIL import Image
 from sklearn.datasets import load_digits
 
 import stepwell
 from stepwell.cli.main import VERBS
 from stepwell.evaluate.pretrained import Frozen
+from stepwell.planning import plan
+from stepwell.sources import open_source
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -111,6 +113,14 @@ def test_dry_run_writes_nothing(call, digits, tmp_path, monkeypatch):
     assert {"time", "memory", "disk", "features"} <= set(plan)
     assert "found  100" in call("learn", digits, "--dry-run").out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dry_run_knows_how_large_the_encoder_will_be(tmp_path):
+    images = photo_windows(96)
+    run = stepwell.learn(images, tmp_path / "run", preset="fast", report=False)
+    found = plan(open_source(images), "fast", 0)
+    assert found["features"] == run.encoder.width
+    assert found["dimensions"] == run.width
 
 
 @pytest.mark.parametrize("budget", ["1h", "0.001s"])

@@ -17,6 +17,7 @@ from stepwell.encoders.patches import encoder as module
 from stepwell.encoders.patches import fused
 from stepwell.encoders.patches.dictionary import bar_of, rounded, unit
 from stepwell.encoders.patches.encoder import default_sides, stream_specs
+from stepwell.encoders.patches.fit import _sample_patches
 from stepwell.encoders.patches.fused import Fused, FusedAnswers, library
 from stepwell.encoders.patches.geometry import cut
 from stepwell.encoders.patches.stream import PATCH, answers
@@ -176,3 +177,12 @@ def test_controls_of_the_patch_pairs_learn_something_else(encoder, batch, pairs)
 def test_a_dense_encoder_looks_at_more_patches(side, strides):
     found = [stream_specs([side], True, dense)[0].stride for dense in (False, True)]
     assert tuple(found) == strides
+
+
+def test_no_founder_is_left_out_of_the_dictionary_sample():
+    images = np.repeat(np.arange(30, dtype=np.uint8), 144).reshape(30, 12, 12, 1)
+    spec = stream_specs([12], False)[0]
+    found = _sample_patches(spec, images, 40, np.random.default_rng(0))
+    assert len(found) == 40
+    assert found[:, 0].mean() == pytest.approx(14.5, abs=3)
+    assert found.max() >= 28  # the last ones too

@@ -18,7 +18,7 @@ def encoded(start: int, count: int) -> Encoded:
     partners = np.flatnonzero(np.arange(start, start + count) % 3)
     unit = np.concatenate([np.arange(count), partners])
     codes = np.tile(((unit + start) % 100).astype(np.int8)[:, None], (1, 4))
-    return Encoded(batch, codes[:count], codes, unit)
+    return Encoded(batch, codes[:count], codes, unit, [(str(name), 0) for name in names])
 
 
 def kept(founders: set[str], chunk: int, total: int = 120) -> tuple[np.ndarray, np.ndarray]:

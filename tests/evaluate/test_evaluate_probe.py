@@ -164,28 +164,28 @@ def test_what_pairs_add_is_left_out_where_it_was_not_measured():
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "above", "structure", "tone", "words"),
+    ("ours", "theirs", "above", "noise", "tone", "words"),
     [
         (
             0.9,
             0.1,
             12,
-            0.1,
+            None,
             "good",
             "90.0 % of views find their own example, against 10.0",
         ),
-        (0.5, 0.5, 12, 0.1, "mixed", "as easy for raw"),
-        (0.1, 0.9, 12, 0.1, "bad", "worse than doing nothing"),
-        (0.9, 0.1, 0, 0.1, "bad", "It learned nothing"),
+        (0.5, 0.5, 12, None, "mixed", "as easy for raw"),
+        (0.1, 0.9, 12, None, "bad", "worse than doing nothing"),
+        (0.9, 0.1, 0, None, "bad", "It learned nothing"),
         (0.9, 0.1, 12, 0.6, "bad", "look like noise"),
     ],
 )
-def test_the_unlabelled_verdict(ours, theirs, above, structure, tone, words):
+def test_the_unlabelled_verdict(ours, theirs, above, noise, tone, words):
     place = np.arange(200) / 200
     hits = {"stepwell": place < ours, "raw": place[::-1] < theirs, "low": place < 0}
     roles = {"stepwell": "ours", "raw": "control", "low": "control"}
     rows = [row(name, role, 100 * hits[name].mean()) for name, role in roles.items()]
-    found = unlabelled_verdict(rows, hits, above, 20, structure)
+    found = unlabelled_verdict(rows, hits, above, 20, noise)
     assert found["tone"] == tone
     assert words in found["sentence"]
     assert found["details"][0].startswith(f"{above} of 20 dimensions")

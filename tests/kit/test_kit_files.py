@@ -207,3 +207,17 @@ def test_a_lock_held_by_another_living_process_is_respected(tmp_path):
         with lock(path, "run"):
             pass
     assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["a", "a[1]"])
+def test_only_what_is_left_of_the_same_name_is_tidied(tmp_path, name):
+    mine = tmp_path / f".{name}.0123abcd.old"
+    others = tmp_path / f".{name}.b.0123abcd.partial", tmp_path / f".{name}.b.0123abcd.old"
+    for folder in (mine, *others):
+        folder.mkdir()
+    (mine / "config.toml").write_text("mine")
+    with pytest.raises(RuntimeError), new_folder(tmp_path / name, overwrite=True):
+        raise RuntimeError
+    assert (tmp_path / name / "config.toml").read_text() == "mine"
+    assert not mine.exists()
+    assert all(folder.is_dir() for folder in others)

@@ -25,8 +25,22 @@ def search(
     list of {"id", "cosine"}, most similar first; ties in the order of the index
     """
     ids, bank = index
+    rows, cosine = nearest(bank, query, n)
+    return [
+        {"id": str(ids[i]), "cosine": round(float(near), 4)}
+        for i, near in zip(rows, cosine, strict=True)
+    ]
+
+
+def nearest(
+    bank: NDArray[np.floating], query: NDArray[np.float32], n: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """The n rows of ``bank`` with the largest cosine to ``query``, and these cosines.
+
+    A block of the bank at a time: memory does not grow with its width.
+    """
     scores = np.concatenate(
         [bank[i : i + 8192].astype(np.float32) @ query for i in range(0, len(bank), 8192)]
     )
     best = np.argsort(-scores, kind="stable")[:n]
-    return [{"id": str(ids[i]), "cosine": round(float(scores[i]), 4)} for i in best]
+    return best, scores[best]

@@ -17,7 +17,7 @@ TITLES = {
     "fit": "fitting the encoder",
     "view": "choosing views",
     "learn": "learning",
-    "solve": "solving",
+    "solve": "choosing and solving",
     "embed": "embedding",
     "evaluate": "scoring with labels",
     "score": "scoring",
@@ -104,7 +104,7 @@ class Progress:
 def describe(facts: Mapping[str, Any], elapsed: float) -> str:
     """``12,000 of 50,000 · 410/s · 93 s left · waiting for data 2 %``."""
     done, of = facts.get("done"), facts.get("of")
-    if done is None:
+    if not done:
         return f"{facts['found']:,} found" if "found" in facts else f"{elapsed:.0f} s"
     rate = done / max(elapsed, 1e-9)
     words = [f"{done:,} of {of:,}" if of else f"{done:,}"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stepwell.cli.console import emit, json_option, say, scorecard
+from stepwell.cli.console import Progress, emit, json_option, say, scorecard
 
 
 @click.command("evaluate")
@@ -26,7 +26,9 @@ def command(
     from stepwell.run import load
 
     opened = load(run)
-    scores = opened.evaluate(labels, test, seed=seed, pretrained=pretrained)
+    with Progress(silent=as_json) as observe:
+        observe("evaluate", {})
+        scores = opened.evaluate(labels, test, seed=seed, pretrained=pretrained)
     if as_json:
         return emit(scores)
     say(scores["verdict"]["sentence"])

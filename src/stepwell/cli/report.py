@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stepwell.cli.console import emit, json_option, say
+from stepwell.cli.console import Progress, emit, json_option, say
 
 
 @click.command("report")
@@ -17,7 +17,9 @@ def command(run: Path, src: str | None, as_json: bool) -> None:
     """Write the page of a run anew, with its newest scores."""
     from stepwell.run import load
 
-    page = load(run).report(src)
+    with Progress(silent=as_json) as observe:
+        observe("report", {})
+        page = load(run).report(src)
     if as_json:
         return emit({"report": str(page)})
     say(f"report  {page}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from stepwell.engines.moments import DenseMoments
 from stepwell.engines.quantise import Quantiser
-from stepwell.interfaces import Batch, Encoder, Pairs, Pretext
+from stepwell.interfaces import Batch, Encoder, Pairs, Pretext, UsageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +25,16 @@ class Encoded:
     batch : Batch
     codes : (n, d) int8
     paired, unit : (m, d) int8, (m,) int
+    names : (u, 2) str, int
+        Of each unit: the example of its first row, and how many units of that example were
+        before it. The same whatever else is in the batch.
     """
 
     batch: Batch
     codes: Any
     paired: Any
     unit: NDArray[np.intp]
+    names: list[tuple[str, int]]
 
 
 class Known:
@@ -78,17 +83,38 @@ def accumulate(
 
     for batch in batches:
         own, paired, units, first = None, [], [], 0
+        names: list[tuple[str, int]] = []
+        seen: Counter[str] = Counter()
         for pairs in pretext.pairs(batch, seed):
+            _check(pairs)
             codes = known.complete(pairs, batch.ids, encode)
             moments.add(codes, pairs.unit)
             paired.append(codes)
             units.append(pairs.unit + first)
             first += int(pairs.unit.max(initial=-1)) + 1
+            for name in _first_ids(pairs):
+                names.append((name, seen[name]))
+                seen[name] += 1
             if pairs.anchor is not None:
                 own = codes[pairs.anchor]
         if own is None:
             own = encode(batch)
-        yield Encoded(batch, own, _join(paired, own), np.concatenate(units or [_NONE]))
+        yield Encoded(batch, own, _join(paired, own), np.concatenate(units or [_NONE]), names)
+
+
+def _check(pairs: Pairs) -> None:
+    if pairs.y is not None or pairs.weight is not None:
+        raise UsageError(
+            "Expected pairs of rows of one kind that all count the same, found partners of "
+            "another kind (y) or weights: the spectral engine has no use for these."
+        )
+
+
+def _first_ids(pairs: Pairs) -> list[str]:
+    """Ids of the first row of each unit."""
+    found = np.full(int(pairs.unit.max(initial=-1)) + 1, "", dtype=pairs.x.ids.dtype)
+    found[pairs.unit[::-1]] = pairs.x.ids[::-1]
+    return [str(name) for name in found]
 
 
 _NONE = np.empty(0, np.intp)

@@ -33,15 +33,11 @@ class KeptPairs:
         """Keep the pairs of the founders in a batch."""
         if len(encoded.unit) == 0:
             return
-        ids = [str(i) for i in encoded.batch.ids]
         paired = np.bincount(encoded.unit) > 1
-        if len(paired) <= len(ids):  # a unit an example
-            names = ids[: len(paired)]
-            paired &= np.array([name in self._founders for name in names])
-        else:
-            names = [f"{ids[0]}#{unit}" for unit in range(len(paired))]
+        paired &= np.array([name in self._founders for name, _ in encoded.names])
         rows = np.flatnonzero(paired[encoded.unit])
         if len(rows):
+            names = (f"{name}#{turn}" if turn else name for name, turn in encoded.names)
             rank = hash_text(0x5EED, names)
             self._codes.append(np.asarray(encoded.paired[rows]))
             self._ranks.append(rank[encoded.unit[rows]])

@@ -5,17 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-NOISE = 0.5
-"""Spread above which examples look like noise. Measured (patch features): noise .62 to .67;
-CIFAR-10 .11, TrashNet .03, clothes .05, chests .08, digits .05."""
-
 
 def spread(features: NDArray) -> float:
     """Effective dimensions of (n, d) features as a share of d, 0 … 1.
 
     The participation ratio (tr Σ)² / tr Σ²: d if variance is the same in all directions,
     as in noise; few where examples share structure. tr Σ² is taken from inner products of
-    different rows, which makes it free of the bias of few examples.
+    different rows, which makes it free of the bias of few examples. What is much
+    depends on the features: an encoder that knows says so by its ``noise_spread``.
     """
     rows = np.asarray(features, np.float64)
     rows = rows - rows.mean(0)

@@ -8,7 +8,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stepwell.evaluate.intervals import paired_difference
-from stepwell.evaluate.structure import NOISE
 
 
 def _best(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -21,7 +20,7 @@ def unlabelled_verdict(
     hits: Mapping[str, NDArray],
     above: int,
     modes: int,
-    structure: float,
+    noise: float | None = None,
 ) -> dict[str, Any]:
     """From view retrieval and the spectrum.
 
@@ -31,8 +30,8 @@ def unlabelled_verdict(
     hits : (n,) bool by name
     above, modes : int
         Modes above the noise level, and modes in all.
-    structure : float
-        See :func:`~stepwell.evaluate.structure.spread`.
+    noise : float, optional
+        Share of all dimensions that features are spread over, where it is that of noise.
     """
     ours = next(r for r in rows if r["role"] == "ours")
     rival = _best([r for r in rows if r["role"] == "control"])
@@ -45,10 +44,10 @@ def unlabelled_verdict(
     figures = f"{ours['value']:.1f} % of views find their own example"
     if above == 0:
         tone, said = "bad", "It learned nothing: no dimension stands out from shuffled pairs."
-    elif structure > NOISE:
+    elif noise is not None:
         tone = "bad"
         said = (
-            f"The examples look like noise: their variance is spread over {structure:.0%} of all "
+            f"The examples look like noise: their variance is spread over {noise:.0%} of all "
             f"dimensions, so that there is next to nothing they share. {figures}, but that tells "
             f"only that no two are alike."
         )

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -101,12 +102,14 @@ def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
 
 def _tidy(target: Path) -> None:
     """Undo what a killed process left: bring back a run it had moved aside, drop the rest."""
-    for old in target.parent.glob(f".{target.name}.*.old"):
-        if not target.exists():
-            os.rename(old, target)
-        shutil.rmtree(old, ignore_errors=True)
-    for left in target.parent.glob(f".{target.name}.*.partial"):
-        shutil.rmtree(left, ignore_errors=True)
+    # In full: what is named .a.b.0123abcd.old belongs to a run a.b, not to a run a.
+    mine = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.(partial|old)")
+    left = [path for path in target.parent.iterdir() if mine.fullmatch(path.name)]
+    for path in left:
+        if path.suffix == ".old" and not target.exists():
+            os.rename(path, target)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

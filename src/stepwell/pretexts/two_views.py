@@ -68,8 +68,8 @@ class TwoViews:
     def suited(self, examples: int) -> TwoViews:
         """With as many partners as pay for so many examples, where none were asked for.
 
-        Encoding partners is up to half the cost, and pairs of 15,000 images taught as much
-        as pairs of 45,000; but of 1,200, a second partner each was worth a point.
+        Encoding partners is up to half the cost, and partners of 12,000 images taught as much
+        as partners of 40,000; but of 1,200, a second partner each was worth a point.
         """
         if self.partners is not None:
             return self

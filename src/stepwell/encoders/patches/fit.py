@@ -90,7 +90,11 @@ def _sample_patches(spec: StreamSpec, images: NDArray, count: int, rng: np.rando
         patches = spec.patches(images[start : start + 32])
         where = rng.integers(patches.shape[1], size=(len(patches), min(each, patches.shape[1])))
         picked.append(np.take_along_axis(patches, where[..., None], axis=1))
-    return np.concatenate(picked).reshape(-1, picked[0].shape[-1])[:count]
+    found = np.concatenate(picked).reshape(-1, picked[0].shape[-1])
+    if len(found) <= count:
+        return found
+    # The surplus goes at random: at the end of a sorted source it would be one class.
+    return np.asarray(found[np.sort(rng.permutation(len(found))[:count])])
 
 
 def _pair_modes(sums: tuple[_Sums, _Sums], size: Size, pairs: str) -> tuple[F32, F32, int]:
