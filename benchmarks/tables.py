@@ -18,7 +18,8 @@ from stepwell.recording import versions
 
 HEAD = """# Images: accuracy, time and memory beside controls and peers
 
-Written by `make bench` (`benchmarks/*.py`) and `make bench-peers` (`benchmarks/peers/`) on {date}, {machine}, Python {python}, {versions}.
+Written by `make bench` (`benchmarks/*.py`) and `make bench-peers` (`benchmarks/peers/`) on {date},
+{machine}, Python {python}, {versions}.
 Every row ran in a process of its own; CPU seconds are of all threads together. kNN: cosine, k = 20,
 T = 0.1. Means over seeds, ± one standard deviation. Labels are read for scores only; no test image
 took part in any choice.
