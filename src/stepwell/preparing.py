@@ -23,7 +23,7 @@ from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.recalibrate import Calibration, calibrate
 from stepwell.run import Run
 
-DIMENSIONS = {"default": 1536, "fast": 512, "large": 1536}
+DIMENSIONS = {"fast": 512, "default": 1024, "large": 1536}
 
 
 @dataclass

@@ -19,7 +19,7 @@ from stepwell.interfaces import Batch, Elements, Observer, UsageError, ignore
 from stepwell.kit.threads import blocks, cores, in_blocks
 
 PRESETS: dict[str, Size] = {
-    "default": Size(atoms=1024, modes=128),
+    "default": Size(atoms=512, modes=128, dense=True),
     "fast": Size(atoms=512, modes=64),
     "large": Size(atoms=2048, modes=128, dense=True),
 }
@@ -57,8 +57,8 @@ class PatchEncoder:
     Parameters
     ----------
     preset : {"default", "fast", "large"}
-        Size of the dictionary: 2,048 atoms and 128 modes; 1,024 and 64 (half the time);
-        4,096 and 128 with patches twice as dense (four times the time). docs/measurements.md
+        ``fast``: 1,024 atoms and 64 modes. ``default``: 128 modes, and patches twice as dense
+        (three times the time). ``large``: 4,096 atoms too (eight times). docs/measurements.md
         has what each is worth.
     sides : sequence of int, optional
         Working scales in pixels a side. None: every octave from the canvas down to 12
