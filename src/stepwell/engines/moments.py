@@ -70,7 +70,8 @@ class DenseMoments:
 
     def __init__(self, width: int) -> None:
         self.width = width
-        self.buckets: dict[int, dict[str, Any]] = {}
+        self._sums: dict[int, dict[str, Any]] = {}
+        self._waiting: dict[int, list[Any]] = {}
 
     def add(self, codes: Any, unit: NDArray[np.intp]) -> None:
         """Add the units whose rows are ``codes``.
@@ -85,26 +86,36 @@ class DenseMoments:
         for views in np.unique(counts):
             starts = first[counts == views]
             rows = order[starts[:, None] + np.arange(views)]
-            self._add_bucket(int(views), codes, rows)
+            # Units wait until there are as many as one exact product can hold: adding a
+            # product to the sums takes longer than the product of a few.
+            self._waiting.setdefault(int(views), []).append(codes[rows.ravel(), :])
+            if sum(map(len, self._waiting[int(views)])) >= views * _block(int(views)):
+                self._flush(int(views))
 
-    def _add_bucket(self, views: int, codes: Any, rows: NDArray[np.intp]) -> None:
-        """Add units of equally many views; ``rows`` (u, views) index ``codes``."""
-        xp = array_namespace(codes)
-        if views not in self.buckets:
-            self.buckets[views] = self._empty(xp, codes)
-        sums = self.buckets[views]
-        block = max(1, EXACT // (LEVELS * views) ** 2)
+    def _flush(self, views: int) -> None:
+        """Add the waiting units of so many views to their sums."""
+        parts = self._waiting.pop(views, [])
+        if not parts:
+            return
+        xp = array_namespace(parts[0])
+        rows = xp.concat(parts, axis=0)
+        if views not in self._sums:
+            self._sums[views] = self._empty(xp, rows)
+        sums, block = self._sums[views], views * _block(views)
         for start in range(0, len(rows), block):
-            part = rows[start : start + block]
-            each = [xp.astype(codes[part[:, v], :], xp.float32) for v in range(views)]
-            total = each[0]
-            for one in each[1:]:
-                total = total + one
-            sums["units"] += len(part)
+            each = xp.astype(rows[start : start + block, :], xp.float32)
+            total = xp.sum(xp.reshape(each, (-1, views, self.width)), axis=1)
+            sums["units"] += len(total)
             sums["sum"] += xp.astype(xp.sum(total, axis=0), xp.int64)
             _accumulate(sums["outer"], total)
-            for one in each:
-                _accumulate(sums["square"], one)
+            _accumulate(sums["square"], each)
+
+    @property
+    def buckets(self) -> dict[int, dict[str, Any]]:
+        """Sums by the number of views of a unit."""
+        for views in list(self._waiting):
+            self._flush(views)
+        return self._sums
 
     def _empty(self, xp: Any, like: Any) -> dict[str, Any]:
         d = self.width
@@ -151,9 +162,9 @@ class DenseMoments:
             if mine is None or theirs is None:
                 only = mine or theirs or {}
                 factor = 1 if theirs is None else sign
-                result.buckets[views] = {name: factor * value for name, value in only.items()}
+                result._sums[views] = {name: factor * value for name, value in only.items()}
             else:
-                result.buckets[views] = {k: mine[k] + sign * theirs[k] for k in mine}
+                result._sums[views] = {k: mine[k] + sign * theirs[k] for k in mine}
         return result
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -178,8 +189,13 @@ class DenseMoments:
                 full = np.zeros((moments.width, moments.width), np.int64)
                 full[upper] = arrays[f"{name}.{views}"]
                 sums[name] = full + np.triu(full, 1).T
-            moments.buckets[int(views)] = sums
+            moments._sums[int(views)] = sums
         return moments
+
+
+def _block(views: int) -> int:
+    """Units whose sums of rows have an exact product: integers up to ``EXACT``."""
+    return max(1, EXACT // (LEVELS * views) ** 2)
 
 
 def _accumulate(total: Any, rows: Any) -> None:
