@@ -51,7 +51,7 @@ bench-peers: $(VENV)/.ready  ## lightly at equal CPU time (an hour; PEER=a pytho
 	    $(PEER) benchmarks/peers/lightly_image.py --method $$method --data build/cifar10/images.npz \
 	        --cpu-seconds 75 --seed $$seed --stem imagenet --out build/cifar10 || exit 1; done; \
 	    $(PEER) benchmarks/peers/lightly_image.py --method simclr --data build/trashnet/images.npz \
-	        --cpu-seconds 80 --seed $$seed --out build/trashnet || exit 1; done
+	        --cpu-seconds 80 --seed $$seed --stem imagenet --out build/trashnet || exit 1; done
 	$(PEER) benchmarks/peers/lightly_image.py --method simclr --data build/cifar10/images.npz \
 	    --cpu-seconds 1800 --stem imagenet --out build/cifar10
 	for data in cifar10 trashnet; do \
