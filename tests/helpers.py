@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -62,11 +63,17 @@ def write_digits(root: Path, count: int, first: int = 0) -> Path:
     return root
 
 
+def heed() -> None:
+    """Let a process be interrupted, even where the tests run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def begun(src: Path, out: Path, *words: str) -> subprocess.Popen[str]:
     """A ``stepwell learn`` that has just begun to write its run."""
     command = [sys.executable, "-c", START, "learn", str(src), "--out", str(out), *words]
+    pipe = subprocess.PIPE
     process = subprocess.Popen(
-        command, env=environment("tiny"), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, env=environment("tiny"), stderr=pipe, stdout=pipe, text=True, preexec_fn=heed
     )
     deadline = time.monotonic() + 60
     while not list(out.parent.glob(f".{out.name}.*.partial")):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import heed
 from PIL import Image
 
 from stepwell.interfaces import Source, StepwellError, UsageError
@@ -325,6 +326,7 @@ def test_an_interrupt_ends_a_pass_at_once(tmp_path):
         "    print(threading.active_count())\n"
     )
     run = [sys.executable, "-c", code, str(tmp_path)]
-    found = subprocess.run(run, capture_output=True, text=True, timeout=30, check=False)
+    options = {"capture_output": True, "text": True, "timeout": 30, "preexec_fn": heed}
+    found = subprocess.run(run, check=False, **options)
     assert found.stdout.strip() == "1"
     assert found.stderr == ""
