@@ -12,6 +12,7 @@ from stepwell import gathering, recording, scoring
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import lock, new_folder
 from stepwell.kit.stopwatch import Stopwatch, waiting
+from stepwell.labels import check_labels
 from stepwell.preparing import Learned, Settings, check, prepare
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
@@ -91,8 +92,8 @@ def learn(
     ):
         entries = gathering.census(source, tell)
         # Before an hour of learning, not after.
-        scoring.check_labels(evaluate_with, entries, classes=2)
-        scoring.check_labels(test, entries)
+        check_labels(evaluate_with, entries, classes=2)
+        check_labels(test, entries)
         founders = gathering.founders_of(source, entries, seed, tell)
         learned = prepare(source, founders, settings, tell)
         ids = {name for name, _ in entries}

@@ -19,7 +19,7 @@ from stepwell.interfaces import (
 )
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
-from stepwell.pretexts import PRETEXTS, TwoViews
+from stepwell.pretexts import PRETEXTS, TwoViews, suited
 from stepwell.recalibrate import Calibration, calibrate
 from stepwell.run import Run
 
@@ -53,8 +53,7 @@ class Learned:
 
     def suit(self, examples: int) -> None:
         """Set the pretext for so many examples, where it can be."""
-        if hasattr(self.pretext, "suited"):
-            self.pretext = self.pretext.suited(examples)
+        self.pretext = suited(self.pretext, examples)
 
     @property
     def width(self) -> int:
@@ -77,8 +76,7 @@ class Learned:
 
 def partners_of(pretext: Any, examples: int) -> float:
     """Partners an example gets on average, among so many; 1 where a pretext does not say."""
-    suited = pretext.suited(examples) if hasattr(pretext, "suited") else pretext
-    return float(getattr(suited, "partners", None) or 1.0)
+    return float(getattr(suited(pretext, examples), "partners", None) or 1.0)
 
 
 def check(settings: Settings) -> Settings:

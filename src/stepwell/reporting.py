@@ -33,20 +33,15 @@ def write_report(run: Run, src: Any = None) -> Path:
         If the pictures are gone, and the page that is there may still have them.
     """
     path = run.path / "report.html"
-    some = run.index[0][:20]
-    if path.is_file() and Album(run, src, some, range(len(some))).batch is None:
-        where = src or run.config["source"].get("path") or "(it was an array)"
-        raise StepwellError(
-            f"Expected the data of this run at {where}, found none of it there: the page stays "
-            f"as it is. Say where the data is now: stepwell report {run.path} --src PATH, or "
-            f"run.report(data)."
-        )
-    write_atomic(path, render(summarise(run, src)))
+    write_atomic(path, render(summarise(run, src, bare=not path.is_file())))
     return path
 
 
-def summarise(run: Run, src: Any = None) -> dict[str, Any]:
-    """Everything the page says, as plain values and picture markup."""
+def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]:
+    """Everything the page says, as plain values and picture markup.
+
+    ``bare``: without pictures, if need be; else StepwellError where the data is gone.
+    """
     ids, embeddings = run.index
     rng = np.random.default_rng(0)
     ends = mode_ends(embeddings)
@@ -60,6 +55,13 @@ def summarise(run: Run, src: Any = None) -> dict[str, Any]:
         for i in np.ravel(rows)
     }
     album = Album(run, src, ids, shown)
+    if album.batch is None and not bare:
+        where = src or run.config["source"].get("path") or "(it was an array)"
+        raise StepwellError(
+            f"Expected the data of this run at {where}, found none of it there: the page stays "
+            f"as it is. Say where the data is now: stepwell report {run.path} --src PATH, or "
+            f"run.report(data)."
+        )
     scores = read_scores(run)
     config = run.config
     return {

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,9 +21,9 @@ from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
 from stepwell.interfaces import Batch, Encoder, StepwellError, UsageError, concatenate
 from stepwell.kit.files import lock
 from stepwell.kit.hashing import fold_of, keys
-from stepwell.kit.plugins import registered
+from stepwell.labels import is_table, label_source, named
+from stepwell.pretexts import suited
 from stepwell.run import Run
-from stepwell.sources import SOURCES, open_source
 
 OURS = "stepwell"
 ROLES = {
@@ -112,9 +109,7 @@ def with_components(
 
 def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[str, Any]:
     """How often a view finds the example it was made of, for all contestants."""
-    pretext = learned.calibration.pretext
-    if hasattr(pretext, "suited"):  # all of so few have a partner
-        pretext = pretext.suited(len(sample))
+    pretext = suited(learned.calibration.pretext, len(sample))  # all of so few have a partner
     views, originals = _first_two(pretext, sample, seed + 1)
     contestants = Contestants(run, seed)
     features = run.encoder.embed(originals)
@@ -246,7 +241,7 @@ def _labelled(
         groups += [str(g) for g in batch.group]
     if not parts:
         raise UsageError(
-            f"Expected labelled examples, found none that can be read in {_named(labels)}."
+            f"Expected labelled examples, found none that can be read in {named(labels)}."
         )
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if frozen is not None:
@@ -257,7 +252,7 @@ def _labelled(
 def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDArray:
     """(n, d) features of a pretrained network, which sees images as large as it takes."""
     canvas = max(frozen.side, int(run.config["source"].get("options", {}).get("canvas") or 0))
-    source = run.own_source(canvas) if _is_table(labels) else run.open(labels, canvas=canvas)
+    source = run.own_source(canvas) if is_table(labels) else run.open(labels, canvas=canvas)
     found: dict[str, NDArray] = {}
     for batch in source.batches(run.chunk, ids=set(ids)):
         found |= zip(map(str, batch.ids), frozen(batch), strict=True)
@@ -267,113 +262,6 @@ def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDA
 def _small(features: NDArray) -> NDArray:
     """Half precision, unless it would lose whole numbers: pixels and unit vectors fit."""
     return features.astype(np.float16) if np.abs(features).max(initial=0) <= 1024 else features
-
-
-def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], int]:
-    """A source, the label of each of its ids, and how many labels are of no example."""
-    if _is_table(labels):
-        given = _rows_of(labels)
-        known = _matched([str(i) for i in run.index[0]], given, labels)
-        return run.own_source(), known, len(given) - len(known)
-    source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    return source, _own_labels(source, labels), 0
-
-
-def _rows_of(table: Any) -> Mapping[str, Any]:
-    return table if isinstance(table, Mapping) else read_labels(Path(table))
-
-
-def _matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[str, str]:
-    """Labels by id. The end of an id (``tom.jpg`` for ``cats/tom.jpg``), or an id with folders
-    before it, is enough where it is the only one; never instead of an id itself."""
-    whole, ends = set(ids), defaultdict(list)
-    for name in ids:
-        ends[Path(name).name].append(name)
-    found = {name: str(label) for name, label in known.items() if name in whole}
-    guessed: dict[str, str] = {}
-    for name, label in known.items():
-        same = [] if name in whole else [i for i in ends[Path(name).name] if _one_ends(i, name)]
-        if len(same) != 1 or same[0] in found:
-            continue
-        if guessed.setdefault(same[0], str(label)) != str(label):
-            raise UsageError(
-                f"Expected one label for {same[0]!r}, found two in {_named(labels)}, "
-                f"{guessed[same[0]]!r} and {str(label)!r}: name files as they were found."
-            )
-    found |= guessed
-    if not found:
-        raise UsageError(
-            f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
-            f"{_named(labels)} only others, such as {next(iter(known), '')!r}: name files "
-            f"relative to what was learned from."
-        )
-    return found
-
-
-def _one_ends(one: str, other: str) -> bool:
-    """Whether one path is the end of the other."""
-    short, long = sorted((one, other), key=len)
-    return long.endswith(f"/{short}")
-
-
-def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) -> None:
-    """Raise what :func:`evaluate` would, without a run; ``entries`` are its examples."""
-    if labels is None:
-        return
-    if not _is_table(labels):
-        known = _own_labels(open_source(labels), labels)
-    else:
-        known = _matched([name for name, _ in entries], _rows_of(labels), labels)
-    if len(set(known.values())) < classes:
-        raise UsageError(f"Expected at least two classes, found one in {_named(labels)}.")
-
-
-def _named(labels: Any) -> str:
-    return "a table" if isinstance(labels, Mapping) else str(labels)
-
-
-def _is_table(labels: Any) -> bool:
-    path = isinstance(labels, (str, Path))
-    return isinstance(labels, Mapping) or (
-        path and Path(labels).suffix.lower() in (".csv", ".tsv") and not _has_source(labels)
-    )
-
-
-def _has_source(path: Any) -> bool:
-    """Whether a plug-in reads this file as examples: then it brings its own labels."""
-    return any(kind.accepts(Path(path)) for kind in registered("sources", SOURCES).values())
-
-
-def _own_labels(source: Any, labels: Any) -> dict[str, str]:
-    known = source.labels() if hasattr(source, "labels") else None
-    if not known:
-        raise UsageError(
-            f"Expected labelled examples, found no labels in {labels}: put each class into a "
-            f"folder of its own, or give a CSV with the columns file,label."
-        )
-    return {str(k): str(v) for k, v in known.items()}
-
-
-def read_labels(path: Path) -> dict[str, str]:
-    """Labels by file from a CSV or TSV with the columns ``file`` and ``label``."""
-    if not path.is_file():
-        raise UsageError(f"Expected labels at {path}, found nothing there: check its name.")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter=delimiter))
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"Expected UTF-8 in {path}, found another encoding: save it as CSV UTF-8."
-        ) from None
-    names = list(rows[0]) if rows else []
-    key = next((n for n in names if n.lower() in ("file", "id", "path", "name")), None)
-    label = next((n for n in names if n.lower() in ("label", "class", "target")), None)
-    if key is None or label is None:
-        raise UsageError(
-            f"Expected a header file,label in {path}, found {','.join(names) or 'nothing'}."
-        )
-    return {row[key]: row[label] for row in rows if row[label]}
 
 
 def read_scores(run: Run) -> dict[str, Any]:

@@ -8,4 +8,10 @@ from stepwell.pretexts.two_views import TwoViews
 
 PRETEXTS: dict[str, Any] = {TwoViews.name: TwoViews}
 
-__all__ = ["PRETEXTS", "TwoViews"]
+
+def suited(pretext: Any, examples: int) -> Any:
+    """The pretext set for so many examples, where it can be."""
+    return pretext.suited(examples) if hasattr(pretext, "suited") else pretext
+
+
+__all__ = ["PRETEXTS", "TwoViews", "suited"]

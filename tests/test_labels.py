@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stepwell.interfaces import UsageError
-from stepwell.scoring import _matched
+from stepwell.labels import matched
 
 IDS = ["cats/1.jpg", "cats/2.jpg", "dogs/2.jpg"]
 
@@ -24,14 +24,14 @@ IDS = ["cats/1.jpg", "cats/2.jpg", "dogs/2.jpg"]
     ],
 )
 def test_whose_label_it_is(given, expected):
-    assert _matched(IDS, given, given) == expected
+    assert matched(IDS, given, given) == expected
 
 
 def test_two_labels_for_one_file_are_refused():
     with pytest.raises(UsageError, match="two in a table, 'cat' and 'dog'"):
-        _matched(IDS, {"1.jpg": "cat", "data/cats/1.jpg": "dog"}, {})
+        matched(IDS, {"1.jpg": "cat", "data/cats/1.jpg": "dog"}, {})
 
 
 def test_names_of_nothing_are_refused():
     with pytest.raises(UsageError, match=r"only others, such as 'dogs/1\.jpg'"):
-        _matched(IDS, {"dogs/1.jpg": "dog"}, {})
+        matched(IDS, {"dogs/1.jpg": "dog"}, {})

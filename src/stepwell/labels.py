@@ -1,0 +1,123 @@
+"""Labels for scores: from folders, columns or a table, and whose they are."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stepwell.interfaces import UsageError
+from stepwell.kit.plugins import registered
+from stepwell.run import Run
+from stepwell.sources import SOURCES, open_source
+
+
+def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], int]:
+    """A source, the label of each of its ids, and how many labels are of no example."""
+    if is_table(labels):
+        given = _rows_of(labels)
+        known = matched([str(i) for i in run.index[0]], given, labels)
+        return run.own_source(), known, len(given) - len(known)
+    source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
+    return source, _own_labels(source, labels), 0
+
+
+def _rows_of(table: Any) -> Mapping[str, Any]:
+    return table if isinstance(table, Mapping) else read_labels(Path(table))
+
+
+def matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[str, str]:
+    """Labels by id. The end of an id (``tom.jpg`` for ``cats/tom.jpg``), or an id with folders
+    before it, is enough where it is the only one; never instead of an id itself."""
+    whole, ends = set(ids), defaultdict(list)
+    for name in ids:
+        ends[Path(name).name].append(name)
+    found = {name: str(label) for name, label in known.items() if name in whole}
+    guessed: dict[str, str] = {}
+    for name, label in known.items():
+        same = [] if name in whole else [i for i in ends[Path(name).name] if _one_ends(i, name)]
+        if len(same) != 1 or same[0] in found:
+            continue
+        if guessed.setdefault(same[0], str(label)) != str(label):
+            raise UsageError(
+                f"Expected one label for {same[0]!r}, found two in {named(labels)}, "
+                f"{guessed[same[0]]!r} and {str(label)!r}: name files as they were found."
+            )
+    found |= guessed
+    if not found:
+        raise UsageError(
+            f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
+            f"{named(labels)} only others, such as {next(iter(known), '')!r}: name files "
+            f"relative to what was learned from."
+        )
+    return found
+
+
+def _one_ends(one: str, other: str) -> bool:
+    """Whether one path is the end of the other."""
+    short, long = sorted((one, other), key=len)
+    return long.endswith(f"/{short}")
+
+
+def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) -> None:
+    """Raise what :func:`evaluate` would, without a run; ``entries`` are its examples."""
+    if labels is None:
+        return
+    if not is_table(labels):
+        known = _own_labels(open_source(labels), labels)
+    else:
+        known = matched([name for name, _ in entries], _rows_of(labels), labels)
+    if len(set(known.values())) < classes:
+        raise UsageError(f"Expected at least two classes, found one in {named(labels)}.")
+
+
+def named(labels: Any) -> str:
+    """What a message calls them."""
+    return "a table" if isinstance(labels, Mapping) else str(labels)
+
+
+def is_table(labels: Any) -> bool:
+    """Whether they are names with their labels, not examples of their own."""
+    path = isinstance(labels, (str, Path))
+    return isinstance(labels, Mapping) or (
+        path and Path(labels).suffix.lower() in (".csv", ".tsv") and not _has_source(labels)
+    )
+
+
+def _has_source(path: Any) -> bool:
+    """Whether a plug-in reads this file as examples: then it brings its own labels."""
+    return any(kind.accepts(Path(path)) for kind in registered("sources", SOURCES).values())
+
+
+def _own_labels(source: Any, labels: Any) -> dict[str, str]:
+    known = source.labels() if hasattr(source, "labels") else None
+    if not known:
+        raise UsageError(
+            f"Expected labelled examples, found no labels in {labels}: put each class into a "
+            f"folder of its own, or give a CSV with the columns file,label."
+        )
+    return {str(k): str(v) for k, v in known.items()}
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """Labels by file from a CSV or TSV with the columns ``file`` and ``label``."""
+    if not path.is_file():
+        raise UsageError(f"Expected labels at {path}, found nothing there: check its name.")
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, delimiter=delimiter))
+    except UnicodeDecodeError:
+        raise UsageError(
+            f"Expected UTF-8 in {path}, found another encoding: save it as CSV UTF-8."
+        ) from None
+    names = list(rows[0]) if rows else []
+    key = next((n for n in names if n.lower() in ("file", "id", "path", "name")), None)
+    label = next((n for n in names if n.lower() in ("label", "class", "target")), None)
+    if key is None or label is None:
+        raise UsageError(
+            f"Expected a header file,label in {path}, found {','.join(names) or 'nothing'}."
+        )
+    return {row[key]: row[label] for row in rows if row[label]}
