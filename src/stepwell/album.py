@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,12 @@ class Album:
         known = self.batch.ids if self.batch is not None else ()
         self._row = {str(name): i for i, name in enumerate(known)}
         self._made: dict[int, str] = {}
+
+    def batch_of(self, indices: Iterable[int]) -> Batch | None:
+        """Those of these examples that could be read; None if there is none."""
+        names = (str(self._ids[int(i)]) for i in indices)
+        rows = [self._row[name] for name in names if name in self._row]
+        return self.batch.take(np.array(rows)) if self.batch is not None and rows else None
 
     def picture(self, index: int, score: float | None = None) -> dict[str, Any]:
         """Markup, id and optionally a score of one example."""

@@ -7,6 +7,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,12 @@ def _first(place: Path, split: str, count: int) -> Pair:
             break
     known = source.labels() or {}
     return np.concatenate(parts)[:count], np.array([known[i] for i in ids[:count]])
+
+
+def demo_images() -> Any:
+    """The demo's images as a source: Fashion-MNIST where it is, else digits."""
+    place = next((p for p in (_cache(), *PLACES) if _whole(p)), None)
+    return str(place) if place is not None else _digits()[0][0]
 
 
 def _digits() -> tuple[Pair, Pair, str]:

@@ -234,12 +234,16 @@ class Solution:
         Eigenvalue that pairs without meaning reach.
     rows : list
         The table that the label-free choice was made from.
+    gradient : Part or None
+        Features to what plain gradient descent on the same pairs would learn first, in that
+        order; ``values`` are the eigenvalues γ of the uncentred Γ.
     """
 
     map: Any
     controls: Mapping[str, Any]
     noise: float
     rows: list[Row]
+    gradient: Any = None
 
 
 class Engine(Protocol):

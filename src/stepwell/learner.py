@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stepwell import gathering, recording, scoring
+from stepwell import gathering, recording, scoring, stepping
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import lock, new_folder
 from stepwell.kit.stopwatch import Stopwatch, waiting
@@ -112,7 +112,9 @@ def learn(
         recording.write_config(folder, learned, source, settings, facts, watch.facts())
         draft = Run(folder)
         tell("score", {})
-        scores = scoring.without_labels(draft, learned, sample, seed=seed)
+        probe = scoring.probe(learned, sample, seed + 1)
+        scores = scoring.without_labels(draft, learned, probe, seed=seed)
+        stepping.log_orders(learned, probe, tell)
         recording.write_scores(folder, scores)
         recording.write_card(draft)
         recording.write_cost(draft, watch.facts())

@@ -128,6 +128,8 @@ def write_parts(folder: Path, learned: Any) -> None:
     save_part(parts / "map", learned.solution.map, "spectral")
     for name, control in learned.solution.controls.items():
         save_part(parts / name, control, "spectral")
+    if learned.solution.gradient is not None:
+        save_part(parts / "gradient", learned.solution.gradient, "spectral")
     values = np.asarray(learned.solution.map.values)
     table = {"mode": np.arange(1, len(values) + 1), "eigenvalue": values}
     table["noise"] = np.full(len(values), learned.solution.noise)

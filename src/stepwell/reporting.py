@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from stepwell.album import Album
 from stepwell.apply.search import nearest
-from stepwell.evaluate.explain import named_correlations, simple_statistics
 from stepwell.evaluate.layout import spread_map
 from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
@@ -20,8 +20,13 @@ from stepwell.report import render
 from stepwell.report.pictures import picture_of
 from stepwell.run import Run
 from stepwell.scoring import read_scores
+from stepwell.staircase.orders import WHITENED
+from stepwell.stepping import Sight
+from stepwell.timeline import staircase
 
 MODES, ENDS, QUERIES, HITS, MAPPED, THUMBNAILS = 12, 6, 6, 8, 1500, 400
+EXPLAINED, FEW = 240, 20
+"""Examples that dimensions are explained on; of fewer than so many nothing is said."""
 
 
 def write_report(run: Run, src: Any = None) -> Path:
@@ -64,6 +69,11 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
         )
     scores = read_scores(run)
     config = run.config
+    # Drawn at random: correlations among the ends of dimensions would flatter.
+    drawn = album.batch_of([*queries, *thumbs][:EXPLAINED])
+    sight = Sight(run, drawn) if drawn is not None and len(drawn) > FEW else None
+    words = [found.words for found in sight.explained(WHITENED)] if sight else []
+    place = {str(ids[i]): int(i) for i in (*queries, *thumbs)}
     return {
         "title": config["source"]["name"],
         "version": config["versions"]["stepwell"],
@@ -77,7 +87,8 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
             "skipped_total": config["data"]["skipped"],
         },
         "views": _views(run, album),
-        "modes": _modes(run, ends, album),
+        "modes": _modes(run, ends, album, words),
+        "staircase": staircase(run, sight, lambda names: [album.picture(place[n]) for n in names]),
         "spectrum": {
             "eigenvalues": [float(v) for v in run.map.values],
             "noise": float(config["choice"]["noise"]),
@@ -182,7 +193,9 @@ def view_pictures(name: str, batch: Batch | None, count: int = 5) -> list[dict[s
     return [{"html": picture_of(seen, i), "id": str(seen.ids[i])} for i in range(len(seen))]
 
 
-def _modes(run: Run, ends: dict[int, NDArray], album: Album) -> list[dict[str, Any]]:
+def _modes(
+    run: Run, ends: dict[int, NDArray], album: Album, notes: Sequence[str]
+) -> list[dict[str, Any]]:
     look = getattr(run.encoder, "attention", None)
     found = []
     for mode, rows in ends.items():
@@ -195,23 +208,10 @@ def _modes(run: Run, ends: dict[int, NDArray], album: Album) -> list[dict[str, A
                 "low": [album.picture(i) for i in low],
                 "high": [album.picture(i) for i in high],
                 "where": look(direction).tolist() if look else None,
-                "note": "",
+                "note": notes[mode] if mode < len(notes) else "",
             }
         )
-    _name_modes(run, found, album)
     return found
-
-
-def _name_modes(run: Run, found: list[dict[str, Any]], album: Album) -> None:
-    """Add what simple statistic a mode goes with, if one does."""
-    if album.batch is None:
-        return
-    statistics = simple_statistics(album.batch)
-    if not statistics:
-        return
-    z = run.map(run.encoder.embed(album.batch))
-    for entry, note in zip(found, named_correlations(z, statistics, len(found)), strict=True):
-        entry["note"] = note
 
 
 def _map(

@@ -52,7 +52,7 @@ class Run:
         return own | registered("encoders", ENCODERS)
 
     def part(self, name: str) -> Any:
-        """A part by its name: ``encoder``, ``map``, ``moments``, ``shuffled``, ``whitening``."""
+        """A part by name: ``encoder``, ``map``, ``moments``, ``gradient``, ``shuffled`` …"""
         return load_part(self.path / "parts" / name, self._kinds())
 
     @cached_property

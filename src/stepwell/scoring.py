@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -107,37 +108,57 @@ def with_components(
     return bank | {name: fitted(bank["raw input"])}, queries | {name: fitted(queries["raw input"])}
 
 
-def without_labels(run: Run, learned: Any, sample: Batch, *, seed: int) -> dict[str, Any]:
-    """How often a view finds the example it was made of, for all contestants."""
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Freshly drawn pairs of a few examples, encoded once for all that looks at them.
+
+    Attributes
+    ----------
+    originals, views : Batch
+        Row by row, two of the same unit.
+    features, partners : (n, d)
+        Of ``originals`` and ``views``.
+    """
+
+    originals: Batch
+    views: Batch
+    features: Any
+    partners: Any
+
+
+def probe(learned: Any, sample: Batch, seed: int) -> Probe:
+    """Per unit of freshly drawn pairs its first two rows.
+
+    Of the first pairs only: with an example in the bank twice, neither would be found.
+    """
     pretext = suited(learned.calibration.pretext, len(sample))  # all of so few have a partner
-    views, originals = _first_two(pretext, sample, seed + 1)
+    pairs = next(iter(pretext.pairs(sample, seed)))
+    order, start, _ = units_of(pairs.unit)
+    views, originals = pairs.x.take(order[start + 1]), pairs.x.take(order[start])
+    embed = learned.encoder.embed
+    return Probe(originals, views, embed(originals), embed(views))
+
+
+def without_labels(run: Run, learned: Any, probe: Probe, *, seed: int) -> dict[str, Any]:
+    """How often a view finds the example it was made of, for all contestants."""
     contestants = Contestants(run, seed)
-    features = run.encoder.embed(originals)
     bank, queries = with_components(
-        contestants.of(originals, features), contestants(views), contestants.width
+        contestants.of(probe.originals, probe.features),
+        contestants.of(probe.views, probe.partners),
+        contestants.width,
     )
     hits = {name: retrieved(queries[name], bank[name]) for name in ROLES}
     rows = [
-        {"name": name, "role": role, **share(int(hits[name].sum()), len(originals)).as_dict()}
+        {"name": name, "role": role, **share(int(hits[name].sum()), len(probe.views)).as_dict()}
         for name, role in ROLES.items()
     ]
     values = np.asarray(learned.solution.map.values)
     above = int((values > learned.solution.noise).sum())
-    share_of_all = spread(features)
+    share_of_all = spread(probe.features)
     noisy = share_of_all > getattr(run.encoder, "noise_spread", 1.0)
     verdict = unlabelled_verdict(rows, hits, above, len(values), share_of_all if noisy else None)
     found = {"retrieval": rows, "modes_above_noise": above, "spread": round(share_of_all, 4)}
     return found | {"verdict": verdict}
-
-
-def _first_two(pretext: Any, sample: Batch, seed: int) -> tuple[Batch, Batch]:
-    """Per unit of freshly drawn pairs: its second row, and its first.
-
-    Of the first pairs only: with an example in the bank twice, neither would be found.
-    """
-    pairs = next(iter(pretext.pairs(sample, seed)))
-    order, start, _ = units_of(pairs.unit)
-    return pairs.x.take(order[start + 1]), pairs.x.take(order[start])
 
 
 def evaluate(

@@ -9,7 +9,6 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeClassifierCV
 
 from stepwell.evaluate.controls import Components, raw_features
-from stepwell.evaluate.explain import named_correlations, simple_statistics
 from stepwell.evaluate.layout import spread_map
 from stepwell.evaluate.probe import BUDGETS, draw, few_labels, knn, linear_predict
 from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
@@ -189,27 +188,6 @@ def test_the_unlabelled_verdict(ours, theirs, above, noise, tone, words):
     assert found["tone"] == tone
     assert words in found["sentence"]
     assert found["details"][0].startswith(f"{above} of 20 dimensions")
-
-
-def test_a_dimension_is_named_after_what_it_goes_with():
-    rng = np.random.default_rng(0)
-    light = rng.integers(20, 200, 60)
-    images = light[:, None, None, None] + rng.integers(0, 20, (60, 8, 8, 3))
-    statistics = simple_statistics(batch(image=images.astype(np.uint8)))
-    assert {"brightness", "contrast", "colourfulness"} <= set(statistics)
-    z = np.stack([light, -light, rng.normal(size=60)], axis=1)
-    notes = named_correlations(z, {k: statistics[k] for k in ("brightness", "contrast")}, 3)
-    assert notes[0].startswith("≈ brightness (r = 1.00")
-    assert notes[1].startswith("≈ less brightness (r = 1.00")
-    assert notes[2] == ""
-    assert simple_statistics(batch(text=np.array(["a"]))) == {}
-
-
-def test_constant_statistics_name_nothing():
-    images = np.full((10, 4, 4, 1), 7, np.uint8)
-    statistics = simple_statistics(batch(image=images))
-    assert all(np.isfinite(values).all() for values in statistics.values())
-    assert named_correlations(np.ones((10, 2)), statistics, 2) == ["", ""]
 
 
 @pytest.mark.parametrize("n", [1, 2, 4, 5, 12])

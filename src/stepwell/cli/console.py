@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -22,6 +22,8 @@ TITLES = {
     "evaluate": "scoring with labels",
     "score": "scoring",
     "report": "drawing the report",
+    "spectrum": "logging the staircase",
+    "theory": "figures",
 }
 QUIET_S = 2.0
 """Nothing is printed about anything shorter than this."""
@@ -147,14 +149,14 @@ def judged(row: Mapping[str, Any]) -> str:
     return f"{rate}{row['why']}"
 
 
-def table(rows: list[list[str]], head: list[str]) -> str:
-    """Columns aligned with spaces; figures to the right."""
+def table(rows: list[list[str]], head: list[str], words: Collection[int] = (0,)) -> str:
+    """Columns aligned with spaces; figures to the right, columns of ``words`` to the left."""
     cells = [head, *rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     lines = []
     for number, row in enumerate(cells):
         parts = [
-            cell.ljust(width) if i == 0 else cell.rjust(width)
+            cell.ljust(width) if i in words else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(parts).rstrip())

@@ -19,6 +19,8 @@ VERBS = {
     "embed": "Vectors of any data, by a run.",
     "search": "Find similar examples.",
     "views": "Look at the augmentations, on your own data.",
+    "steps": "The steps of learning: found, timed, explained, while it goes or after.",
+    "theory": "The paper's figures, theory over measurement, on your images.",
     "report": "Write the page of a run anew.",
     "status": "What a run is, in a few lines; or all runs below a folder.",
     "doctor": "Check this machine: cores, libraries, disk, optional parts.",

@@ -13,8 +13,11 @@ from stepwell.engines.choosing import choose, judging
 from stepwell.engines.moments import DenseMoments
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.shuffled import KeptPairs
-from stepwell.engines.spectral import Choice, SpectralMap, solve, whitening
+from stepwell.engines.spectral import Choice, SpectralMap, gradient_modes, solve, whitening
 from stepwell.interfaces import Batch, Encoder, Observer, Pretext, Solution, StepwellError
+
+GRADIENT = 24
+"""Dimensions of which the order in plain gradient descent is told too."""
 
 
 class SpectralEngine:
@@ -90,9 +93,13 @@ class SpectralEngine:
         plain = replace(self.choice, alpha=0.0)
         found = SpectralMap.build(self.quantiser, modes, self.choice)
         known = SpectralMap.build(self.quantiser, whitening(law, plain), plain)
+        first = replace(plain, k=GRADIENT)
+        first_modes = gradient_modes(law, self.quantiser, GRADIENT)
+        gradient = SpectralMap.build(self.quantiser, first_modes, first)
         del law, modes  # the next law needs their room
         shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, self.moments.units)
-        return Solution(found, {"whitening": known, "shuffled": shuffled}, noise, rows)
+        controls = {"whitening": known, "shuffled": shuffled}
+        return Solution(found, controls, noise, rows, gradient)
 
     def _choose(self, observe: Observer) -> list[dict[str, Any]]:
         """Fix ρ and k on founders' pairs that are taken out of the moments for that."""

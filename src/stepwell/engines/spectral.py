@@ -16,7 +16,7 @@ from array_api_compat import array_namespace
 
 from stepwell.engines.moments import Law
 from stepwell.engines.quantise import Quantiser
-from stepwell.kit.linalg import ridge_of, symmetric_top, top_modes
+from stepwell.kit.linalg import fix_signs, ridge_of, symmetric_top, top_modes
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,22 @@ def whitening(law: Law, choice: Choice) -> Modes:
     return Modes(values / (values + level), vectors / np.sqrt(values + level), law.mu)
 
 
+def gradient_modes(law: Law, quantiser: Quantiser, k: int) -> Modes:
+    """What plain gradient descent on the features would learn first: the top of Γ itself.
+
+    Uncentred, in feature units, and not whitened (Simon et al., ICML 2023): for codes c the
+    features are m + c / s, so Γ_φ = Γ_c / s² + φ̄φ̄ᵀ. ``mu`` is the code of no feature at all.
+    """
+    mean = np.asarray(quantiser.mean, np.float64) + quantiser.scale * law.mu
+    gamma = law.gamma * quantiser.scale**2
+    for row in range(len(mean)):  # a row at a time: nothing else as large is made
+        gamma[row] += mean[row] * mean
+    values, vectors = symmetric_top(gamma, dimensions(k, law.units))
+    kept = values > 0
+    nothing = -np.asarray(quantiser.mean, np.float64) / quantiser.scale
+    return Modes(values[kept], fix_signs(vectors[:, kept]) * quantiser.scale, nothing)
+
+
 def auto_law(codes: Any) -> Law:
     """Mean and covariance of single codes (n, d): what whitening needs."""
     codes = np.asarray(codes, np.float32)
@@ -125,10 +141,15 @@ class SpectralMap:
         """Dimensions of the embedding."""
         return int(self.vectors.shape[1])
 
+    def project(self, codes: Any) -> Any:
+        """(n, d) int8 codes → (n, k) float32, of whatever length."""
+        xp = array_namespace(codes)
+        return (xp.astype(codes, xp.float32) - self.mu) @ self.vectors
+
     def of_codes(self, codes: Any) -> Any:
         """(n, d) int8 codes → (n, k) float32 of unit length."""
         xp = array_namespace(codes)
-        z = (xp.astype(codes, xp.float32) - self.mu) @ self.vectors
+        z = self.project(codes)
         length = xp.sqrt(xp.sum(z * z, axis=1, keepdims=True))
         return z / xp.where(length > 0, length, xp.ones_like(length))
 

@@ -17,7 +17,7 @@ from stepwell.report.pictures import image_html, picture_of, series_html, text_h
 if TYPE_CHECKING:
     from jinja2 import Template
 
-__all__ = ["image_html", "picture_of", "render", "series_html", "text_html"]
+__all__ = ["image_html", "picture_of", "render", "render_theory", "series_html", "text_html"]
 
 
 def render(summary: Mapping[str, Any]) -> str:
@@ -27,8 +27,9 @@ def render(summary: Mapping[str, Any]) -> str:
     ----------
     summary : mapping
         ``title``, ``version``, ``created``, ``warnings`` and the sections ``verdict``,
-        ``modes``, ``scores``, ``curves``, ``spectrum``, ``neighbours``, ``map``, ``data``,
-        ``views``, ``recipe``, ``next``. Each may be missing or None and is then left out.
+        ``modes``, ``staircase``, ``scores``, ``curves``, ``spectrum``, ``neighbours``,
+        ``map``, ``data``, ``views``, ``recipe``, ``next``. Each may be missing or None and
+        is then left out.
         Strings are plain text; only the ``html`` of a picture is trusted markup.
 
     Returns
@@ -45,7 +46,7 @@ def render(summary: Mapping[str, Any]) -> str:
     script = _text("script.js")
     depth = summary.get("spectrum") or {}
     eigenvalues, kept = depth.get("eigenvalues"), depth.get("kept")
-    page = _template().render(
+    page = _template("page.html.j2").render(
         title=summary.get("title") or "report",
         version=summary.get("version"),
         created=summary.get("created"),
@@ -61,12 +62,43 @@ def render(summary: Mapping[str, Any]) -> str:
     return _writable(page)
 
 
+def render_theory(summary: Mapping[str, Any]) -> str:
+    """The page of ``stepwell theory``: figures, each with charts and maybe a table.
+
+    Parameters
+    ----------
+    summary : mapping
+        ``title``, ``lead`` (lines), ``version``, ``created``, ``warnings``, ``figures``: of
+        each ``id``, ``title``, ``text``, ``charts`` (:func:`stepwell.report.plots.plot`),
+        ``table`` (rows, the first of them its head).
+    """
+    from markupsafe import Markup
+
+    from stepwell.report.plots import plot
+    from stepwell.report.wells import mark
+
+    figures = [
+        {
+            "table": None,
+            **figure,
+            "charts": [chart | {"drawn": Markup(plot(chart))} for chart in figure["charts"]],
+        }
+        for figure in summary["figures"]
+    ]
+    page = _template("theory.html.j2").render(
+        **{**summary, "figures": figures},
+        mark=Markup(mark()),
+        style=Markup(_text("style.css")),
+    )
+    return _writable(page)
+
+
 def _text(name: str) -> str:
     return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
+@lru_cache
+def _template(name: str) -> Template:
     # Late, so that the command line starts without it.
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
@@ -77,7 +109,7 @@ def _template() -> Template:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _writable(text: str) -> str:

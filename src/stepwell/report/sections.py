@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from stepwell.report import charts, maps, wells
 from stepwell.report.curves import curve
+from stepwell.report.plots import plot
 from stepwell.report.shelf import Shelf
 
 Section = dict[str, Any] | None
@@ -75,6 +76,28 @@ def _mode(mode: Mapping[str, Any], shelf: Shelf) -> dict[str, Any]:
         "high": shelf.row(mode.get("high")),
         "where": None if where is None else Markup(charts.heat(where, f"Where step {index} looks")),
     }
+
+
+def staircase(given: Sequence[Mapping[str, Any]], shelf: Shelf) -> Section:
+    """Each order: eigenvalues over time, and what arrived at each step."""
+    orders = [
+        {
+            "title": order.get("title", ""),
+            "lead": prose(order.get("lead", "")),
+            "chart": Markup(plot(order["chart"])),
+            "steps": [
+                {
+                    "index": str(step.get("index", "")),
+                    "time": step.get("time"),
+                    "pictures": shelf.row(step.get("pictures")),
+                    "notes": [prose(note) for note in step.get("notes") or ()],
+                }
+                for step in order.get("steps") or ()
+            ],
+        }
+        for order in given
+    ]
+    return {"orders": orders} if orders else None
 
 
 def scores(given: Sequence[Mapping[str, Any]], shelf: Shelf) -> Section:
@@ -234,6 +257,7 @@ def safe_json(content: Any) -> str:
 BUILDERS: dict[str, Callable[[Any, Shelf], Section]] = {
     "verdict": verdict,
     "modes": modes,
+    "staircase": staircase,
     "scores": scores,
     "curves": curves,
     "spectrum": spectrum,

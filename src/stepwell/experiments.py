@@ -1,0 +1,277 @@
+"""The figures of ``stepwell theory``: each an experiment with theory drawn over it.
+
+(a) to (f) follow Simon et al., ICML 2023 (arXiv 2303.15438), on the user's own images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from stepwell.interfaces import Observer, StepwellError
+from stepwell.laboratory import DIMENSIONS, SCALE, Figure, Pool, compare, numbers_of
+from stepwell.staircase import kernels, networks, simulate, theory
+from stepwell.staircase.detect import find_steps
+from stepwell.staircase.records import SAMPLES, Spectra, group
+
+KERNEL_IMAGES, NARROW = 150, 3
+WIDTHS = (64, 256, 1024, 4096)
+SEEDS = 3
+STEPS, BATCH, PROBE = 5000, 128, 256
+Line = dict[str, Any]
+NETS = (("barlow_twins", 0.0008), ("vicreg", 0.001), ("simclr", 0.05))
+"""Objective and learning rate: largest of a few powers of two at which the loss still falls
+smoothly. No label had a part in that."""
+
+
+def linear(pool: Pool) -> Figure:
+    """(a) Linear Barlow Twins: loss and eigenvalues."""
+    gamma, weights = _problem(pool, SCALE)
+    modes, trace = compare(gamma, weights)
+    return {
+        "id": "a",
+        "title": "A linear model learns one dimension at a time",
+        "text": f"Barlow Twins on {len(pool.batch)} images, one pair of views each, from weights "
+        f"of {SCALE:g}, by gradient descent. Every step of the loss is one eigenvalue of the "
+        f"embedding that goes from 0 to 1. Theory knows only Γ and the first weights.",
+        "charts": [
+            _chart("Eigenvalues", "eigenvalue", _curves(modes, trace)),
+            _chart("Loss", "loss", _losses(modes, trace)),
+        ],
+        "numbers": numbers_of(modes, trace),
+    }
+
+
+def scales(pool: Pool) -> Figure:
+    """(b) Larger and smaller first weights."""
+    charts, numbers = [], {}
+    for scale in (1e-2, 1e-3, 1e-6):
+        gamma, weights = _problem(pool, scale)
+        modes, trace = compare(gamma, weights)
+        charts.append(_chart(f"First weights {scale:g}", "loss", _losses(modes, trace)))
+        numbers[f"{scale:g}"] = numbers_of(modes, trace)
+    return {
+        "id": "b",
+        "title": "The smaller the first weights, the sharper the steps",
+        "text": "The same from larger and smaller weights. From large ones, dimensions grow side "
+        "by side: steps blur, and theory, which holds for small weights, is off. Smaller ones "
+        "set them apart.",
+        "charts": charts,
+        "numbers": numbers,
+    }
+
+
+def fixed_kernels(pool: Pool) -> Figure:
+    """(c) The same for kernel models: RBF, and the tangent kernel of a network."""
+    x, partners = pool.pair(KERNEL_IMAGES)
+    rows = np.vstack([x, partners])
+    known = {"RBF kernel": kernels.rbf(rows, rows)}
+    note = ""
+    try:
+        net = networks.wide(rows.shape[1], 256, 2, pool.seed)
+        tensor = networks.torch_or_error().from_numpy(rows)
+        known["tangent kernel of a network, 256 wide"] = kernels.tangent_kernel(net, tensor)
+    except StepwellError as missing:
+        note = f" The tangent kernel was left out: {missing}"
+    charts, numbers = [], {}
+    for name, kernel in known.items():
+        features = kernels.features_of(kernel)
+        gamma = theory.pair_matrix(features[: len(x)], features[len(x) :])
+        weights = simulate.small_weights(DIMENSIONS, len(gamma), SCALE, pool.seed)
+        modes, trace = compare(gamma, weights)
+        charts.append(_chart(name, "eigenvalue", _curves(modes, trace)))
+        numbers[name] = numbers_of(modes, trace)
+    return {
+        "id": "c",
+        "title": "Kernel models climb the same staircase",
+        "text": f"A kernel model is a linear one in other features: Γ becomes "
+        f"K̃^½ (1/2n) [[0, I], [I, 0]] K̃^½. On {len(x)} pairs of views.{note}",
+        "charts": charts,
+        "numbers": numbers,
+    }
+
+
+def wide_networks(pool: Pool, widths: Sequence[int] = WIDTHS, seeds: int = SEEDS) -> Figure:
+    """(d) A real wide network against its tangent kernel at the start."""
+    x, partners = pool.pair(KERNEL_IMAGES // 3)
+    errors: dict[int, list[float]] = {}
+    chart, title = None, ""
+    for width in widths:
+        for seed in range(seeds):
+            modes, trace = networks.wide_run(x, partners, width, NARROW, seed)
+            found = numbers_of(modes, trace)["relative_error"]
+            errors.setdefault(width, []).append(float(np.nanmedian(np.abs(found))))
+        title = f"A network {width} wide"
+        chart = _chart(title, "eigenvalue", _curves(modes, trace))
+    medians = [float(np.median(errors[width])) for width in widths]
+    dots = [
+        {"name": f"{w} wide", "x": [w] * len(e), "y": e, "kind": "dots", "colour": 1}
+        for w, e in errors.items()
+    ]
+    line = {"name": "median", "x": list(widths), "y": medians, "colour": 1}
+    falls = {
+        "title": "Median error of the critical times",
+        "x_label": "width (log)",
+        "y_label": "error",
+        "log_x": True,
+        "log_y": True,
+        "lines": [line, *dots],
+    }
+    return {
+        "id": "d",
+        "title": "A wide network follows its tangent kernel, the closer the wider it is",
+        "text": f"One hidden layer of ReLU, trained in earnest on {len(x)} pairs by gradient "
+        f"descent; theory knows only its tangent kernel at the first weights. {seeds} seeds.",
+        "charts": [falls, *([chart] if chart else [])],
+        "numbers": {"widths": list(widths), "median_errors": medians, "errors": errors},
+    }
+
+
+def alignment(pool: Pool) -> Figure:
+    """(e) What is learned lies where theory says."""
+    gamma, weights = _problem(pool, SCALE)
+    modes, trace = compare(gamma, weights)
+    caught = theory.caught(trace.weights, modes.vectors)
+    ranks = np.arange(1, len(caught) + 1)
+    chart = {
+        "title": "Predicted eigenvectors within the learned subspace",
+        "x_label": "dimension",
+        "y_label": "share of the eigenvector",
+        "lines": [
+            {
+                "name": "share",
+                "x": ranks.tolist(),
+                "y": caught.tolist(),
+                "kind": "dots",
+                "colour": 1,
+            },
+            {"name": "zero", "x": [1, len(ranks)], "y": [0.0, 0.0], "colour": 5},
+        ],
+    }
+    return {
+        "id": "e",
+        "title": "What is learned lies where theory says",
+        "text": "How much of each predicted eigenvector of Γ lies in the rows of the trained W. "
+        "The last dimension is shared with the directions after it, which nothing keeps out; "
+        f"theory gives that share too: alignment {modes.alignment:.4f} predicted, "
+        f"{theory.alignment(trace.weights, modes.vectors):.4f} measured.",
+        "charts": [chart],
+        "numbers": numbers_of(modes, trace) | {"caught": caught.tolist()},
+    }
+
+
+def convnets(
+    pool: Pool,
+    observe: Observer,
+    *,
+    steps: int = STEPS,
+    watch: Callable[[str], Observer] | None = None,
+) -> Figure:
+    """(f) A small convnet with three objectives, from small and from ordinary weights.
+
+    ``watch`` gives an observer for each run by its name, to write its records down.
+    """
+    charts: list[dict[str, Any]] = []
+    numbers: dict[str, dict[str, Any]] = {}
+    probe = pool.probe(PROBE)
+    for objective, rate in NETS:
+        for start, scale in (("small", 0.1), ("ordinary", 1.0)):
+            name = f"{objective}, {start} first weights"
+            records: list[dict[str, Any]] = []
+            told = watch(f"{objective}-{start}") if watch else None
+
+            def see(event: str, facts: Any, records: Any = records, told: Any = told) -> None:
+                records.append({"event": event, **facts})
+                if told:
+                    told(event, facts)
+
+            observe("theory", {"done": len(charts), "of": 2 * len(NETS)})
+            net = networks.convnet(pool.views.shape[-1], DIMENSIONS, pool.seed, scale=scale)
+            how = networks.Training(objective, steps, rate)
+            try:
+                networks.train(net, lambda step: pool.sample(step, BATCH), probe, how, see)
+            except StepwellError as stopped:
+                numbers[name] = {"stopped": str(stopped)}
+            spectra = group(records)[SAMPLES]
+            charts.append(measured(name, spectra))
+            rows = [
+                {"dimension": step.index + 1, "samples": step.time, "size": step.size}
+                for step in find_steps(spectra.times, spectra.cross)
+            ]
+            numbers.setdefault(name, {})["steps"] = rows
+    return {
+        "id": "f",
+        "title": "Convnets climb stairs too",
+        "text": "Three convolutions and a linear layer, trained by SGD on fresh pairs; "
+        "eigenvalues of the embedding's cross-correlation on a fixed set of views, with the "
+        "steps that were found in them. There is no closed form here: nothing is predicted.",
+        "charts": charts,
+        "numbers": numbers,
+    }
+
+
+def measured(title: str, spectra: Spectra) -> dict[str, Any]:
+    """A chart of what was logged, with the steps found marked."""
+    steps = find_steps(spectra.times, spectra.cross)
+    return {
+        "title": title,
+        "x_label": "samples (log)",
+        "y_label": "eigenvalue",
+        "log_x": True,
+        "log_y": False,
+        "lines": [
+            {
+                "name": f"dimension {j + 1}",
+                "x": spectra.times.tolist(),
+                "y": np.maximum(column, 0).tolist(),
+                "colour": j,
+            }
+            for j, column in enumerate(spectra.cross.T)
+        ],
+        "marks": [
+            {"x": step.time, "name": step.index + 1, "title": f"dimension {step.index + 1}"}
+            for step in steps
+        ],
+    }
+
+
+def _problem(pool: Pool, scale: float) -> tuple[Any, Any]:
+    gamma = theory.pair_matrix(*pool.pair())
+    return gamma, simulate.small_weights(DIMENSIONS, len(gamma), scale, pool.seed)
+
+
+def _chart(title: str, what: str, lines: list[Line]) -> dict[str, Any]:
+    return {"title": title, "x_label": "step (log)", "y_label": what, "log_x": True, "lines": lines}
+
+
+def _curves(modes: theory.Modes, trace: simulate.Trace) -> list[Line]:
+    """Measured eigenvalues, and the predicted ones in the same steps."""
+    seen = trace.times > 0
+    steps = trace.times[seen]
+    measured = [_line(j, "measured", steps, row[seen]) for j, row in enumerate(trace.eigenvalues.T)]
+    predicted = _in_steps(modes, steps).T
+    return measured + [_line(j, "theory", steps, row) for j, row in enumerate(predicted)]
+
+
+def _losses(modes: theory.Modes, trace: simulate.Trace) -> list[Line]:
+    seen = trace.times > 0
+    steps = trace.times[seen]
+    predicted = np.square(1 - _in_steps(modes, steps)).sum(1) + modes.lost
+    return [_line(1, "measured", steps, trace.loss[seen]), _line(1, "theory", steps, predicted)]
+
+
+def _line(colour: int, kind: str, x: Any, y: Any) -> Line:
+    xs, ys = np.asarray(x).tolist(), np.asarray(y).tolist()
+    return {"name": f"{kind} {colour + 1}", "x": xs, "y": ys, "colour": colour, "kind": kind}
+
+
+def _in_steps(modes: theory.Modes, steps: Any) -> Any:
+    """Predicted eigenvalues at steps: the flow's curve of each mode, on its own clock."""
+    flow = theory.critical_times(modes.gamma, modes.start)
+    columns = []
+    for gamma, start, pace in zip(modes.gamma, modes.start, flow / modes.times, strict=True):
+        size = theory.singular_values(np.array([gamma]), np.array([start]), pace * steps)
+        columns.append(gamma * size[:, 0] ** 2)
+    return np.stack(columns, axis=1)

@@ -1,0 +1,162 @@
+"""What a dimension sees, in words: for every kind of data, from arrays alone.
+
+Given are the values of a dimension for some examples; how they change under views; simple
+statistics by name; maybe labels. Where in the example it looks, an encoder that is linear
+in its features says exactly (``attention``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+CLEAR = 0.4
+"""Correlation from which a statistic is named."""
+KEEPS, FLIPS = 0.9, -0.5
+"""Correlations with itself under a view from which it is called blind to it, or turned by it."""
+BINS = 8
+"""Values of a dimension are told apart this finely where labels are asked about it."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one dimension sees.
+
+    Attributes
+    ----------
+    index : int
+        From 0.
+    name : str
+        The statistic it goes with most, or empty.
+    r : float
+        Their correlation; negative: less of it at the high end.
+    keeps, flips : tuple of str
+        Views under which it stays, or changes its sign.
+    bits : float
+        What it tells about the label, in bits; NaN without labels.
+    """
+
+    index: int
+    name: str = ""
+    r: float = 0.0
+    keeps: tuple[str, ...] = ()
+    flips: tuple[str, ...] = ()
+    bits: float = field(default=float("nan"))
+
+    @property
+    def words(self) -> str:
+        """``≈ vertical edges in the lower half (r = .81)``, or nothing."""
+        if not self.name:
+            return ""
+        return f"≈ {_towards(self.name, self.r)} (r = {abs(self.r):.2f})".replace("= 0.", "= .")
+
+
+def _towards(name: str, r: float) -> str:
+    """What there is more of at the high end: ``warm rather than cold``, or the other way."""
+    if r > 0:
+        return name
+    topic, colon, rest = name.rpartition(": ")
+    first, rather, second = rest.partition(" rather than ")
+    return f"{topic}{colon}{second}{rather}{first}" if rather else f"less {name}"
+
+
+def explain(
+    z: F64,
+    statistics: Mapping[str, NDArray],
+    changed: Mapping[str, F64],
+    labels: Sequence[str] | None = None,
+) -> list[Explanation]:
+    """One explanation per dimension.
+
+    Parameters
+    ----------
+    z : (n, k)
+        Values of the dimensions for some examples, drawn at random.
+    statistics : mapping of name to (n,)
+    changed : mapping of view to (n, k)
+        Values after the view.
+    labels : (n,), optional
+        Of the same examples, for evaluation.
+    """
+    z = np.asarray(z, np.float64)
+    names = list(statistics)
+    table = np.array([statistics[name] for name in names], float).reshape(len(names), len(z))
+    known = correlations(table.T, z) if names else np.zeros((0, z.shape[1]))
+    spreads = table.std(1)
+    same = {view: _with_itself(z, np.asarray(after, float)) for view, after in changed.items()}
+    bits = information(z, labels) if labels is not None else np.full(z.shape[1], np.nan)
+    found = []
+    for mode in range(z.shape[1]):
+        best = _best(names, known[:, mode], spreads)
+        clear = best >= 0 and abs(known[best, mode]) >= CLEAR
+        found.append(
+            Explanation(
+                mode,
+                names[best] if clear else "",
+                float(known[best, mode]) if clear else 0.0,
+                tuple(view for view, r in same.items() if r[mode] >= KEEPS),
+                tuple(view for view, r in same.items() if r[mode] <= FLIPS),
+                float(bits[mode]),
+            )
+        )
+    return found
+
+
+def _best(names: Sequence[str], r: F64, spreads: F64) -> int:
+    """The statistic that goes with a dimension most; -1 where there are none.
+
+    Among those of one topic (``hue: …``), which have one unit, the one that varies most with
+    it: correlation alone would favour the hue that varies least otherwise.
+    """
+    if not len(names):
+        return -1
+    best = int(np.abs(r).argmax())
+    topic = names[best].rpartition(": ")[0]
+    rivals = [i for i, name in enumerate(names) if name.rpartition(": ")[0] == topic]
+    return max(rivals, key=lambda i: abs(r[i]) * spreads[i]) if topic else best
+
+
+def correlations(a: F64, b: F64) -> F64:
+    """Pearson's r of every column of a (n, p) with every one of b (n, q), (p, q).
+
+    What does not vary goes with nothing: 0.
+    """
+    a, b = (_standardised(np.asarray(side, np.float64)) for side in (a, b))
+    return np.asarray(a.T @ b / max(len(a), 1))
+
+
+def _with_itself(before: F64, after: F64) -> F64:
+    """(k,) r of each column before with itself after."""
+    return np.asarray((_standardised(before) * _standardised(after)).mean(0))
+
+
+def _standardised(columns: F64) -> F64:
+    columns = columns - columns.mean(0)
+    spread = columns.std(0)
+    some = spread > 1e-9 * max(float(spread.max(initial=0)), 1e-300)
+    return np.asarray(np.where(some, columns / np.where(some, spread, 1), 0))
+
+
+def information(z: F64, labels: Sequence[str]) -> F64:
+    """(k,) mutual information of each dimension with the label, in bits.
+
+    Values are cut into :data:`BINS` bins of equal count. The estimate is lowered by what
+    chance alone would tell (Miller 1955), and is never below 0.
+    """
+    _, target = np.unique(np.asarray(labels, str), return_inverse=True)
+    n, classes = len(target), int(target.max(initial=0)) + 1
+    found = []
+    for column in np.asarray(z, np.float64).T:
+        place = np.argsort(np.argsort(column, kind="stable"), kind="stable") * BINS // max(n, 1)
+        joint = np.zeros((BINS, classes))
+        np.add.at(joint, (place, target), 1 / n)
+        alone = joint.sum(1, keepdims=True) * joint.sum(0)
+        some = joint > 0
+        bits = float((joint[some] * np.log2(joint[some] / alone[some])).sum())
+        chance = (BINS - 1) * (classes - 1) / (2 * n * np.log(2))
+        found.append(max(bits - chance, 0.0))
+    return np.array(found)

@@ -1,0 +1,216 @@
+"""When does the next step come? From the growth of a mode before it crosses.
+
+With o = e / (1 - e) the odds of its share e of the plateau, a mode of the linear model
+grows exactly exponentially, do/dt ∝ o (docs/staircase.md). In a deep network weights of
+several layers grow together, and a mode speeds up as it grows: do/dt ∝ o^(1+q), with q = 0
+for a linear model and q = ½ - 1/L for L layers that start small (Saxe, McClelland &
+Ganguli, ICLR 2014). So (1 - o^-q) / q is a straight line in time, and the step comes where
+it reaches 0. All q are tried; those count most that fit this mode's records, and that would
+have foretold the earlier steps of this run. What they foretold wrongly is the interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.staircase.detect import checked
+from stepwell.staircase.simulate import crossings, logit
+
+F64 = NDArray[np.float64]
+POWERS = np.linspace(0.0, 0.5, 11)
+"""Values of q: a linear model … very many layers."""
+SPAN = 1.2
+"""Growth in the logarithm that lines are fitted to; what lies further back is another regime."""
+FEWEST = 5
+"""Records a line needs."""
+TRUST = 0.3
+"""A power that was off by this factor (in the logarithm) for an earlier step loses weight
+e^-½ for each."""
+SMOOTH = 0.001
+"""Scatter of records below which nothing is made of its being smaller still."""
+FIRM = 0.005
+"""Relative error of a forecast from records without any noise, before there are others to
+learn from; scatter of the records adds :data:`SHAKEN` times itself, and growth that speeds
+up, which no simple law describes well, :data:`BENT` times its power."""
+SHAKEN = 1.0
+BENT = 1.0
+FAR = 30.0
+"""So many times as far ahead as the records reach back is too far to tell."""
+LULL, SETTLED = 10, 0.3
+"""A dimension has settled if so many records ago it was within this of now, in the logarithm."""
+ARRIVED = 0.5
+"""Share of its plateau at which a dimension has come."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """When a mode will pass half of its plateau.
+
+    Attributes
+    ----------
+    index : int
+        Which of the sorted eigenvalues, from 0; -1 where none is on its way.
+    time : float
+        NaN where nothing can be said.
+    low, high : float
+        80 % interval.
+    why : str
+        Where ``time`` is NaN: the reason.
+    """
+
+    index: int
+    time: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    why: str = ""
+
+
+def next_step(times: F64, eigenvalues: F64, *, plateau: float | None = None) -> Forecast:
+    """The next dimension to come, of a run up to now.
+
+    Parameters
+    ----------
+    times : (t,)
+        Ascending; the last is now. Samples, or learning rate times steps where that changes.
+    eigenvalues : (t, d)
+        Of the embedding's cross-correlation, descending.
+    plateau : float, optional
+        Where each will end: 1 for Barlow Twins; None: as those before it did.
+
+    Raises
+    ------
+    StepwellError
+        For records that make no sense; see :func:`~stepwell.staircase.detect.find_steps`.
+    """
+    times, eigenvalues = checked(times, eigenvalues)
+    levels = levels_of(eigenvalues, plateau)
+    waiting = np.flatnonzero(eigenvalues[-1] < ARRIVED * levels)
+    if not len(waiting):
+        return Forecast(-1, why="all dimensions have come")
+    return forecast(times, eigenvalues, int(waiting[0]), plateau=plateau)
+
+
+def forecast(times: F64, eigenvalues: F64, index: int, *, plateau: float | None = None) -> Forecast:
+    """When dimension ``index`` passes half of its plateau; see :func:`next_step`."""
+    times, eigenvalues = checked(times, eigenvalues)
+    levels = levels_of(eigenvalues, plateau)
+    odds = logit(eigenvalues / levels)
+    now, column = float(times[-1]), odds[:, index]
+    if column[-1] >= 0:
+        return Forecast(index, why="it has come")
+    ahead, misfit, scatter = _ahead(times, column)
+    if not np.isfinite(ahead).any():
+        return Forecast(index, why="it does not grow, or has too few records yet")
+    missed = _missed(times, eigenvalues, levels, odds, index)
+    weight = -0.5 * misfit / max(scatter, SMOOTH) ** 2 - 0.5 * np.square(missed / TRUST).sum(0)
+    weight = np.where(np.isfinite(ahead), weight, -np.inf)
+    weight = np.exp(weight - weight.max())
+    prior = np.square(FIRM + SHAKEN * scatter + BENT * POWERS)
+    spread = np.sqrt((prior + np.square(missed).sum(0)) / (1 + len(missed)))
+    low, middle, high = _quantiles(np.log(ahead), spread, weight, (0.1, 0.5, 0.9))
+    return Forecast(index, now + middle, now + low, now + high)
+
+
+def levels_of(eigenvalues: F64, plateau: float | None) -> F64:
+    """(d,) where each dimension is thought to end.
+
+    Known for some losses. Else those that have come and no longer grow stay where they are,
+    and each further one ends as much below the last as that does below the one before it;
+    the first, at 1.
+    """
+    d = eigenvalues.shape[1]
+    if plateau is not None:
+        return np.full(d, float(plateau))
+    recent = np.maximum(np.median(eigenvalues[-5:], axis=0), 1e-300)
+    before = np.maximum(np.median(eigenvalues[-5 - LULL : -LULL or None], axis=0), 1e-300)
+    calm = np.abs(np.log(recent / before)) < SETTLED
+    come = 0
+    while come < d and calm[come] and recent[come] > (recent[come - 1] / 10 if come else 0.3):
+        come += 1
+    fall = float(np.clip(recent[come - 1] / recent[come - 2], 0.5, 1)) if come > 1 else 1.0
+    levels = recent.copy()
+    levels[come:] = (recent[come - 1] if come else 1.0) * fall ** np.arange(1, d - come + 1)
+    return levels
+
+
+def _ahead(times: F64, odds: F64) -> tuple[F64, F64, float]:
+    """By each power: time that is left, squared misfit; and the scatter about the best line.
+
+    ``odds`` are logarithms, the last of now; NaN where a line does not rise.
+    """
+    rows = _window(odds)
+    ahead, misfit = np.full(len(POWERS), np.nan), np.full(len(POWERS), np.inf)
+    if len(rows) < FEWEST:
+        return ahead, misfit, float("nan")
+    x, z = times[rows] - times[-1], odds[rows]
+    for i, q in enumerate(POWERS):
+        slope = np.exp(q * z)  # of the logarithm against the line's ordinate
+        y = z if q == 0 else -np.expm1(-q * z) / q
+        rate, start = np.polyfit(x, y, 1, w=slope)
+        if rate > 0 and start < 0 and -start / rate < -FAR * x[0]:
+            ahead[i] = -start / rate
+            misfit[i] = float(np.square((y - rate * x - start) * slope).sum())
+    best = float(misfit.min())
+    return ahead, misfit, float(np.sqrt(best / (len(rows) - 2))) if np.isfinite(best) else np.nan
+
+
+def _window(odds: F64) -> NDArray[np.intp]:
+    """The last records, back to where the curve was :data:`SPAN` lower than now."""
+    low = np.flatnonzero(odds < odds[-1] - SPAN)
+    first = min(int(low[-1]) + 1 if len(low) else 0, max(0, len(odds) - FEWEST))
+    rows = np.arange(first, len(odds))
+    return rows[odds[rows] > -100]
+
+
+def _missed(times: F64, eigenvalues: F64, levels: F64, odds: F64, index: int) -> F64:
+    """(steps, powers): log of real over foretold time, at the same share, for earlier steps."""
+    arrived = crossings(times, eigenvalues[:, :index] / levels[:index])
+    found = []
+    for j, when in enumerate(arrived):
+        before = np.flatnonzero((odds[:, j] >= odds[-1, index]) & (times < when))
+        if not np.isfinite(when) or not len(before) or before[0] < FEWEST:
+            continue
+        then = int(before[0])
+        ahead, _, _ = _ahead(times[: then + 1], odds[: then + 1, j])
+        miss = np.log(max(when - times[then], 1e-9 * when)) - np.log(ahead)
+        found.append(np.clip(np.nan_to_num(miss, nan=1.0), -1.5, 1.5))
+    return np.array(found).reshape(-1, len(POWERS))
+
+
+def _quantiles(
+    centres: F64, spreads: F64, weights: F64, shares: tuple[float, ...]
+) -> tuple[float, ...]:
+    """Quantiles, not in logarithms, of a mixture of normal distributions of a logarithm."""
+    some = weights > 1e-6
+    steps = np.linspace(-3, 3, 121)
+    points = (centres[some, None] + spreads[some, None] * steps).ravel()
+    mass = (weights[some, None] * np.exp(-0.5 * steps**2)).ravel()
+    order = np.argsort(points)
+    cumulated = np.cumsum(mass[order]) / mass.sum()
+    return tuple(float(np.exp(np.interp(share, cumulated, points[order]))) for share in shares)
+
+
+def lies_beyond(found: Forecast, budget: float) -> bool:
+    """The stop rule: whether the next step is foretold for after ``budget``, in the same units.
+
+    Where nothing can be foretold, nothing is stopped.
+    """
+    return bool(found.time > budget)
+
+
+def words(found: Forecast, now: float, per_second: float) -> str:
+    """``next step ≈ 1,900 ± 150 samples (≈ 40 s)``, or why it can't be told."""
+    if not np.isfinite(found.time):
+        return f"next step: not to be told ({found.why})"
+    ahead, half = found.time - now, (found.high - found.low) / 2
+    cost = f" (≈ {ahead / per_second:,.0f} s)" if per_second > 0 else ""
+    return f"next step ≈ {_round(ahead)} ± {_round(half)} samples{cost}"
+
+
+def _round(value: float) -> str:
+    """Two or three digits: more would not be known."""
+    digits = 10.0 ** np.floor(np.log10(max(abs(value), 1.0)) - 1)
+    return f"{round(value / digits) * digits:,.0f}"

@@ -1,0 +1,67 @@
+"""The two orders of a spectral run: when each of its dimensions would come, and on what clock.
+
+The closed form has no time of its own. From the same moments follow two stories, and one is
+never told for the other:
+
+- ``gradient``: plain gradient descent on the features, from small weights. Large and
+  invariant directions come first: by γ, of the uncentred Γ (Simon et al., ICML 2023).
+- ``whitened``: the same on whitened features, where size does not count. Invariant
+  directions come first: by λ, which is the order of the run's own dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.staircase.records import COUNT, facts_of, moments_of
+from stepwell.staircase.theory import critical_times, singular_values
+
+F64 = NDArray[np.float64]
+GRADIENT, WHITENED = "gradient", "whitened"
+SMALL = 1e-8
+"""What the eigenvalue of the first dimension starts at: weights are as small as that asks for,
+the same for all dimensions."""
+SHOWN = 24
+"""Dimensions that are followed."""
+
+
+def arrivals(values: F64) -> F64:
+    """(k,) critical times of dimensions with these eigenvalues; the first comes at 1.
+
+    Parameters
+    ----------
+    values : (k,)
+        γ or λ, positive.
+    """
+    times = critical_times(values, _start(values))
+    return np.asarray(times / times[0])
+
+
+def walk(clock: str, values: F64, z: F64, partners: F64) -> Iterator[dict[str, Any]]:
+    """Records of the spectrum along training, as theory has it, on a probe set of views.
+
+    Parameters
+    ----------
+    clock : {"gradient", "whitened"}
+    values : (k,)
+        γ or λ.
+    z, partners : (n, k)
+        Two views of each example, projected to unit-norm modes: what sⱼ(t) is multiplied to.
+        They are no part of what was learned from, so plateaus may lie below 1.
+    """
+    values, z, partners = values[:SHOWN], z[:, :SHOWN], partners[:, :SHOWN]
+    times = critical_times(values, _start(values))
+    stops = np.geomspace(0.3 * times[0], 1.5 * float(times.max()), COUNT)
+    sizes = singular_values(values, _start(values), stops)
+    cross, covariance = moments_of(z, partners)
+    for stop, size in zip(stops / times[0], sizes, strict=True):
+        scaled = (size[:, None] * matrix * size for matrix in (cross, covariance))
+        yield facts_of(clock, float(f"{stop:.6g}"), *map(np.linalg.eigvalsh, scaled))
+
+
+def _start(values: F64) -> F64:
+    return np.full(len(values), np.sqrt(SMALL / values[0]))

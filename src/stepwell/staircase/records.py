@@ -1,0 +1,146 @@
+"""What is logged along a run for the staircase: spectra of the embedding, log-spaced.
+
+Every engine writes an event ``"spectrum"`` to ``steps.jsonl`` with these facts; whatever
+reads steps needs nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.interfaces import StepwellError
+
+F64 = NDArray[np.float64]
+EVENT = "spectrum"
+SAMPLES = "samples"
+"""The clock of a run that was trained."""
+COUNT = 200
+"""Records evenly spaced in the logarithm of time; twice as many more are evenly spaced in time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spectra:
+    """The records of one run.
+
+    Attributes
+    ----------
+    clock : str
+        What times count: ``"samples"``, or the time of an order that was computed.
+    times : (t,)
+    cross, covariance : (t, d)
+        Eigenvalues of the embedding's cross-correlation and covariance, descending.
+    seconds : (t,)
+        When each was written, since the start of the run.
+    """
+
+    clock: str
+    times: F64
+    cross: F64
+    covariance: F64
+    seconds: F64
+
+
+def moments_of(z: F64, partners: F64) -> tuple[F64, F64]:
+    """Cross-correlation and covariance of what two views of the same examples are embedded to.
+
+    Parameters
+    ----------
+    z, partners : (n, d)
+
+    Returns
+    -------
+    cross : (d, d)
+        (1/2n) Σ (z z'ᵀ + z' zᵀ), uncentred as in the theory.
+    covariance : (d, d)
+        Of all 2n rows, centred.
+    """
+    z, partners = np.asarray(z, np.float64), np.asarray(partners, np.float64)
+    both = np.concatenate([z, partners])
+    both = both - both.mean(0)
+    product = z.T @ partners
+    return (product + product.T) / (2 * len(z)), both.T @ both / len(both)
+
+
+def record_of(clock: str, time: float, z: F64, partners: F64) -> dict[str, Any]:
+    """Facts of one record: a probe set of views, (n, d) each, at a time."""
+    cross, covariance = (np.linalg.eigvalsh(each) for each in moments_of(z, partners))
+    return facts_of(clock, time, cross, covariance)
+
+
+def facts_of(clock: str, time: float, cross: NDArray, covariance: NDArray) -> dict[str, Any]:
+    """The same from ascending eigenvalues: plain values for an observer."""
+    return {"clock": clock, "time": time} | {
+        name: [float(f"{value:.6g}") for value in values[::-1]]
+        for name, values in (("cross", cross), ("covariance", covariance))
+    }
+
+
+def schedule(steps: int) -> set[int]:
+    """Which of the steps 0 … ``steps`` to record.
+
+    :data:`COUNT` evenly spaced in the logarithm, since early steps are short; and twice as many
+    evenly spaced in time, so that late ones are not missed between two records.
+    """
+    spaced = np.concatenate(
+        [[0], np.geomspace(1, max(steps, 1), COUNT), np.linspace(0, steps, 2 * COUNT)]
+    )
+    chosen = {step for step in np.rint(spaced).astype(int).tolist() if step <= steps}
+    # Whole numbers repeat where the logarithm is dense: the first free ones, up to COUNT.
+    free = (step for step in range(steps + 1) if step not in chosen)
+    return chosen | set(islice(free, max(0, COUNT - len(chosen))))
+
+
+def read_spectra(path: Path) -> dict[str, Spectra]:
+    """Records in a ``steps.jsonl``, by their clock; a half-written last line is left out.
+
+    Raises
+    ------
+    StepwellError
+        If a line that is whole makes no sense.
+    """
+    return group(_events(path))
+
+
+def _events(path: Path) -> Iterable[Mapping[str, Any]]:
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith("\n"):
+                return  # being written
+            try:
+                yield json.loads(line)
+            except ValueError:
+                raise StepwellError(
+                    f"Expected one JSON object a line, found something else in line {number} of "
+                    f"{path}: restore the file, or learn again."
+                ) from None
+
+
+def group(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectra]:
+    """Spectra by clock, from events."""
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for event in events:
+        if event.get("event") == EVENT:
+            rows.setdefault(event["clock"], []).append(event)
+    return {
+        clock: Spectra(
+            clock,
+            np.array([row["time"] for row in some], float),
+            _rectangle([row["cross"] for row in some]),
+            _rectangle([row["covariance"] for row in some]),
+            np.array([row.get("t", np.nan) for row in some], float),
+        )
+        for clock, some in rows.items()
+    }
+
+
+def _rectangle(rows: list[list[float]]) -> F64:
+    width = min(map(len, rows))
+    return np.array([row[:width] for row in rows], float).reshape(len(rows), width)

@@ -1,0 +1,108 @@
+"""The staircase of a run: its two orders logged, its steps found and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.interfaces import Batch, Observer
+from stepwell.kit.plugins import registered
+from stepwell.run import Run
+from stepwell.staircase.detect import Step, find_steps
+from stepwell.staircase.explain import Explanation, correlations, explain
+from stepwell.staircase.orders import GRADIENT, SHOWN, WHITENED, walk
+from stepwell.staircase.records import EVENT, Spectra
+from stepwell.staircase.statistics import STATISTICS
+
+PARTS = {WHITENED: "map", GRADIENT: "gradient"}
+"""Which part of a run holds the dimensions of each order."""
+CHANGES = ("flip", "rotation", "zoom", "jitter", "blur")
+"""Views of images whose effect on each dimension is told."""
+
+
+def log_orders(learned: Any, probe: Any, tell: Observer) -> None:
+    """Tell the spectrum along both orders, on pairs that were not learned from."""
+    solution, quantiser = learned.solution, learned.engine.quantiser
+    codes = [quantiser(features) for features in (probe.features, probe.partners)]
+    for clock, found in ((WHITENED, solution.map), (GRADIENT, solution.gradient)):
+        if found is not None:
+            z, partners = (unweighted(found, each) for each in codes)
+            for facts in walk(clock, np.asarray(found.values), z, partners):
+                tell(EVENT, facts)
+
+
+def unweighted(found: Any, codes: Any) -> NDArray[np.float64]:
+    """(n, k) codes along the first modes of a map, without what weights these."""
+    z = np.asarray(found.project(codes), np.float64)
+    return z[:, :SHOWN] / np.asarray(found.values)[:SHOWN] ** found.choice.alpha
+
+
+def steps_of(spectra: Spectra) -> list[Step]:
+    """Steps of one clock: of each dimension the largest."""
+    found: dict[int, Step] = {}
+    for step in find_steps(spectra.times, spectra.cross):
+        if step.index not in found or step.size > found[step.index].size:
+            found[step.index] = step
+    return sorted(found.values(), key=lambda step: (step.time, step.index))
+
+
+class Sight:
+    """What the dimensions of a run see, on a batch drawn at random.
+
+    Parameters
+    ----------
+    run : Run
+    batch : Batch
+    """
+
+    def __init__(self, run: Run, batch: Batch) -> None:
+        kind = run.config["source"]["kind"]
+        self.ids = batch.ids
+        self._maps = {clock: run.part(name) for clock, name in PARTS.items() if has(run, name)}
+        self._features = run.encoder.embed(batch)
+        self._changed = {
+            name: run.encoder.embed(seen) for name, seen in _changes(kind, batch).items()
+        }
+        statistics = registered("statistics", STATISTICS).get(kind)
+        self._known: Mapping[str, NDArray] = statistics(batch) if statistics else {}
+
+    def explained(self, clock: str, labels: Sequence[str] | None = None) -> list[Explanation]:
+        """What each dimension of an order sees; ``labels`` are of the batch."""
+        changed = {name: self._values(clock, some) for name, some in self._changed.items()}
+        return explain(self._values(clock, self._features), self._known, changed, labels)
+
+    def ends(self, clock: str, mode: int, count: int) -> list[str]:
+        """Ids of the examples at the low end of a dimension, then of those at the high end."""
+        order = np.argsort(self._values(clock, self._features)[:, mode], kind="stable")
+        return [str(self.ids[i]) for i in (*order[:count], *order[-count:])]
+
+    def related(self) -> list[tuple[int, float]]:
+        """For each dimension of the gradient order: the run's own it goes with most, and |r|."""
+        z = (self._values(clock, self._features) for clock in (GRADIENT, WHITENED))
+        r = np.abs(correlations(*z))
+        return [(int(row.argmax()), float(row.max())) for row in r]
+
+    def _values(self, clock: str, features: Any) -> NDArray[np.float64]:
+        found = self._maps[clock]
+        return unweighted(found, found.quantiser(features))
+
+
+def has(run: Run, name: str) -> bool:
+    """Whether a run holds a part; those of before 0.2 have no gradient order."""
+    return (run.path / "parts" / name).is_dir()
+
+
+def _changes(kind: str, batch: Batch) -> dict[str, Batch]:
+    """The batch seen through each of the views that are told about."""
+    if kind != "image":
+        return {}
+    from stepwell.views import parse, pictures, render
+
+    found = {}
+    for name in CHANGES:
+        seen = render(batch, parse("flip:1" if name == "flip" else name), 0)
+        found[name] = seen.with_data(image=pictures(seen.data["image"]))
+    return found

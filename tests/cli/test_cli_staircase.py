@@ -1,0 +1,163 @@
+"""``stepwell steps`` and ``stepwell theory``, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import stepwell
+from stepwell.staircase.records import record_of
+
+
+@pytest.fixture(scope="module")
+def run(digits, tmp_path_factory):
+    """A run on digits with the real encoder."""
+    out = tmp_path_factory.mktemp("staircase") / "run"
+    stepwell.learn(digits, out, preset="fast", report=False)
+    return out
+
+
+def write_log(path, count, seed=0):
+    """A trained run's records: two dimensions come, one after the other."""
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((64, 2))
+    with open(path, "w", encoding="utf-8") as log:
+        for i, time_ in enumerate(np.geomspace(1, 1e4, 240)[:count]):
+            sizes = 1 / np.sqrt(1 + np.exp(np.clip(14 - np.array([0.2, 0.01]) * time_, -30, 30)))
+            facts = record_of("samples", float(time_), z * sizes, z * sizes)
+            log.write(json.dumps({"t": i / 10, "event": "spectrum", **facts}) + "\n")
+
+
+def test_both_orders_are_logged_and_told_apart(call, run):
+    lines = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
+    for clock in ("gradient", "whitened"):
+        mine = [line for line in lines if line.get("clock") == clock]
+        assert len(mine) >= 200
+        assert mine[0]["cross"] == sorted(mine[0]["cross"], reverse=True)
+    said = call("steps", run)
+    assert said.code == 0, said.err
+    assert "Plain gradient descent on the run's features (γ of Γ)" in said.out
+    assert "On whitened features, the run's own dimensions (λ of Γ̃)" in said.out
+
+
+def test_steps_as_json(call, run):
+    said = call("steps", run, "--json")
+    rows = json.loads(said.out)
+    assert {row["clock"] for row in rows} == {"gradient", "whitened"}
+    first = next(row for row in rows if row["clock"] == "gradient")
+    assert first["step"] == 1
+    assert {"dimension", "time", "size", "confidence", "sees", "blind_to"} <= set(first)
+    assert 0.5 < first["time"] < 2  # the first step is the unit of time
+    gradient = [row["time"] for row in rows if row["clock"] == "gradient"]
+    assert gradient == sorted(gradient)
+
+
+def test_steps_tell_what_they_know_of_labels(call, run, digits):
+    said = call("steps", run, "--labels", digits / "train", "--json")
+    rows = json.loads(said.out)
+    assert all(0 <= row["bits"] <= np.log2(10) for row in rows)
+    assert max(row["bits"] for row in rows) > 0.2
+    assert "bits" in call("steps", run, "--labels", digits / "train").out
+
+
+def test_steps_without_the_data_are_told_without_words(call, run, tmp_path):
+    moved = tmp_path / "run"
+    shutil.copytree(run, moved)
+    config = (moved / "config.toml").read_text()
+    (moved / "config.toml").write_text(re.sub(r'path = ".*"', 'path = "/gone"', config, count=1))
+    rows = json.loads(call("steps", moved, "--json").out)
+    assert rows
+    assert not any("sees" in row for row in rows)
+
+
+def test_steps_of_a_log_alone(call, tmp_path):
+    write_log(tmp_path / "steps.jsonl", 240)
+    rows = json.loads(call("steps", tmp_path, "--json").out)
+    assert [row["dimension"] for row in rows] == [1, 2]
+    assert [row["time"] for row in rows] == pytest.approx([70, 1400], rel=0.05)
+    assert call("steps", tmp_path / "steps.jsonl").code == 0
+
+
+def test_following_a_run_as_it_goes(call, tmp_path):
+    folder = tmp_path / ".run.0123abcd.partial"  # as a run is called while it is learned
+    folder.mkdir()
+    write_log(folder / "steps.jsonl", 150)
+
+    def goes_on():
+        time.sleep(1.5)
+        write_log(folder / "steps.jsonl", 240)
+        time.sleep(1.5)
+        folder.rename(tmp_path / "run")
+        (tmp_path / "run" / "config.toml").touch()
+
+    other = threading.Thread(target=goes_on)
+    other.start()
+    said = call("steps", tmp_path / "run", "--follow")
+    other.join()
+    assert "step 1: dimension 1 at" in said.out
+    assert re.search(r"next step ≈ [\d,]+ ± [\d,]+ samples \(≈ [\d,]+ s\)", said.out)
+    assert "step 2: dimension 2 at" in said.out
+
+
+def test_no_run_is_an_error(call, tmp_path):
+    for words in (["steps", tmp_path / "none"], ["steps", tmp_path]):
+        said = call(*words)
+        assert said.code == 2
+        assert "Expected a run" in said.err
+
+
+def test_theory_on_digits(call, tmp_path, digits):
+    out = tmp_path / "theory"
+    said = call("theory", digits, "--figures", "ae", "--out", out)
+    assert said.code == 0, said.err
+    assert re.search(r"\(a\) linear model +\d\.\d\d% +\d\.\d\d%", said.out)
+    assert "(e) alignment" in said.out
+    facts = json.loads((out / "theory.json").read_text())
+    numbers = facts["figures"]["a"]
+    assert numbers["median_error"] < 0.01
+    assert numbers["final_loss"] == pytest.approx(numbers["final_loss_predicted"], abs=1e-3)
+    page = (out / "theory.html").read_text(encoding="utf-8")
+    assert "A linear model learns one dimension at a time" in page
+    again = call("theory", digits, "--figures", "a", "--out", out)
+    assert again.code == 2
+    assert "--overwrite" in again.err
+    assert call("theory", digits, "--figures", "a", "--out", out, "--overwrite").code == 0
+
+
+def test_theory_says_what_needs_torch(call, tmp_path, digits, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    out = tmp_path / "theory"
+    said = call("theory", digits, "--figures", "ad", "--out", out)
+    assert said.code == 0, said.err
+    assert "Figure (d) was not drawn" in said.out
+    assert "stepwell[torch]" in (out / "theory.html").read_text(encoding="utf-8")
+    alone = call("theory", digits, "--figures", "d", "--out", tmp_path / "other")
+    assert alone.code == 1
+    assert "stepwell[torch]" in alone.err
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["--figures", "xyz"], "Expected letters"), (["--images", "5"], "40")]
+)
+def test_theory_refuses_what_makes_no_sense(call, tmp_path, digits, words, said):
+    found = call("theory", digits, *words, "--out", tmp_path / "theory")
+    assert found.code == 2
+    assert said in found.err
+
+
+def test_theory_needs_images_that_differ(call, tmp_path):
+    np.save(tmp_path / "same.npy", np.full((60, 8, 8), 7, np.uint8))
+    found = call("theory", tmp_path / "same.npy", "--out", tmp_path / "theory")
+    assert found.code in (1, 2)
+    assert "alike" in found.err
+    np.save(tmp_path / "few.npy", np.zeros((12, 8, 8), np.uint8))
+    found = call("theory", tmp_path / "few.npy", "--out", tmp_path / "theory")
+    assert found.code == 2
+    assert "at least 40 images" in found.err
