@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint bench bench-peers clean
+.PHONY: demo test test-slow lint bench bench-peers bench-staircase clean
 
 $(VENV)/.ready: pyproject.toml setup.py $(wildcard src/stepwell/encoders/patches/fused*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stepwell needs Python 3.11 or newer: make PYTHON=python3.12")'
@@ -42,6 +42,12 @@ bench: $(VENV)/.ready  ## the tables in benchmarks/results (hours; needs ../shar
 	$(BIN)/python benchmarks/bare.py >> build/rows.jsonl
 	$(BIN)/python benchmarks/rounding.py >> build/rows.jsonl
 	$(BIN)/python benchmarks/tables.py build/rows.jsonl > benchmarks/results/images.md
+
+bench-staircase: $(VENV)/.ready  ## the tables in benchmarks/results/staircase.md (half an hour; torch)
+	$(BIN)/python -m pip install --quiet --editable '.[torch]'
+	mkdir -p build
+	$(BIN)/python benchmarks/staircase.py linear kernels wide nets cost explain > build/staircase.jsonl
+	$(BIN)/python benchmarks/staircase.py --table build/staircase.jsonl > benchmarks/results/staircase.md
 
 PEER ?= build/peer/bin/python
 bench-peers: $(VENV)/.ready  ## lightly at equal CPU time (an hour; PEER=a python that has lightly)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,17 @@ import numpy as np
 from stepwell.interfaces import Observer, StepwellError
 from stepwell.laboratory import DIMENSIONS, SCALE, Figure, Pool, compare, numbers_of
 from stepwell.staircase import kernels, networks, simulate, theory
-from stepwell.staircase.detect import find_steps
+from stepwell.staircase.detect import FEWEST, find_steps
+from stepwell.staircase.forecast import next_step, words
 from stepwell.staircase.records import SAMPLES, Spectra, group
 
 KERNEL_IMAGES, NARROW = 150, 3
 WIDTHS = (64, 256, 1024, 4096)
 SEEDS = 3
-STEPS, BATCH, PROBE = 5000, 128, 256
+STEPS, BATCH, PROBE = 5000, 128, 128
 Line = dict[str, Any]
+ASKED = 10
+"""A forecast is made at every so many records."""
 NETS = (("barlow_twins", 0.0008), ("vicreg", 0.001), ("simclr", 0.05))
 """Objective and learning rate: largest of a few powers of two at which the loss still falls
 smoothly. No label had a part in that."""
@@ -162,12 +167,32 @@ def alignment(pool: Pool) -> Figure:
     }
 
 
+class Watched:
+    """Keeps the records of a training run and tells when its next step is expected."""
+
+    def __init__(self, observe: Observer, told: Observer, samples: int) -> None:
+        self.records: list[dict[str, Any]] = []
+        self._observe, self._told, self._samples = observe, told, samples
+        self._begin = time.perf_counter()
+
+    @property
+    def spectra(self) -> Spectra:
+        """What was seen so far."""
+        return group(self.records)[SAMPLES]
+
+    def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
+        self.records.append({"event": event, **facts})
+        self._told(event, facts)
+        if len(self.records) < FEWEST or len(self.records) % ASKED:
+            return
+        known, now = self.spectra, float(facts["time"])
+        speed = now / (time.perf_counter() - self._begin)
+        ahead = words(next_step(known.times, known.shown), now, speed)
+        self._observe("train", {"done": int(now), "of": self._samples, "next": ahead})
+
+
 def convnets(
-    pool: Pool,
-    observe: Observer,
-    *,
-    steps: int = STEPS,
-    watch: Callable[[str], Observer] | None = None,
+    pool: Pool, observe: Observer, watch: Callable[[str], Observer], *, steps: int = STEPS
 ) -> Figure:
     """(f) A small convnet with three objectives, from small and from ordinary weights.
 
@@ -175,46 +200,40 @@ def convnets(
     """
     charts: list[dict[str, Any]] = []
     numbers: dict[str, dict[str, Any]] = {}
-    probe = pool.probe(PROBE)
     for objective, rate in NETS:
         for start, scale in (("small", 0.1), ("ordinary", 1.0)):
             name = f"{objective}, {start} first weights"
-            records: list[dict[str, Any]] = []
-            told = watch(f"{objective}-{start}") if watch else None
-
-            def see(event: str, facts: Any, records: Any = records, told: Any = told) -> None:
-                records.append({"event": event, **facts})
-                if told:
-                    told(event, facts)
-
-            observe("theory", {"done": len(charts), "of": 2 * len(NETS)})
+            seen = Watched(observe, watch(f"{objective}-{start}"), steps * BATCH)
             net = networks.convnet(pool.views.shape[-1], DIMENSIONS, pool.seed, scale=scale)
-            how = networks.Training(objective, steps, rate)
+            how, numbers[name] = networks.Training(objective, steps, rate), {}
             try:
-                networks.train(net, lambda step: pool.sample(step, BATCH), probe, how, see)
+                networks.train(net, partial(_batch, pool), pool.probe(PROBE), how, seen)
             except StepwellError as stopped:
-                numbers[name] = {"stopped": str(stopped)}
-            spectra = group(records)[SAMPLES]
-            charts.append(measured(name, spectra))
-            rows = [
+                numbers[name]["stopped"] = str(stopped)
+            charts.append(measured(name, seen.spectra))
+            numbers[name]["steps"] = [
                 {"dimension": step.index + 1, "samples": step.time, "size": step.size}
-                for step in find_steps(spectra.times, spectra.cross)
+                for step in find_steps(seen.spectra.times, seen.spectra.shown)
             ]
-            numbers.setdefault(name, {})["steps"] = rows
     return {
         "id": "f",
         "title": "Convnets climb stairs too",
         "text": "Three convolutions and a linear layer, trained by SGD on fresh pairs; "
-        "eigenvalues of the embedding's cross-correlation on a fixed set of views, with the "
-        "steps that were found in them. There is no closed form here: nothing is predicted.",
+        "eigenvalues of the embedding's cross-correlation (Barlow Twins) or covariance on a "
+        "fixed set of views, with the steps that were found in them. There is no closed form "
+        "here: nothing is predicted.",
         "charts": charts,
         "numbers": numbers,
     }
 
 
+def _batch(pool: Pool, step: int) -> tuple[Any, Any]:
+    return pool.sample(step, BATCH)
+
+
 def measured(title: str, spectra: Spectra) -> dict[str, Any]:
     """A chart of what was logged, with the steps found marked."""
-    steps = find_steps(spectra.times, spectra.cross)
+    steps = find_steps(spectra.times, spectra.shown)
     return {
         "title": title,
         "x_label": "samples (log)",
@@ -228,7 +247,7 @@ def measured(title: str, spectra: Spectra) -> dict[str, Any]:
                 "y": np.maximum(column, 0).tolist(),
                 "colour": j,
             }
-            for j, column in enumerate(spectra.cross.T)
+            for j, column in enumerate(spectra.shown.T)
         ],
         "marks": [
             {"x": step.time, "name": step.index + 1, "title": f"dimension {step.index + 1}"}

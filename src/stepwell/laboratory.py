@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.gathering import spread_over
 from stepwell.interfaces import Batch, UsageError, concatenate
+from stepwell.kit.hashing import hash_text
 from stepwell.sources import open_source
 from stepwell.sources.canvas import fit
 from stepwell.staircase import simulate, theory
@@ -48,8 +48,10 @@ class Pool:
     recipe: str = RECIPE
 
     @classmethod
-    def of(cls, src: Any, images: int = IMAGES, seed: int = 0, count: int = 2) -> Pool:
-        """About so many images of a source, spread evenly over it.
+    def of(
+        cls, src: Any, images: int = IMAGES, seed: int = 0, count: int = 2, side: int = SIDE
+    ) -> Pool:
+        """About so many images of a source, drawn by hash, made smaller where above ``side``.
 
         Raises
         ------
@@ -58,10 +60,14 @@ class Pool:
         """
         source = open_source(src)
         ids = [name for name, _ in source.entries()]
-        parts = list(source.batches(256, ids=set(spread_over(ids, images))))
+        parts = list(
+            source.batches(
+                256, ids={ids[i] for i in np.argsort(hash_text(seed, ids), kind="stable")[:images]}
+            )
+        )
         if not parts or "image" not in parts[0].data:
             raise UsageError(f"Expected images to compare theory with, found none in {src}.")
-        batch = concatenate([_small(part) for part in parts])
+        batch = concatenate([_small(part, side) for part in parts])
         if len(batch) < 4 * DIMENSIONS:
             raise UsageError(
                 f"Expected at least {4 * DIMENSIONS} images for {DIMENSIONS} dimensions, found "
@@ -103,10 +109,10 @@ class Pool:
         return self.centred[first, rows], self.centred[second, rows]
 
 
-def _small(batch: Batch) -> Batch:
-    """The same images, no side longer than :data:`SIDE`."""
+def _small(batch: Batch, side: int) -> Batch:
+    """The same images, no larger than ``side``."""
     images = np.asarray(batch.data["image"])
-    return batch if images.shape[1] <= SIDE else batch.with_data(image=fit(images, SIDE))
+    return batch if images.shape[1] <= side else batch.with_data(image=fit(images, side))
 
 
 def compare(
@@ -142,6 +148,6 @@ def numbers_of(modes: Modes, trace: simulate.Trace) -> dict[str, Any]:
             "singular_values_predicted": sorted((modes.gamma**-0.5).tolist(), reverse=True),
             "alignment": theory.alignment(trace.weights, modes.vectors),
             "alignment_predicted": modes.alignment,
-            "least_caught_of_clear_modes": float(caught[~modes.tied].min(initial=1)),
+            "least_caught_of_whole_modes": float(caught[modes.whole].min(initial=1)),
         }
     return found

@@ -43,7 +43,7 @@ def unweighted(found: Any, codes: Any) -> NDArray[np.float64]:
 def steps_of(spectra: Spectra) -> list[Step]:
     """Steps of one clock: of each dimension the largest."""
     found: dict[int, Step] = {}
-    for step in find_steps(spectra.times, spectra.cross):
+    for step in find_steps(spectra.times, spectra.shown):
         if step.index not in found or step.size > found[step.index].size:
             found[step.index] = step
     return sorted(found.values(), key=lambda step: (step.time, step.index))
@@ -71,23 +71,24 @@ class Sight:
 
     def explained(self, clock: str, labels: Sequence[str] | None = None) -> list[Explanation]:
         """What each dimension of an order sees; ``labels`` are of the batch."""
-        changed = {name: self._values(clock, some) for name, some in self._changed.items()}
-        return explain(self._values(clock, self._features), self._known, changed, labels)
+        changed = {name: self.values(clock, some) for name, some in self._changed.items()}
+        return explain(self.values(clock), self._known, changed, labels)
 
     def ends(self, clock: str, mode: int, count: int) -> list[str]:
         """Ids of the examples at the low end of a dimension, then of those at the high end."""
-        order = np.argsort(self._values(clock, self._features)[:, mode], kind="stable")
+        order = np.argsort(self.values(clock)[:, mode], kind="stable")
         return [str(self.ids[i]) for i in (*order[:count], *order[-count:])]
 
     def related(self) -> list[tuple[int, float]]:
         """For each dimension of the gradient order: the run's own it goes with most, and |r|."""
-        z = (self._values(clock, self._features) for clock in (GRADIENT, WHITENED))
+        z = (self.values(clock) for clock in (GRADIENT, WHITENED))
         r = np.abs(correlations(*z))
         return [(int(row.argmax()), float(row.max())) for row in r]
 
-    def _values(self, clock: str, features: Any) -> NDArray[np.float64]:
+    def values(self, clock: str, features: Any = None) -> NDArray[np.float64]:
+        """(n, k) values of an order's first dimensions; of the batch, or of other features."""
         found = self._maps[clock]
-        return unweighted(found, found.quantiser(features))
+        return unweighted(found, found.quantiser(self._features if features is None else features))
 
 
 def has(run: Run, name: str) -> bool:

@@ -115,7 +115,7 @@ def _makers(
             return recorders[-1]
 
         try:
-            return experiments.convnets(many, observe, steps=steps, watch=watch)
+            return experiments.convnets(many, observe, watch, steps=steps)
         finally:
             for recorder in recorders:
                 recorder.__exit__()

@@ -104,7 +104,7 @@ def chart_of(spectra: Spectra, steps: Sequence[Step]) -> dict[str, Any]:
                 "y": np.maximum(column, 0).tolist(),
                 "colour": index,
             }
-            for index, column in enumerate(spectra.cross.T[:DRAWN])
+            for index, column in enumerate(spectra.shown.T[:DRAWN])
         ],
     }
 
@@ -213,7 +213,7 @@ def live(path: Path) -> dict[str, Any]:
         if clock == SAMPLES:
             now, seconds = float(spectra.times[-1]), float(spectra.seconds[-1])
             speed = now / seconds if seconds > 0 else 0.0
-            ahead = words(next_step(spectra.times, spectra.cross), now, speed)
+            ahead = words(next_step(spectra.times, spectra.shown), now, speed)
         else:
             ahead = "computed in closed form: all steps are known"
     ended = time.time() - log.stat().st_mtime > QUIET_S

@@ -24,6 +24,7 @@ TITLES = {
     "report": "drawing the report",
     "spectrum": "logging the staircase",
     "theory": "figures",
+    "train": "training a convnet",
 }
 QUIET_S = 2.0
 """Nothing is printed about anything shorter than this."""
@@ -113,6 +114,8 @@ def describe(facts: Mapping[str, Any], elapsed: float) -> str:
     words.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate:.2f}/s")
     if of and done:
         words.append(f"{(of - done) / rate:,.0f} s left")
+    if facts.get("next"):
+        words.append(facts["next"])
     if "wait" in facts:
         words.append(f"waiting for data {facts['wait']:.0%}")
     return " · ".join(words)

@@ -142,19 +142,31 @@ def _ahead(times: F64, odds: F64) -> tuple[F64, F64, float]:
     ``odds`` are logarithms, the last of now; NaN where a line does not rise.
     """
     rows = _window(odds)
-    ahead, misfit = np.full(len(POWERS), np.nan), np.full(len(POWERS), np.inf)
     if len(rows) < FEWEST:
-        return ahead, misfit, float("nan")
+        return np.full(len(POWERS), np.nan), np.full(len(POWERS), np.inf), float("nan")
     x, z = times[rows] - times[-1], odds[rows]
-    for i, q in enumerate(POWERS):
-        slope = np.exp(q * z)  # of the logarithm against the line's ordinate
-        y = z if q == 0 else -np.expm1(-q * z) / q
-        rate, start = np.polyfit(x, y, 1, w=slope)
-        if rate > 0 and start < 0 and -start / rate < -FAR * x[0]:
-            ahead[i] = -start / rate
-            misfit[i] = float(np.square((y - rate * x - start) * slope).sum())
+    bend = POWERS[:, None]
+    slope = np.exp(bend * z)  # of the logarithm against the line's ordinate
+    safe = np.where(bend == 0, 1, bend)
+    y = np.where(bend == 0, z, -np.expm1(-bend * z) / safe)
+    rate, start = _lines(x, y, slope**2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ahead = np.where((rate > 0) & (start < 0), -start / rate, np.nan)
+    ahead = np.where(ahead < -FAR * x[0], ahead, np.nan)
+    misfit = (np.square(y - rate[:, None] * x - start[:, None]) * slope**2).sum(1)
+    misfit = np.where(np.isfinite(ahead), misfit, np.inf)
     best = float(misfit.min())
     return ahead, misfit, float(np.sqrt(best / (len(rows) - 2))) if np.isfinite(best) else np.nan
+
+
+def _lines(x: F64, y: F64, weight: F64) -> tuple[F64, F64]:
+    """Slope and intercept of a weighted least-squares line for each row of ``y``."""
+    total = weight.sum(1)
+    mean_x, mean_y = (weight * x).sum(1) / total, (weight * y).sum(1) / total
+    off = x - mean_x[:, None]
+    spread = (weight * off**2).sum(1)
+    rate = (weight * off * y).sum(1) / np.where(spread > 0, spread, 1)
+    return rate, mean_y - rate * mean_x
 
 
 def _window(odds: F64) -> NDArray[np.intp]:
@@ -194,11 +206,11 @@ def _quantiles(
 
 
 def lies_beyond(found: Forecast, budget: float) -> bool:
-    """The stop rule: whether the next step is foretold for after ``budget``, in the same units.
+    """The stop rule: whether the next step comes after ``budget``, in the same units.
 
-    Where nothing can be foretold, nothing is stopped.
+    Its whole interval has to lie beyond. Where nothing can be foretold, nothing is stopped.
     """
-    return bool(found.time > budget)
+    return bool(found.low > budget)
 
 
 def words(found: Forecast, now: float, per_second: float) -> str:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from stepwell.interfaces import StepwellError
 
 F64 = NDArray[np.float64]
+_NUMBERS = 2**24
+"""Derivatives of a block of inputs that are held at a time."""
 
 
 def rbf(x: F64, other: F64, width: float | None = None) -> F64:
@@ -49,7 +51,7 @@ def features_of(kernel: F64) -> F64:
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T)
 
 
-def tangent_kernel(module: Any, inputs: Any, *, block: int = 16) -> F64:
+def tangent_kernel(module: Any, inputs: Any, *, block: int | None = None) -> F64:
     """Empirical neural tangent kernel of a torch module at its present weights, (m, m) float64.
 
     Parameters
@@ -58,7 +60,8 @@ def tangent_kernel(module: Any, inputs: Any, *, block: int = 16) -> F64:
         From a batch of inputs to (m, d) outputs.
     inputs : (m, …) tensor
     block : int
-        Inputs at a time: memory is twice ``block``·d·parameters.
+        Inputs at a time; memory is a few times ``block``·d·parameters. None: as many as keep
+        that small.
 
     Notes
     -----
@@ -77,6 +80,9 @@ def tangent_kernel(module: Any, inputs: Any, *, block: int = 16) -> F64:
         found = vmap(jacrev(outputs), (None, 0))(weights, rows)
         return torch.cat([part.flatten(2) for part in found.values()], dim=2)
 
+    if block is None:
+        numbers = sum(value.numel() for value in weights.values()) * module(inputs[:1]).shape[1]
+        block = max(1, min(16, _NUMBERS // numbers))
     kernel = np.empty((len(inputs), len(inputs)))
     blocks = [slice(i, i + block) for i in range(0, len(inputs), block)]
     for number, rows in enumerate(blocks):

@@ -242,7 +242,8 @@ def train(
                     f"Expected training that settles, found it diverging after {step} steps: "
                     f"lower the rate ({how.rate:g})."
                 )
-            observe(EVENT, record_of(SAMPLES, samples, *np.split(z, 2)))
+            centred = {"centred": how.objective != "barlow_twins"}
+            observe(EVENT, record_of(SAMPLES, samples, *np.split(z, 2)) | centred)
             if step == how.steps or stop(samples):
                 return step
         x, partners = (_tensor(side) for side in pairs(step))

@@ -23,7 +23,7 @@ EVENT = "spectrum"
 SAMPLES = "samples"
 """The clock of a run that was trained."""
 COUNT = 200
-"""Records evenly spaced in the logarithm of time; twice as many more are evenly spaced in time."""
+"""Records evenly spaced in the logarithm of time; as many more are evenly spaced in time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,8 @@ class Spectra:
         Eigenvalues of the embedding's cross-correlation and covariance, descending.
     seconds : (t,)
         When each was written, since the start of the run.
+    centred : bool
+        Whether the objective looks at the covariance: its steps are then those of that.
     """
 
     clock: str
@@ -46,6 +48,12 @@ class Spectra:
     cross: F64
     covariance: F64
     seconds: F64
+    centred: bool = False
+
+    @property
+    def shown(self) -> F64:
+        """(t, d) the eigenvalues whose rises are steps."""
+        return self.covariance if self.centred else self.cross
 
 
 def moments_of(z: F64, partners: F64) -> tuple[F64, F64]:
@@ -86,11 +94,11 @@ def facts_of(clock: str, time: float, cross: NDArray, covariance: NDArray) -> di
 def schedule(steps: int) -> set[int]:
     """Which of the steps 0 … ``steps`` to record.
 
-    :data:`COUNT` evenly spaced in the logarithm, since early steps are short; and twice as many
+    :data:`COUNT` evenly spaced in the logarithm, since early steps are short; and as many
     evenly spaced in time, so that late ones are not missed between two records.
     """
     spaced = np.concatenate(
-        [[0], np.geomspace(1, max(steps, 1), COUNT), np.linspace(0, steps, 2 * COUNT)]
+        [[0], np.geomspace(1, max(steps, 1), COUNT), np.linspace(0, steps, COUNT)]
     )
     chosen = {step for step in np.rint(spaced).astype(int).tolist() if step <= steps}
     # Whole numbers repeat where the logarithm is dense: the first free ones, up to COUNT.
@@ -136,6 +144,7 @@ def group(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectra]:
             _rectangle([row["cross"] for row in some]),
             _rectangle([row["covariance"] for row in some]),
             np.array([row.get("t", np.nan) for row in some], float),
+            bool(some[-1].get("centred", False)),
         )
         for clock, some in rows.items()
     }

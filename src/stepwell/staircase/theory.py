@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from stepwell.interfaces import StepwellError
 
 F64 = NDArray[np.float64]
-APART = 3.0
-"""Two modes tie if the later one's eigenvalue is above e⁻³ when the earlier one crosses: they
+SHARED = 1e-3
+"""Less than this of the last dimension is not worth naming."""
+APART = 1.5
+"""Two modes tie if the later one's eigenvalue is above e^-1.5 when the earlier one crosses: they
 then grow as a mixture, and nothing is claimed for either."""
-ALONE = 0.97
-"""Least share of the last dimension that one mode must have to be called its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +67,11 @@ class Modes:
     def final_loss(self) -> float:
         """Loss that no training can go below: one for each empty dimension."""
         return float(self.lost)
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """(m,) which modes have a dimension to themselves: not the last, if it is shared."""
+        return np.asarray((self.shared < SHARED) | (self.gamma > self.gamma.min()))
 
     @property
     def alignment(self) -> float:
@@ -181,7 +186,6 @@ def predict(gamma: F64, weights: F64, *, rate: float | None = None) -> Modes:
     order = np.argsort(times, kind="stable")
     values, times = values[order], times[order]
     tied = near_ties(values, times, rate)
-    tied |= (order == d - 1) & (shared > 1 - ALONE)
     return Modes(values, vectors[:, order], start[order], times, tied, d - len(values), shared)
 
 
