@@ -167,6 +167,26 @@ class Run:
 
         return evaluate(self, labels, test, seed=seed, pretrained=pretrained)
 
+    def steps(self, labels: Any = None) -> list[Row]:
+        """What was learned first, second, third …: both orders, see docs/staircase.md.
+
+        Parameters
+        ----------
+        labels : optional
+            As for :meth:`evaluate`: adds what each step tells about them, in bits.
+
+        Returns
+        -------
+        list of row
+            ``step``, ``clock`` ("gradient", "whitened"), ``dimension``, ``time``, ``begin``,
+            ``end``, ``size``, ``confidence``; where the data is there ``sees``, ``blind_to``,
+            ``turned_by``; of the gradient order ``own_dimension`` and ``own_r``, the dimension
+            of this encoder that it goes with most.
+        """
+        from stepwell.timeline import whole
+
+        return whole(self, labels)
+
     def report(self, src: Any = None) -> Path:
         """Write ``report.html`` anew, with pictures from the source (or ``src``)."""
         from stepwell.reporting import write_report

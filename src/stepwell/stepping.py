@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,11 +42,12 @@ def unweighted(found: Any, codes: Any) -> NDArray[np.float64]:
 
 
 def steps_of(spectra: Spectra) -> list[Step]:
-    """Steps of one clock: of each dimension the largest."""
+    """Steps of one clock: of each dimension the largest; ``index`` is the dimension's own."""
     found: dict[int, Step] = {}
     for step in find_steps(spectra.times, spectra.shown):
-        if step.index not in found or step.size > found[step.index].size:
-            found[step.index] = step
+        mode = spectra.mode_at(step.index, step.time)  # half-way up: on its own there
+        if mode not in found or step.size > found[mode].size:
+            found[mode] = replace(step, index=mode)
     return sorted(found.values(), key=lambda step: (step.time, step.index))
 
 
@@ -60,7 +62,7 @@ class Sight:
 
     def __init__(self, run: Run, batch: Batch) -> None:
         kind = run.config["source"]["kind"]
-        self.ids = batch.ids
+        self.ids, self._encoder = batch.ids, run.encoder
         self._maps = {clock: run.part(name) for clock, name in PARTS.items() if has(run, name)}
         self._features = run.encoder.embed(batch)
         self._changed = {
@@ -79,6 +81,13 @@ class Sight:
         order = np.argsort(self.values(clock)[:, mode], kind="stable")
         return [str(self.ids[i]) for i in (*order[:count], *order[-count:])]
 
+    def where(self, clock: str, mode: int) -> list[list[float]] | None:
+        """How much a dimension looks at each place, rows of shares; None if the encoder can't
+        say. Exact, as dimensions are linear in the features."""
+        look = getattr(self._encoder, "attention", None)
+        shares = look(np.asarray(self._maps[clock].vectors[:, mode])) if look else None
+        return None if shares is None else np.round(shares, 3).tolist()
+
     def related(self) -> list[tuple[int, float]]:
         """For each dimension of the gradient order: the run's own it goes with most, and |r|."""
         z = (self.values(clock) for clock in (GRADIENT, WHITENED))
@@ -92,7 +101,7 @@ class Sight:
 
 
 def has(run: Run, name: str) -> bool:
-    """Whether a run holds a part; those of before 0.2 have no gradient order."""
+    """Whether a run holds a part; those written before there was a gradient order have none."""
     return (run.path / "parts" / name).is_dir()
 
 

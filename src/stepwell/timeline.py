@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from stepwell.interfaces import StepwellError, UsageError, concatenate
 from stepwell.kit.hashing import hash_text
 from stepwell.labels import label_source
-from stepwell.run import Run, load
+from stepwell.run import Run
 from stepwell.staircase.detect import FEWEST, Step
 from stepwell.staircase.explain import Explanation
 from stepwell.staircase.forecast import next_step, words
@@ -20,11 +20,12 @@ from stepwell.staircase.orders import GRADIENT, WHITENED
 from stepwell.staircase.records import SAMPLES, Spectra, read_spectra
 from stepwell.stepping import CHANGES, Sight, steps_of
 
-SHOWN, ENDS, DRAWN = 8, 3, 12
+SHOWN, ENDS, DRAWN = 6, 3, 12
+"""Steps with pictures (as many as there are colours), examples at an end, curves."""
 EXPLAINED, LABELLED = 240, 2000
 """Examples that dimensions are explained on, drawn by hash."""
-QUIET_S = 60.0
-"""A log nobody has written to for so long has ended."""
+FEW = 20
+"""Of fewer examples than so many nothing is said."""
 CLOCKS = {
     GRADIENT: "Plain gradient descent on the run's features (γ of Γ); time in units of step 1",
     WHITENED: "On whitened features, the run's own dimensions (λ of Γ̃); time in units of step 1",
@@ -61,7 +62,7 @@ def staircase(run: Run, sight: Sight | None, pictures: Pictures) -> list[dict[st
         (title, lead), spectra = TITLES[clock], known_clocks[clock]
         steps, known = steps_of(spectra), sight.explained(clock) if sight else []
         rows = [
-            {"index": number, "time": _when(step), "notes": []}
+            {"index": number, "time": _when(step), "colour": number - 1, "notes": []}
             | (_seen(step.index, clock, sight, known, pictures) if sight else {})
             for number, step in enumerate(steps[:SHOWN], 1)
         ]
@@ -80,6 +81,7 @@ def _seen(
     return {
         "notes": notes(known[index]),
         "pictures": pictures(sight.ends(clock, index, ENDS)),
+        "where": sight.where(clock, index),
     }
 
 
@@ -94,8 +96,13 @@ def chart_of(spectra: Spectra, steps: Sequence[Step]) -> dict[str, Any]:
         "y_label": "eigenvalue",
         "log_x": wide,
         "marks": [
-            {"x": step.time, "name": number, "title": f"dimension {step.index + 1}"}
-            for number, step in enumerate(steps[:DRAWN], 1)
+            {
+                "x": step.time,
+                "name": number,
+                "title": f"dimension {step.index + 1}",
+                "colour": number - 1,
+            }
+            for number, step in enumerate(steps[:SHOWN], 1)
         ],
         "lines": [
             {
@@ -103,6 +110,7 @@ def chart_of(spectra: Spectra, steps: Sequence[Step]) -> dict[str, Any]:
                 "x": spectra.times.tolist(),
                 "y": np.maximum(column, 0).tolist(),
                 "colour": index,
+                "kind": "measured" if index < SHOWN else "faint",
             }
             for index, column in enumerate(spectra.shown.T[:DRAWN])
         ],
@@ -121,9 +129,8 @@ def notes(found: Explanation) -> list[str]:
     return said
 
 
-def whole(path: Path, labels: Any = None) -> list[dict[str, Any]]:
+def whole(run: Run, labels: Any = None) -> list[dict[str, Any]]:
     """Steps of a finished run as plain rows, explained where its data is still there."""
-    run = load(path)
     sight, known_labels = _sight(run, labels)
     rows = []
     for clock, spectra in clocks_of(run).items():
@@ -132,12 +139,18 @@ def whole(path: Path, labels: Any = None) -> list[dict[str, Any]]:
         for row, step in zip(plain(clock, spectra), steps_of(spectra), strict=True):
             if step.index < len(seen):
                 found = seen[step.index]
+                row |= _ends(sight, clock, step.index) if sight else {}
                 row |= {"sees": found.words, "blind_to": found.keeps, "turned_by": found.flips}
                 row |= {"bits": found.bits} if labels is not None else {}
             if step.index < len(same):
                 row["own_dimension"], row["own_r"] = same[step.index][0] + 1, same[step.index][1]
             rows.append(row)
     return rows
+
+
+def _ends(sight: Sight, clock: str, mode: int) -> dict[str, Any]:
+    ends = sight.ends(clock, mode, ENDS)
+    return {"low": ends[:ENDS], "high": ends[ENDS:], "where": sight.where(clock, mode)}
 
 
 def _sight(run: Run, labels: Any) -> tuple[Sight | None, list[str] | None]:
@@ -153,11 +166,16 @@ def _sight(run: Run, labels: Any) -> tuple[Sight | None, list[str] | None]:
     wanted = {names[i] for i in rank}
     try:
         source = source or run.own_source()
-        batch = concatenate(source.batches(run.chunk, ids=wanted))
-    except (StepwellError, OSError, IndexError):
+        parts = list(source.batches(run.chunk, ids=wanted))
+    except (StepwellError, OSError):
         if labels is not None:
             raise
-        return None, None  # the data is gone: steps are told without what they see
+        parts = []
+    if not parts and labels is not None:
+        raise StepwellError("Expected labelled examples that can be read, found none of them.")
+    batch = concatenate(parts) if parts else None
+    if batch is None or len(batch) < FEW:
+        return None, None  # gone, or too few to say what a step sees
     return Sight(run, batch), [known[str(i)] for i in batch.ids] if known is not None else None
 
 
@@ -179,18 +197,25 @@ def plain(clock: str, spectra: Spectra) -> list[dict[str, Any]]:
 
 
 def log_of(path: Path) -> Path | None:
-    """The ``steps.jsonl`` of a run, of one that is being learned, or of a folder."""
+    """The ``steps.jsonl`` of a run that is being learned, else of a run or a folder."""
     if path.is_file():
         return path
-    scratch = sorted(path.parent.glob(f".{path.name}.*.partial")) if path.parent.is_dir() else []
-    for folder in (path, *scratch):
+    mine = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.partial")
+    beside = path.absolute().parent
+    around = sorted(beside.iterdir()) if beside.is_dir() else []
+    for folder in (*(p for p in around if mine.fullmatch(p.name)), path):
         if (folder / "steps.jsonl").is_file():
             return folder / "steps.jsonl"
     return None
 
 
+def goes_on(path: Path) -> bool:
+    """Whether a run of this name is being learned."""
+    return path.absolute().with_name(f".{path.name}.lock").exists()
+
+
 def live(path: Path) -> dict[str, Any]:
-    """What can be told of a log so far: its steps, the next one, whether it has ended.
+    """What can be told of a log so far: its steps and the next one.
 
     Raises
     ------
@@ -216,5 +241,4 @@ def live(path: Path) -> dict[str, Any]:
             ahead = words(next_step(spectra.times, spectra.shown), now, speed)
         else:
             ahead = "computed in closed form: all steps are known"
-    ended = time.time() - log.stat().st_mtime > QUIET_S
-    return {"steps": rows, "next": ahead, "ended": ended}
+    return {"steps": rows, "next": ahead}

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import stepwell
 from stepwell.staircase.records import record_of
@@ -51,11 +52,22 @@ def test_steps_as_json(call, run):
     rows = json.loads(said.out)
     assert {row["clock"] for row in rows} == {"gradient", "whitened"}
     first = next(row for row in rows if row["clock"] == "gradient")
+    assert len(first["low"]) == len(first["high"]) == 3
+    assert np.shape(first["where"]) == (4, 4)
     assert first["step"] == 1
     assert {"dimension", "time", "size", "confidence", "sees", "blind_to"} <= set(first)
     assert 0.5 < first["time"] < 2  # the first step is the unit of time
     gradient = [row["time"] for row in rows if row["clock"] == "gradient"]
     assert gradient == sorted(gradient)
+
+
+def test_steps_of_an_array_are_explained_in_python(tmp_path):
+    images = (load_digits().images[:60] * 15).astype(np.uint8)
+    rows = stepwell.learn(images, tmp_path / "run", preset="fast", report=False).steps()
+    assert all("sees" in row for row in rows)
+    assert any(row["sees"] for row in rows)
+    own = [row["own_r"] for row in rows if row["clock"] == "gradient"]
+    assert all(0 <= r <= 1.001 for r in own)
 
 
 def test_steps_tell_what_they_know_of_labels(call, run, digits):
@@ -88,13 +100,17 @@ def test_following_a_run_as_it_goes(call, tmp_path):
     folder = tmp_path / ".run.0123abcd.partial"  # as a run is called while it is learned
     folder.mkdir()
     write_log(folder / "steps.jsonl", 150)
+    (tmp_path / ".run.lock").touch()
+    other_run = tmp_path / ".run.b.0123abcd.partial"
+    other_run.mkdir()
+    (other_run / "steps.jsonl").write_text("")
 
     def goes_on():
         time.sleep(1.5)
         write_log(folder / "steps.jsonl", 240)
         time.sleep(1.5)
         folder.rename(tmp_path / "run")
-        (tmp_path / "run" / "config.toml").touch()
+        (tmp_path / ".run.lock").unlink()
 
     other = threading.Thread(target=goes_on)
     other.start()
@@ -103,6 +119,7 @@ def test_following_a_run_as_it_goes(call, tmp_path):
     assert "step 1: dimension 1 at" in said.out
     assert re.search(r"next step ≈ [\d,]+ ± [\d,]+ samples \(≈ [\d,]+ s\)", said.out)
     assert "step 2: dimension 2 at" in said.out
+    assert "It has ended" in said.out
 
 
 def test_no_run_is_an_error(call, tmp_path):

@@ -97,7 +97,16 @@ def of_random_embeddings(rng):
     return np.linalg.eigvalsh(np.swapaxes(draws, 1, 2) @ draws / 100)[:, ::-1]
 
 
-@pytest.mark.parametrize("noise", [white, heavy_tailed, in_order, of_random_embeddings])
+def of_random_pairs(rng):
+    """Cross-correlations of views that share nothing: half of the eigenvalues are negative."""
+    one, other = rng.standard_normal((2, RECORDS, 60, 6))
+    product = np.swapaxes(one, 1, 2) @ other / 120
+    return np.linalg.eigvalsh(product + np.swapaxes(product, 1, 2))[:, ::-1]
+
+
+@pytest.mark.parametrize(
+    "noise", [white, heavy_tailed, in_order, of_random_embeddings, of_random_pairs]
+)
 def test_at_most_one_false_step_in_a_hundred_runs_of_noise(noise):
     assert sum(len(find_steps(TIMES, noise(np.random.default_rng(s)))) for s in range(100)) <= 1
 
@@ -129,6 +138,7 @@ def test_what_is_not_positive_counts_as_nothing():
         (np.arange(5.0), np.ones((5, 2)), "records or more"),
         (np.arange(20.0), np.ones(20), "records or more"),
         (np.arange(19.0), np.ones((20, 2)), "records or more"),
+        (np.arange(20.0), np.ones((20, 0)), "records or more"),
         (np.arange(20.0), np.full((20, 2), np.nan), "diverged"),
         (np.arange(20.0)[::-1], np.ones((20, 2)), "ascend"),
         (np.full(20, np.nan), np.ones((20, 2)), "ascend"),

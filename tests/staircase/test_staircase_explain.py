@@ -110,6 +110,35 @@ def test_information_about_labels():
     assert nothing < 0.02
 
 
+def test_equal_values_tell_nothing_whatever_their_order():
+    labels = ["a"] * 100 + ["b"] * 100
+    assert information(np.ones((200, 1)), labels).tolist() == [0.0]
+    told = information(np.repeat([0.0, 1.0], 100)[:, None], labels)
+    assert told[0] == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("n", [12, 40, 240])
+def test_noise_names_nothing(n):
+    rng = np.random.default_rng(n)
+    statistics = {f"s{i}": rng.standard_normal(n) for i in range(37)}
+    found = explain(rng.standard_normal((n, 24)), statistics, {})
+    assert sum(bool(each.words) for each in found) <= 1
+
+
+def test_a_statistic_that_is_not_finite_is_left_out():
+    z = np.random.default_rng(0).standard_normal((100, 1))
+    assert explain(z, {"bad": np.full(100, np.nan), "good": z[:, 0]}, {})[0].name == "good"
+
+
+def test_a_rival_of_the_topic_must_be_clear_too():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((400, 1))
+    narrow = 0.6 * z[:, 0] + rng.standard_normal(400)
+    wide = 100 * (0.2 * z[:, 0] + rng.standard_normal(400))
+    statistics = {"hue: a rather than b": narrow, "hue: c rather than d": wide}
+    assert explain(z, statistics, {})[0].name == "hue: a rather than b"
+
+
 def test_correlations_of_what_does_not_vary_are_zero():
     a = np.stack([np.ones(50), np.arange(50.0)], 1)
     r = correlations(a, a)

@@ -101,3 +101,15 @@ def test_training_is_logged_from_first_to_last():
 def test_divergence_is_said():
     with pytest.raises(StepwellError, match="diverging"):
         small_training(200, rate=1e4)
+
+
+def test_training_stops_when_asked():
+    views = np.stack(digit_pairs(40)).reshape(2, 40, 8, 8, 1).astype(np.float32)
+    done = networks.train(
+        networks.convnet(1, 2, seed=0, width=4),
+        lambda step: views,
+        (views[0], views[1]),
+        networks.Training("vicreg", 300, 0.01),
+        stop=lambda times, eigenvalues: times[-1] >= 1000,
+    )
+    assert 25 <= done < 30  # 40 images a step, asked at each record

@@ -13,6 +13,7 @@ from stepwell.interfaces import StepwellError
 from stepwell.staircase.detect import find_steps
 from stepwell.staircase.orders import SMALL, arrivals, walk
 from stepwell.staircase.records import COUNT, group, read_spectra, record_of, schedule
+from stepwell.stepping import steps_of
 
 
 @given(st.integers(0, 100_000))
@@ -66,6 +67,25 @@ def test_arrivals_begin_at_one_and_follow_theory():
     assert times[0] == 1
     expected = [np.log(1 / (SMALL * g)) / g for g in (1.0, 0.5, 0.1)]
     np.testing.assert_allclose(times, np.array(expected) / expected[0])
+
+
+def test_an_eigenvalue_is_told_as_the_mode_that_carries_it():
+    values = np.array([1.0, 0.6, 0.3, 0.15])
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((4000, 4)) * np.sqrt(values)
+    turned = shared * [1, -0.1, 1, 1]  # the second mode does not hold on fresh views
+    rows = walk("gradient", values, shared, turned)
+    spectra = group({"event": "spectrum", **row} for row in rows)["gradient"]
+    steps = steps_of(spectra)
+    assert [step.index for step in steps] == [0, 2, 3]
+    np.testing.assert_allclose([s.time for s in steps], arrivals(values)[[0, 2, 3]], rtol=0.03)
+
+
+def test_a_log_of_something_else_is_said(tmp_path):
+    for content in (b"\xff\xfe\n", b"1\n", b'{"event": "spectrum"}\n', b"[]\n"):
+        (tmp_path / "steps.jsonl").write_bytes(content)
+        with pytest.raises(StepwellError, match="line 1"):
+            read_spectra(tmp_path / "steps.jsonl")
 
 
 def test_steps_found_in_a_walk_are_the_arrivals():

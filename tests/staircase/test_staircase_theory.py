@@ -101,6 +101,19 @@ def test_weights_that_miss_a_direction_are_refused():
         theory.predict(np.diag([2.0, 1.0]), np.array([[1.0, 0.0], [2.0, 0.0]]) * 1e-4)
 
 
+def test_weights_that_are_not_small_are_refused():
+    with pytest.raises(StepwellError, match="small initial weights"):
+        theory.predict(spread_gamma(), small_weights(3, 30, 1.0, 0))
+
+
+@given(st.integers(0, 200), st.floats(3, 7))
+def test_a_large_gap_after_the_last_mode_is_no_trouble(seed, gap):
+    gamma = np.diag([1.0, 10**-gap, 1e-11])
+    modes = theory.predict(gamma, small_weights(2, 3, 1e-4, seed), rate=0.01)
+    assert np.isfinite(modes.times).all()
+    assert (modes.times > 0).all()
+
+
 def test_an_embedding_of_no_dimension_is_refused():
     with pytest.raises(StepwellError, match="at least one"):
         theory.positive_modes(np.eye(3), 0)

@@ -13,6 +13,8 @@ from stepwell.cli.console import emit, json_option, say, table
 
 PAUSE_S = 1.0
 """Between two looks at a run that goes on."""
+PATIENCE_S = 5.0
+"""A run that is about to begin is waited for so long."""
 
 
 @click.command("steps")
@@ -26,13 +28,17 @@ def command(run: Path, follow: bool, labels: str | None, as_json: bool) -> None:
     RUN is a run, one that is being learned, or any folder with a steps.jsonl that holds
     spectra, such as those of the convnets of `stepwell theory`.
     """
-    from stepwell.timeline import live, whole
+    from stepwell.run import load
+    from stepwell.timeline import live
 
     if follow:
-        _follow(run, as_json)
-    if follow and not (run / "config.toml").is_file():
-        return None
-    rows = whole(run, labels) if (run / "config.toml").is_file() else live(run)["steps"]
+        return _follow(run, as_json)
+    whole = (run / "config.toml").is_file()
+    if labels and not whole:
+        raise click.UsageError(
+            f"Expected a finished run to weigh labels with, found none at {run}."
+        )
+    rows = load(run).steps(labels) if whole else live(run)["steps"]
     if as_json:
         return emit(rows)
     if not rows:
@@ -43,14 +49,16 @@ def command(run: Path, follow: bool, labels: str | None, as_json: bool) -> None:
 
 
 def _follow(run: Path, as_json: bool) -> None:
-    """Tell steps as they come, and when the next is expected, until the run is whole."""
-    from stepwell.timeline import live, log_of
+    """Tell steps as they come, and when the next is expected, until the run has ended."""
+    from stepwell.timeline import goes_on, live, log_of
 
     told: set[tuple[str, int]] = set()
-    last, still = "", 0
-    while not (run / "config.toml").is_file():
-        if log_of(run) is None and still > 5:
-            raise click.UsageError(f"Expected a run that is being learned, found none at {run}.")
+    last, begin = "", time.perf_counter()
+    while True:
+        on = goes_on(run)
+        if log_of(run) is None and time.perf_counter() - begin < PATIENCE_S:
+            time.sleep(PAUSE_S)
+            continue
         found = live(run)
         for row in found["steps"]:
             if (row["clock"], row["dimension"]) not in told:
@@ -58,11 +66,12 @@ def _follow(run: Path, as_json: bool) -> None:
                 emit(row) if as_json else say(_line(row))
         if found["next"] != last and not as_json:
             say(f"  {found['next']}")
-        still = still + 1 if found["next"] == last else 0
         last = found["next"]
-        if found["ended"]:
-            return
+        if not on:
+            break
         time.sleep(PAUSE_S)
+    if not as_json:
+        say(f"It has ended: stepwell steps {run}")
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from stepwell.engines.shuffled import KeptPairs
 from stepwell.engines.spectral import Choice, SpectralMap, gradient_modes, solve, whitening
 from stepwell.interfaces import Batch, Encoder, Observer, Pretext, Solution, StepwellError
 
-GRADIENT = 24
+FOLLOWED = 24
 """Dimensions of which the order in plain gradient descent is told too."""
 
 
@@ -93,8 +93,8 @@ class SpectralEngine:
         plain = replace(self.choice, alpha=0.0)
         found = SpectralMap.build(self.quantiser, modes, self.choice)
         known = SpectralMap.build(self.quantiser, whitening(law, plain), plain)
-        first = replace(plain, k=GRADIENT)
-        first_modes = gradient_modes(law, self.quantiser, GRADIENT)
+        first = replace(plain, k=FOLLOWED)
+        first_modes = gradient_modes(law, self.quantiser, FOLLOWED)
         gradient = SpectralMap.build(self.quantiser, first_modes, first)
         del law, modes  # the next law needs their room
         shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, self.moments.units)

@@ -84,7 +84,8 @@ def gradient_modes(law: Law, quantiser: Quantiser, k: int) -> Modes:
     """What plain gradient descent on the features would learn first: the top of Γ itself.
 
     Uncentred, in feature units, and not whitened (Simon et al., ICML 2023): for codes c the
-    features are m + c / s, so Γ_φ = Γ_c / s² + φ̄φ̄ᵀ. ``mu`` is the code of no feature at all.
+    features are φ = m + s c, so Γ_φ = s² Γ_c + φ̄ φ̄ᵀ with the mean feature φ̄ = m + s μ. ``mu`` is
+    the code of no feature at all: what is projected is Vᵀφ.
     """
     mean = np.asarray(quantiser.mean, np.float64) + quantiser.scale * law.mu
     gamma = law.gamma * quantiser.scale**2

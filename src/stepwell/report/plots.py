@@ -51,9 +51,9 @@ def plot(chart: Mapping[str, Any]) -> str:
     ----------
     chart : mapping
         ``lines``: each with ``x``, ``y`` (n,), ``name``, maybe ``kind`` ("measured",
-        "theory", "dots") and ``colour``, an int: a measurement and its theory share one.
+        "theory", "dots", "faint") and ``colour``, an int: a measurement and its theory share one.
         ``x_label``, ``y_label``, ``title``, ``log_x``, ``log_y``; ``marks``: numbered places
-        on x with ``x`` and ``name``.
+        on x with ``x``, ``name`` and maybe ``colour``, that of the line they belong to.
 
     Returns
     -------
@@ -67,7 +67,8 @@ def plot(chart: Mapping[str, Any]) -> str:
         return ""
     x = Axis([v for line in lines for v in line["x"]], log_x, tight=True)
     y = Axis([v for line in lines for v in line["y"]], log_y)
-    order = {"measured": 0, "dots": 1, "theory": 2}  # theory is drawn over measurement
+    # Theory is drawn over measurement.
+    order = {"faint": 0, "measured": 1, "dots": 2, "theory": 3}
     drawn = sorted(lines, key=lambda line: order.get(line["kind"], 0))
     layer = stretched(_TOP, _HEIGHT, "".join(_path(line, x, y) for line in drawn))
     dots = "".join(_dots(line, x, y) for line in drawn if line["kind"] == "dots")
@@ -161,14 +162,15 @@ def _marks(marks: Sequence[Mapping[str, Any]], x: Axis) -> str:
         at = x(float(mark["x"]))
         if not 0 <= at <= 100:
             continue
+        colour = f" line-{int(mark['colour']) % _COLOURS + 1}" if "colour" in mark else ""
         title = f"<title>{escape(str(mark.get('title', mark['name'])))}</title>"
         parts.append(
-            f'<line class="step-mark" x1="{at:.2f}%" x2="{at:.2f}%" y1="{_TOP}" '
+            f'<line class="step-mark{colour}" x1="{at:.2f}%" x2="{at:.2f}%" y1="{_TOP}" '
             f'y2="{_TOP + _HEIGHT}">{title}</line>'
         )
         if at - last > 2.6:
             parts.append(
-                f'<text class="step-number" x="{at:.2f}%" y="14" text-anchor="middle">'
+                f'<text class="step-number{colour}" x="{at:.2f}%" y="14" text-anchor="middle">'
                 f"{escape(str(mark['name']))}</text>"
             )
             last = at

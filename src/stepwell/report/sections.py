@@ -89,6 +89,8 @@ def staircase(given: Sequence[Mapping[str, Any]], shelf: Shelf) -> Section:
                 {
                     "index": str(step.get("index", "")),
                     "time": step.get("time"),
+                    "colour": None if step.get("colour") is None else int(step["colour"]) % 6 + 1,
+                    "where": _looks(step),
                     "pictures": shelf.row(step.get("pictures")),
                     "notes": [prose(note) for note in step.get("notes") or ()],
                 }
@@ -98,6 +100,12 @@ def staircase(given: Sequence[Mapping[str, Any]], shelf: Shelf) -> Section:
         for order in given
     ]
     return {"orders": orders} if orders else None
+
+
+def _looks(step: Mapping[str, Any]) -> Markup | None:
+    where = step.get("where")
+    label = f"Where step {step.get('index', '')} looks"
+    return None if where is None else Markup(charts.heat(where, label))
 
 
 def scores(given: Sequence[Mapping[str, Any]], shelf: Shelf) -> Section:

@@ -34,7 +34,6 @@ FLOOR = 1e-12
 STEEP, RUN = 0.02, 3
 """Less than this share of the steepest slope of a rise, over so many records, is a plateau."""
 FEWEST = 12
-LITTLE = 1e-4
 SHORTEST = 8
 """Records that a plateau lasts: less is a pause, of noise or of two modes that change places."""
 
@@ -84,14 +83,12 @@ def find_steps(times: F64, eigenvalues: F64, *, least: float = LEAST) -> list[St
         finite.
     """
     times, eigenvalues = checked(times, eigenvalues)
-    floor = FLOOR * max(float(eigenvalues.max()), 1e-300)
+    # A cross-correlation of a few views has negative eigenvalues, of noise: what is no larger
+    # than these is nothing.
+    floor = max(FLOOR * float(eigenvalues.max()), -float(eigenvalues.min()), 1e-300)
     logs = np.log(np.maximum(eigenvalues, floor))
     found = []
     for index, column in enumerate(logs.T):
-        # The smallest of a few sampled eigenvalues may be negative: that it is so no longer,
-        # and still next to nothing, is no step.
-        if eigenvalues[0, index] <= 0:
-            column = np.maximum(column, logs.max() + log(LITTLE))
         found += _steps_of(index, times, column, logs.size * len(WINDOWS), least)
     return sorted(found, key=lambda step: (step.time, step.index))
 
@@ -99,7 +96,12 @@ def find_steps(times: F64, eigenvalues: F64, *, least: float = LEAST) -> list[St
 def checked(times: F64, eigenvalues: F64) -> tuple[F64, F64]:
     """Both as float64, if they are the records of a run."""
     times, eigenvalues = np.asarray(times, float), np.asarray(eigenvalues, float)
-    if eigenvalues.ndim != 2 or times.shape != eigenvalues.shape[:1] or len(times) < FEWEST:
+    if (
+        eigenvalues.ndim != 2
+        or times.shape != eigenvalues.shape[:1]
+        or len(times) < FEWEST
+        or not eigenvalues.size
+    ):
         raise StepwellError(
             f"Expected {FEWEST} records or more of eigenvalues (t, d), found {times.size} times "
             f"and shape {eigenvalues.shape}: log more often, or wait."

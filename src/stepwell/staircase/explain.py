@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 F64 = NDArray[np.float64]
 CLEAR = 0.4
-"""Correlation from which a statistic is named."""
+"""Correlation from which a statistic is named, at least."""
 KEEPS, FLIPS = 0.9, -0.5
 """Correlations with itself under a view from which it is called blind to it, or turned by it."""
 BINS = 8
@@ -83,16 +84,16 @@ def explain(
         Of the same examples, for evaluation.
     """
     z = np.asarray(z, np.float64)
-    names = list(statistics)
+    names = [name for name, values in statistics.items() if np.isfinite(values).all()]
     table = np.array([statistics[name] for name in names], float).reshape(len(names), len(z))
     known = correlations(table.T, z) if names else np.zeros((0, z.shape[1]))
-    spreads = table.std(1)
+    spreads, bar = table.std(1), _clear(len(z), len(names) * z.shape[1])
     same = {view: _with_itself(z, np.asarray(after, float)) for view, after in changed.items()}
     bits = information(z, labels) if labels is not None else np.full(z.shape[1], np.nan)
     found = []
     for mode in range(z.shape[1]):
-        best = _best(names, known[:, mode], spreads)
-        clear = best >= 0 and abs(known[best, mode]) >= CLEAR
+        best = _best(names, known[:, mode], spreads, bar)
+        clear = best >= 0
         found.append(
             Explanation(
                 mode,
@@ -106,17 +107,25 @@ def explain(
     return found
 
 
-def _best(names: Sequence[str], r: F64, spreads: F64) -> int:
-    """The statistic that goes with a dimension most; -1 where there are none.
+def _clear(examples: int, tries: int) -> float:
+    """Correlation from which a statistic is named: clear, and more than so many tries on so few
+    examples give by chance in one case of a hundred."""
+    chance = -float(ndtri(0.005 / max(tries, 1))) / max(examples, 1) ** 0.5
+    return max(CLEAR, chance)
+
+
+def _best(names: Sequence[str], r: F64, spreads: F64, bar: float) -> int:
+    """The statistic that goes with a dimension most; -1 where none does clearly.
 
     Among those of one topic (``hue: …``), which have one unit, the one that varies most with
     it: correlation alone would favour the hue that varies least otherwise.
     """
-    if not len(names):
+    clear = [i for i in range(len(names)) if abs(r[i]) >= bar]
+    if not clear:
         return -1
-    best = int(np.abs(r).argmax())
+    best = max(clear, key=lambda i: abs(r[i]))
     topic = names[best].rpartition(": ")[0]
-    rivals = [i for i, name in enumerate(names) if name.rpartition(": ")[0] == topic]
+    rivals = [i for i in clear if names[i].rpartition(": ")[0] == topic]
     return max(rivals, key=lambda i: abs(r[i]) * spreads[i]) if topic else best
 
 
@@ -144,19 +153,22 @@ def _standardised(columns: F64) -> F64:
 def information(z: F64, labels: Sequence[str]) -> F64:
     """(k,) mutual information of each dimension with the label, in bits.
 
-    Values are cut into :data:`BINS` bins of equal count. The estimate is lowered by what
+    Values are cut into :data:`BINS` bins of about equal count. The estimate is lowered by what
     chance alone would tell (Miller 1955), and is never below 0.
     """
     _, target = np.unique(np.asarray(labels, str), return_inverse=True)
     n, classes = len(target), int(target.max(initial=0)) + 1
     found = []
     for column in np.asarray(z, np.float64).T:
-        place = np.argsort(np.argsort(column, kind="stable"), kind="stable") * BINS // max(n, 1)
+        # By value, not by rank: equal values share a bin, whatever their order.
+        edges = np.unique(np.quantile(column, np.linspace(0, 1, BINS + 1)[1:-1]))
+        place = np.searchsorted(edges, column, "right")
+        used = len(np.unique(place))
         joint = np.zeros((BINS, classes))
         np.add.at(joint, (place, target), 1 / n)
         alone = joint.sum(1, keepdims=True) * joint.sum(0)
         some = joint > 0
         bits = float((joint[some] * np.log2(joint[some] / alone[some])).sum())
-        chance = (BINS - 1) * (classes - 1) / (2 * n * np.log(2))
+        chance = (used - 1) * (classes - 1) / (2 * n * np.log(2))
         found.append(max(bits - chance, 0.0))
     return np.array(found)

@@ -1,27 +1,32 @@
 """When does the next step come? From the growth of a mode before it crosses.
 
-With o = e / (1 - e) the odds of its share e of the plateau, a mode of the linear model
-grows exactly exponentially, do/dt ∝ o (docs/staircase.md). In a deep network weights of
-several layers grow together, and a mode speeds up as it grows: do/dt ∝ o^(1+q), with q = 0
-for a linear model and q = ½ - 1/L for L layers that start small (Saxe, McClelland &
-Ganguli, ICLR 2014). So (1 - o^-q) / q is a straight line in time, and the step comes where
-it reaches 0. All q are tried; those count most that fit this mode's records, and that would
+With e a mode's share of its plateau, the linear model is de/dt ∝ e (1 - e): logistic. If L
+layers that start small grow together, a mode speeds up as it grows,
+
+    de/dt ∝ e^{1+q} (1 - e),   q = 1 - 1/L                                         (13)
+
+(docs/staircase.md; deep linear networks: Saxe, McClelland & Ganguli, ICLR 2014). So
+∫ de / e^{1+q} (1 - e) is a straight line in time, and the step comes where it reaches its
+value at ½. All q are tried; those count most that fit this mode's records, and that would
 have foretold the earlier steps of this run. What they foretold wrongly is the interval.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.staircase.detect import FEWEST as FEWEST_RECORDS
 from stepwell.staircase.detect import checked
 from stepwell.staircase.simulate import crossings, logit
 
 F64 = NDArray[np.float64]
-POWERS = np.linspace(0.0, 0.5, 11)
-"""Values of q: a linear model … very many layers."""
+POWERS = np.linspace(0.0, 1.0, 11)
+"""Values of q: one layer … very many."""
 SPAN = 1.2
 """Growth in the logarithm that lines are fitted to; what lies further back is another regime."""
 FEWEST = 5
@@ -37,12 +42,17 @@ learn from; scatter of the records adds :data:`SHAKEN` times itself, and growth 
 up, which no simple law describes well, :data:`BENT` times its power."""
 SHAKEN = 1.0
 BENT = 1.0
+DEEP = 40.0
+"""Logits below minus this are nothing but rounding."""
 FAR = 30.0
 """So many times as far ahead as the records reach back is too far to tell."""
+RISEN = 10.0
+"""So many times its first value a first dimension is above, if it has come."""
 LULL, SETTLED = 10, 0.3
 """A dimension has settled if so many records ago it was within this of now, in the logarithm."""
 ARRIVED = 0.5
 """Share of its plateau at which a dimension has come."""
+UNKNOWN = "no dimension has come yet, so where they end is not known"
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ def next_step(times: F64, eigenvalues: F64, *, plateau: float | None = None) -> 
     eigenvalues : (t, d)
         Of the embedding's cross-correlation, descending.
     plateau : float, optional
-        Where each will end: 1 for Barlow Twins; None: as those before it did.
+        Where each will end: 1 for the linear model; None: as those before it did.
 
     Raises
     ------
@@ -87,6 +97,8 @@ def next_step(times: F64, eigenvalues: F64, *, plateau: float | None = None) -> 
     """
     times, eigenvalues = checked(times, eigenvalues)
     levels = levels_of(eigenvalues, plateau)
+    if np.isnan(levels).any():
+        return Forecast(0, why=UNKNOWN)
     waiting = np.flatnonzero(eigenvalues[-1] < ARRIVED * levels)
     if not len(waiting):
         return Forecast(-1, why="all dimensions have come")
@@ -97,6 +109,8 @@ def forecast(times: F64, eigenvalues: F64, index: int, *, plateau: float | None 
     """When dimension ``index`` passes half of its plateau; see :func:`next_step`."""
     times, eigenvalues = checked(times, eigenvalues)
     levels = levels_of(eigenvalues, plateau)
+    if np.isnan(levels).any():
+        return Forecast(index, why=UNKNOWN)
     odds = logit(eigenvalues / levels)
     now, column = float(times[-1]), odds[:, index]
     if column[-1] >= 0:
@@ -115,11 +129,11 @@ def forecast(times: F64, eigenvalues: F64, index: int, *, plateau: float | None 
 
 
 def levels_of(eigenvalues: F64, plateau: float | None) -> F64:
-    """(d,) where each dimension is thought to end.
+    """(d,) where each dimension is thought to end; NaN where that can't be known.
 
-    Known for some losses. Else those that have come and no longer grow stay where they are,
-    and each further one ends as much below the last as that does below the one before it;
-    the first, at 1.
+    Known for some losses. Else those that have risen and no longer grow stay where they are,
+    and each further one ends as much below the last as that does below the one before it.
+    Before the first has come nothing is known.
     """
     d = eigenvalues.shape[1]
     if plateau is not None:
@@ -127,13 +141,21 @@ def levels_of(eigenvalues: F64, plateau: float | None) -> F64:
     recent = np.maximum(np.median(eigenvalues[-5:], axis=0), 1e-300)
     before = np.maximum(np.median(eigenvalues[-5 - LULL : -LULL or None], axis=0), 1e-300)
     calm = np.abs(np.log(recent / before)) < SETTLED
+    risen = recent > RISEN * np.maximum(eigenvalues[0], 0)
     come = 0
-    while come < d and calm[come] and recent[come] > (recent[come - 1] / 10 if come else 0.3):
+    while come < d and calm[come] and (risen[come] or come) and _follows(recent, come):
         come += 1
+    if not come:
+        return np.full(d, np.nan)
     fall = float(np.clip(recent[come - 1] / recent[come - 2], 0.5, 1)) if come > 1 else 1.0
     levels = recent.copy()
-    levels[come:] = (recent[come - 1] if come else 1.0) * fall ** np.arange(1, d - come + 1)
+    levels[come:] = recent[come - 1] * fall ** np.arange(1, d - come + 1)
     return levels
+
+
+def _follows(recent: F64, come: int) -> bool:
+    """Whether a dimension is not too far below the one before it to have come as that did."""
+    return come == 0 or bool(recent[come] > recent[come - 1] / 10)
 
 
 def _ahead(times: F64, odds: F64) -> tuple[F64, F64, float]:
@@ -145,10 +167,8 @@ def _ahead(times: F64, odds: F64) -> tuple[F64, F64, float]:
     if len(rows) < FEWEST:
         return np.full(len(POWERS), np.nan), np.full(len(POWERS), np.inf), float("nan")
     x, z = times[rows] - times[-1], odds[rows]
-    bend = POWERS[:, None]
-    slope = np.exp(bend * z)  # of the logarithm against the line's ordinate
-    safe = np.where(bend == 0, 1, bend)
-    y = np.where(bend == 0, z, -np.expm1(-bend * z) / safe)
+    y = np.stack([np.interp(z, *line) for line in _straightened()])
+    slope = np.exp(-POWERS[:, None] * np.logaddexp(0, -z))  # of the logit against y: e^q
     rate, start = _lines(x, y, slope**2)
     with np.errstate(divide="ignore", invalid="ignore"):
         ahead = np.where((rate > 0) & (start < 0), -start / rate, np.nan)
@@ -169,12 +189,27 @@ def _lines(x: F64, y: F64, weight: F64) -> tuple[F64, F64]:
     return rate, mean_y - rate * mean_x
 
 
+@cache
+def _straightened() -> list[tuple[F64, F64]]:
+    """By each power: logits of e below ½, and the integral in (13) from ½ to there.
+
+    With z the logit of e, de / e (1 - e) = dz, so the integrand is e^{-q} = (1 + e^{-z})^q.
+    """
+    z = np.linspace(-DEEP, 0, 100 * int(DEEP) + 1)
+    lines = []
+    for q in POWERS:
+        rise = np.exp(q * np.logaddexp(0, -z))
+        steps = np.diff(z) * (rise[:-1] + rise[1:]) / 2
+        lines.append((z, -np.append(np.cumsum(steps[::-1])[::-1], 0.0)))
+    return lines
+
+
 def _window(odds: F64) -> NDArray[np.intp]:
     """The last records, back to where the curve was :data:`SPAN` lower than now."""
     low = np.flatnonzero(odds < odds[-1] - SPAN)
     first = min(int(low[-1]) + 1 if len(low) else 0, max(0, len(odds) - FEWEST))
     rows = np.arange(first, len(odds))
-    return rows[odds[rows] > -100]
+    return rows[odds[rows] > -DEEP]
 
 
 def _missed(times: F64, eigenvalues: F64, levels: F64, odds: F64, index: int) -> F64:
@@ -211,6 +246,21 @@ def lies_beyond(found: Forecast, budget: float) -> bool:
     Its whole interval has to lie beyond. Where nothing can be foretold, nothing is stopped.
     """
     return bool(found.low > budget)
+
+
+def until(budget: float) -> Callable[[F64, F64], bool]:
+    """A rule for :func:`stepwell.staircase.networks.train`: stop if nothing more will come.
+
+    Parameters
+    ----------
+    budget : float
+        In the units of the times.
+    """
+
+    def stop(times: F64, eigenvalues: F64) -> bool:
+        return len(times) >= FEWEST_RECORDS and lies_beyond(next_step(times, eigenvalues), budget)
+
+    return stop
 
 
 def words(found: Forecast, now: float, per_second: float) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stepwell.interfaces import Observer, StepwellError, ignore
 from stepwell.staircase.kernels import features_of, tangent_kernel
-from stepwell.staircase.records import EVENT, SAMPLES, record_of, schedule
+from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, schedule
 from stepwell.staircase.simulate import Trace, records
 from stepwell.staircase.theory import Modes, pair_matrix, positive_modes, predict
 
@@ -205,7 +205,7 @@ def train(
     probe: tuple[NDArray, NDArray],
     how: Training,
     observe: Observer = ignore,
-    stop: Callable[[int], bool] = lambda step: False,
+    stop: Callable[[F64, F64], bool] | None = None,
 ) -> int:
     """Train, and tell the spectrum of a fixed probe set of views along the way.
 
@@ -215,10 +215,11 @@ def train(
         Two views of a new batch, by step.
     probe : two (n, h, w, c) arrays
     observe : callable
-        Told ``("spectrum", facts)`` about :data:`~stepwell.staircase.records.COUNT` times;
-        the clock counts samples.
+        Told ``("spectrum", facts)`` at the steps of
+        :func:`~stepwell.staircase.records.schedule`; the clock counts samples.
     stop : callable
-        Asked after each record whether to stop there.
+        Asked after each record, with the times and eigenvalues so far, whether to stop there:
+        :func:`stepwell.staircase.forecast.until`.
 
     Returns
     -------
@@ -233,7 +234,7 @@ def train(
     torch = torch_or_error()
     descent = torch.optim.SGD(net.parameters(), lr=how.rate, momentum=how.momentum)
     loss_of, seen, samples = LOSSES[how.objective], schedule(how.steps), 0
-    both = np.concatenate(probe)
+    both, kept = np.concatenate(probe), list[dict[str, Any]]()
     for step in range(how.steps + 1):
         if step in seen:
             z = _compared(how.objective, embed(net, both))
@@ -242,9 +243,11 @@ def train(
                     f"Expected training that settles, found it diverging after {step} steps: "
                     f"lower the rate ({how.rate:g})."
                 )
-            centred = {"centred": how.objective != "barlow_twins"}
-            observe(EVENT, record_of(SAMPLES, samples, *np.split(z, 2)) | centred)
-            if step == how.steps or stop(samples):
+            facts = record_of(SAMPLES, samples, *np.split(z, 2))
+            facts["centred"] = how.objective != "barlow_twins"
+            observe(EVENT, facts)
+            kept.append({"event": EVENT, **facts})
+            if step == how.steps or (stop and stop(*_so_far(kept))):
                 return step
         x, partners = (_tensor(side) for side in pairs(step))
         loss = loss_of(net(x), net(partners))
@@ -253,6 +256,11 @@ def train(
         descent.step()
         samples += len(x)
     return how.steps
+
+
+def _so_far(kept: list[dict[str, Any]]) -> tuple[F64, F64]:
+    spectra = group(kept)[SAMPLES]
+    return spectra.times, spectra.shown
 
 
 def _compared(objective: str, z: F64) -> F64:

@@ -40,8 +40,14 @@ def critical_times_of(objective: str, gamma: F64, start: F64, variance: F64 | No
     if objective == "barlow_twins":
         return theory.critical_times(gamma, start)
     if objective == "spectral_contrastive":
-        sigma = np.ones_like(gamma) if variance is None else np.asarray(variance, float)
-        return np.asarray(np.log(gamma / np.square(sigma * start) - 1) / (8 * gamma))
+        variance = np.ones_like(gamma) if variance is None else np.asarray(variance, float)
+        ahead = gamma / np.square(variance * start) - 1
+        if (gamma <= 0).any() or (ahead <= 0).any():
+            raise StepwellError(
+                "Expected positive γ and small first singular values, found some that are not: "
+                "there is no growth to time."
+            )
+        return np.asarray(np.log(ahead) / (8 * gamma))
     if objective in OPEN:
         raise StepwellError(
             f"Expected an objective with a closed form ({', '.join(CLOSED)}), found "

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from stepwell.staircase.records import COUNT, facts_of, moments_of
 from stepwell.staircase.theory import critical_times, singular_values
@@ -50,8 +51,10 @@ def walk(clock: str, values: F64, z: F64, partners: F64) -> Iterator[dict[str, A
     values : (k,)
         γ or λ.
     z, partners : (n, k)
-        Two views of each example, projected to unit-norm modes: what sⱼ(t) is multiplied to.
-        They are no part of what was learned from, so plateaus may lie below 1.
+        Two fresh views of each example, projected to unit-norm modes: what sⱼ(t) is
+        multiplied to. Sums over them differ from those that were solved for, so plateaus may
+        lie below or above 1, and an eigenvalue need not be that of the mode of its rank:
+        ``modes`` says whose it is.
     """
     values, z, partners = values[:SHOWN], z[:, :SHOWN], partners[:, :SHOWN]
     times = critical_times(values, _start(values))
@@ -59,8 +62,16 @@ def walk(clock: str, values: F64, z: F64, partners: F64) -> Iterator[dict[str, A
     sizes = singular_values(values, _start(values), stops)
     cross, covariance = moments_of(z, partners)
     for stop, size in zip(stops / times[0], sizes, strict=True):
-        scaled = (size[:, None] * matrix * size for matrix in (cross, covariance))
-        yield facts_of(clock, float(f"{stop:.6g}"), *map(np.linalg.eigvalsh, scaled))
+        found, vectors = np.linalg.eigh(size[:, None] * cross * size)
+        spread = np.linalg.eigvalsh(size[:, None] * covariance * size)
+        facts = facts_of(clock, float(f"{stop:.6g}"), found, spread)
+        yield facts | {"modes": _carriers(vectors[:, ::-1])}
+
+
+def _carriers(vectors: F64) -> list[int]:
+    """The mode that each eigenvector, in descending order, is made of most; each mode once."""
+    modes, ranks = linear_sum_assignment(-np.square(vectors))
+    return [int(mode) for mode in modes[np.argsort(ranks)]]
 
 
 def _start(values: F64) -> F64:

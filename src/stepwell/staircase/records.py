@@ -20,6 +20,7 @@ from stepwell.interfaces import StepwellError
 
 F64 = NDArray[np.float64]
 EVENT = "spectrum"
+_NEEDED = frozenset({"clock", "time", "cross", "covariance"})
 SAMPLES = "samples"
 """The clock of a run that was trained."""
 COUNT = 200
@@ -41,6 +42,8 @@ class Spectra:
         When each was written, since the start of the run.
     centred : bool
         Whether the objective looks at the covariance: its steps are then those of that.
+    modes : (t, d) or None
+        Of an order that was computed: which of its modes carries each eigenvalue of ``cross``.
     """
 
     clock: str
@@ -49,6 +52,14 @@ class Spectra:
     covariance: F64
     seconds: F64
     centred: bool = False
+    modes: NDArray[np.intp] | None = None
+
+    def mode_at(self, index: int, time: float) -> int:
+        """Which mode carries a sorted eigenvalue at a time; its rank where that is unknown."""
+        if self.modes is None:
+            return index
+        row = min(int(np.searchsorted(self.times, time)), len(self.times) - 1)
+        return int(self.modes[row, index])
 
     @property
     def shown(self) -> F64:
@@ -118,17 +129,20 @@ def read_spectra(path: Path) -> dict[str, Spectra]:
 
 
 def _events(path: Path) -> Iterable[Mapping[str, Any]]:
-    with open(path, encoding="utf-8") as lines:
+    with open(path, encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             if not line.endswith("\n"):
                 return  # being written
             try:
-                yield json.loads(line)
-            except ValueError:
+                event = json.loads(line)
+                if event["event"] == EVENT and not event.keys() >= _NEEDED:
+                    raise ValueError
+            except (ValueError, TypeError, KeyError):
                 raise StepwellError(
-                    f"Expected one JSON object a line, found something else in line {number} of "
-                    f"{path}: restore the file, or learn again."
+                    f"Expected an event a line, found something else in line {number} of {path}: "
+                    f"restore the file, or learn again."
                 ) from None
+            yield event
 
 
 def group(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectra]:
@@ -145,6 +159,7 @@ def group(events: Iterable[Mapping[str, Any]]) -> dict[str, Spectra]:
             _rectangle([row["covariance"] for row in some]),
             np.array([row.get("t", np.nan) for row in some], float),
             bool(some[-1].get("centred", False)),
+            np.array([row["modes"] for row in some], int) if "modes" in some[-1] else None,
         )
         for clock, some in rows.items()
     }

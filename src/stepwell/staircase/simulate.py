@@ -97,6 +97,11 @@ def flow(gamma: F64, weights: F64, times: F64, *, tolerance: float = 1e-9) -> Tr
         rtol=tolerance,
         atol=tolerance * float(np.abs(start).max()),
     )
+    if not solved.success:
+        raise StepwellError(
+            f"Expected gradient flow up to time {times[-1]:g}, found that integrating it fails "
+            f"({solved.message}): ask for less, or for steps with `descend`."
+        )
     turned = solved.y.T.reshape(-1, *shape)
     return _trace(times, [_cross(w, values) for w in turned], turned[-1] @ basis.T)
 

@@ -28,6 +28,8 @@ from stepwell.interfaces import StepwellError
 F64 = NDArray[np.float64]
 SHARED = 1e-3
 """Less than this of the last dimension is not worth naming."""
+LARGE = 0.5
+"""A dimension that begins with this eigenvalue has come already: nothing is left to predict."""
 APART = 1.5
 """Two modes tie if the later one's eigenvalue is above e^-1.5 when the earlier one crosses: they
 then grow as a mixture, and nothing is claimed for either."""
@@ -150,6 +152,16 @@ def effective_start(weights: F64, vectors: F64) -> F64:
 
     A generic W₀ has no aligned start, but behaves as if it had: mode j starts with what of
     its direction is orthogonal to those before it.
+
+    Parameters
+    ----------
+    weights : (d, D)
+    vectors : (D, m)
+        Eigenvectors of Γ, the largest γ first.
+
+    Returns
+    -------
+    (m,)
     """
     return np.abs(np.diag(np.linalg.qr(np.asarray(weights, np.float64) @ vectors)[1]))
 
@@ -164,6 +176,11 @@ def predict(gamma: F64, weights: F64, *, rate: float | None = None) -> Modes:
         Small and random.
     rate : float, optional
         Learning rate of gradient descent: times are in steps. None: gradient flow.
+
+    Raises
+    ------
+    StepwellError
+        For a Γ without a positive eigenvalue, or weights that do not fit or are not small.
     """
     weights = np.asarray(weights, np.float64)
     if weights.ndim != 2 or weights.shape[1] != len(gamma) or not np.isfinite(weights).all():
@@ -177,7 +194,16 @@ def predict(gamma: F64, weights: F64, *, rate: float | None = None) -> Modes:
     values, vectors = values[:d], vectors[:, :d]
     start = effective_start(weights, vectors)
     if not start.all():
-        raise StepwellError("Expected random initial weights, found some that miss a direction.")
+        raise StepwellError(
+            "Expected random initial weights, found some that miss a direction: draw them from a "
+            "normal distribution."
+        )
+    if (start**2 * values).max() >= LARGE:
+        raise StepwellError(
+            f"Expected small initial weights, found an eigenvalue of the embedding of "
+            f"{(start**2 * values).max():.2g} at the start: theory holds while that is far "
+            f"below 1; make them smaller."
+        )
     times, shared = critical_times(values, start, rate), 0.0
     if len(values) == d and len(beyond):
         last = np.linalg.qr(weights @ vectors)[0][:, -1] @ weights
@@ -199,6 +225,11 @@ def critical_times(gamma: F64, start: F64, rate: float | None = None) -> F64:
     """When each mode passes ½: of gradient flow (5), or in steps of gradient descent (6).
 
     τⱼ = -log(s(0)² γ) / 8γ, and with 2 log(1 + 4ηγ) in place of 8γ where there is a rate η.
+
+    Parameters
+    ----------
+    gamma, start : (m,)
+        Eigenvalues of Γ, positive, and effective first singular values.
     """
     return np.asarray(-np.log(np.square(start) * gamma) / growth(gamma, rate))
 
@@ -223,9 +254,12 @@ def _last_dimension(gamma: F64, start: F64, rate: float | None) -> tuple[float, 
     def reaches(level: float) -> float:
         """θ at which the eigenvalue is ``level``."""
         late = (log(level) - begun[0]) / pace[0]  # the first direction alone needs so long
-        if logsumexp(begun) >= log(level):
-            return 0.0
-        return float(brentq(lambda at: logsumexp(begun + pace * at) - log(level), 0, late + 1e-9))
+        late = late * (1 + 1e-9) + 1e-9  # rounding must not leave it short of the level
+
+        def above(at: float) -> float:
+            return float(logsumexp(begun + pace * at)) - log(level)
+
+        return float(brentq(above, 0, late)) if above(0) < 0 < above(late) else max(late, 0.0)
 
     half, end = reaches(0.5), reaches(1.0)
     mixed = np.exp(begun + pace * half)

@@ -97,7 +97,7 @@ class PatchEncoder:
         self.mirror = mirror is not False
         self.absorbs = frozenset({"flip"}) if mirror is None else frozenset()
         self.streams: tuple[Stream, ...] = ()
-        self.tones = 0  # channels whose plain light is a feature too; runs before 0.2: none
+        self.tones = 0  # channels whose plain light is a feature too; older runs have none
 
     @property
     def width(self) -> int:
