@@ -89,7 +89,7 @@ def _forecast_line(kind: str, share: str, some: list[dict]) -> list[str]:
     line = [kind, share, str(len({row["run"] for row in some})), str(len(known))]
     line += [str(len(some) - len(known))]
     line += [_percent(np.median([r["error"] for r in known]), 1)]
-    line += [_percent(np.median([r["log_linear"] for r in some]), 1), "100 %"]
+    line += [_percent(np.median([r["log_linear"] for r in known]), 1), "100 %"]
     line += [_percent(np.mean([r["covered"] for r in known]), 0)]
     return [*line, f"{np.median([r['width'] for r in known]):.2f} of the way"]
 
@@ -157,7 +157,8 @@ PARTS = {
         "Forecasts",
         "Made when a mode is at 1 % and at 10 % of its final size. Errors are relative to the time "
         "that was left, so “now” is off by 100 %. Log-linear: a line through the last six "
-        "records of log e. Linear runs know their plateau; convnets do not.",
+        "records of log e, to half of the plateau that the forecast has too. Linear runs know "
+        "their plateau; in convnets it is taken from the dimensions that have come.",
         _forecasts,
     ),
     "stop": (
@@ -167,7 +168,7 @@ PARTS = {
     ),
     "explain": (
         "Explanations",
-        "600 CIFAR-10 images with something added by a random amount, learned with shift and noise "
+        "400 CIFAR-10 images with something added by a random amount, learned with shift and noise "
         "as views; the step that goes most with the amount has to name it. Ten seeds.",
         _explain,
     ),

@@ -10,10 +10,14 @@ import time
 
 import numpy as np
 import pytest
+from helpers import photo_windows
 from sklearn.datasets import load_digits
 
 import stepwell
+from stepwell.staircase.explain import correlations
 from stepwell.staircase.records import record_of
+from stepwell.staircase.statistics import STATISTICS
+from stepwell.stepping import Sight
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,30 @@ def test_steps_of_an_array_are_explained_in_python(tmp_path):
     assert any(row["sees"] for row in rows)
     own = [row["own_r"] for row in rows if row["clock"] == "gradient"]
     assert all(0 <= r <= 1.001 for r in own)
+
+
+def test_a_run_names_what_was_planted_in_its_data(tmp_path):
+    """Brightness, added by a random amount: the step that carries it says so."""
+    images, amount = photo_windows(160).astype(float), np.random.default_rng(0).uniform(0, 1, 160)
+    images = images * 0.5 + 120 * amount[:, None, None, None]
+    out = tmp_path / "run"
+    run = stepwell.learn(
+        images.astype(np.uint8), out, preset="fast", views="shift noise", report=False
+    )
+    rows = [row for row in run.steps() if row["clock"] == "whitened"]
+    z = Sight(run, next(iter(run.own_source().batches(160)))).values("whitened")
+    carries = int(np.abs(correlations(amount[:, None], z)).argmax())
+    row = next(row for row in rows if row["dimension"] == carries + 1)
+    assert "brightness" in row["sees"]
+
+
+def test_another_kind_of_data_brings_statistics_of_its_own(tmp_path, monkeypatch, run):
+    monkeypatch.setitem(STATISTICS, "image", lambda batch: {"always": np.arange(len(batch.ids))})
+    assert all(row["sees"] in ("", "always") or "always" in row["sees"] for row in run_of(run))
+
+
+def run_of(path):
+    return stepwell.load(path).steps()
 
 
 def test_steps_tell_what_they_know_of_labels(call, run, digits):

@@ -186,3 +186,44 @@ def test_no_founder_is_left_out_of_the_dictionary_sample():
     assert len(found) == 40
     assert found[:, 0].mean() == pytest.approx(14.5, abs=3)
     assert found.max() >= 28  # the last ones too
+
+
+# plain light
+
+
+def brightened(batch, by):
+    images = np.clip(np.asarray(batch.data["image"], float) * 0.5 + by, 0, 255)
+    return batch.with_data(image=images.astype(np.uint8))
+
+
+def test_brightness_is_in_the_features(encoder, batch):
+    dark, light = (encoder.embed(brightened(batch, by)) for by in (0, 100))
+    count = module.BINS * module.BINS // 2 * encoder.tones
+    gain = (light - dark)[:, -count:].mean(1)
+    assert (gain > 0).all()
+    assert np.std(gain) < 0.1 * np.mean(gain)
+    assert np.abs((light - dark)[:, :-count]).max() < 1.0
+
+
+def test_light_survives_being_written_down(encoder, batch):
+    twin = PatchEncoder.from_state(*encoder.state())
+    assert twin.tones == encoder.tones == 3
+    np.testing.assert_array_equal(twin.embed(batch), encoder.embed(batch))
+
+
+def test_encoders_written_before_there_was_light_stay_as_they_were(encoder, batch):
+    settings, arrays = encoder.state()
+    older = PatchEncoder.from_state({k: v for k, v in settings.items() if k != "tones"}, arrays)
+    assert older.width == encoder.width - module.BINS * module.BINS // 2 * 3
+    np.testing.assert_array_equal(older.embed(batch), encoder.embed(batch)[:, : older.width])
+
+
+def test_mirrored_images_have_the_same_light(encoder, batch):
+    flipped = batch.with_data(image=batch.data["image"][:, :, ::-1])
+    count = module.BINS * module.BINS // 2 * encoder.tones
+    same, turned = (encoder.embed(each)[:, -count:] for each in (batch, flipped))
+    np.testing.assert_allclose(same, turned, atol=1e-6)
+    both = encoder.absorbing(())
+    assert both.width == 2 * encoder.width
+    lost = [both.embed(each)[:, -count:] for each in (batch, flipped)]
+    np.testing.assert_allclose(lost[0], -lost[1], atol=1e-6)

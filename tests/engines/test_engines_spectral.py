@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from stepwell.engines import Choice, Law, SpectralMap, solve, whitening
+from stepwell.engines import Choice, DenseMoments, Law, SpectralMap, solve, whitening
 from stepwell.engines.quantise import Quantiser
+from stepwell.engines.spectral import gradient_modes
 from stepwell.kit.linalg import ridge_of, symmetric_top, top_modes
+from stepwell.staircase.theory import pair_matrix, positive_modes
 
 
 def a_law(d: int, n: int = 4000, seed: int = 0) -> Law:
@@ -73,3 +75,22 @@ def test_embeddings_have_unit_length_and_survive_saving():
     z = made(features)
     np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-5)
     np.testing.assert_array_equal(SpectralMap.from_state(*made.state())(features), z)
+
+
+def test_the_gradient_order_is_that_of_plain_features():
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(3000, 12)) * np.geomspace(1, 0.1, 12) + 0.5
+    x, y = (signal + 0.05 * rng.normal(size=signal.shape) for _ in "ab")
+    quantiser = Quantiser.fit(np.concatenate([x, y]).astype(np.float32))
+    codes = [np.asarray(quantiser(side.astype(np.float32))) for side in (x, y)]
+    moments = DenseMoments(12)
+    unit = np.arange(3000)
+    moments.add(np.concatenate(codes), np.concatenate([unit, unit]))
+    modes = gradient_modes(moments.law(), quantiser, 5)
+    # What the codes stand for, and Γ of that as the theory has it: uncentred, not whitened.
+    plain = [quantiser.mean + quantiser.scale * c.astype(float) for c in codes]
+    values, vectors = positive_modes(pair_matrix(*plain), 5)
+    np.testing.assert_allclose(modes.values, values, rtol=1e-5)
+    found = SpectralMap.build(quantiser, modes, Choice(k=5, alpha=0.0))
+    z, expected = found.project(codes[0]), plain[0] @ vectors
+    np.testing.assert_allclose(np.abs(z), np.abs(expected), atol=1e-4)

@@ -19,6 +19,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from stepwell.staircase.detect import FEWEST as FEWEST_RECORDS
 from stepwell.staircase.detect import checked
@@ -124,6 +125,8 @@ def forecast(times: F64, eigenvalues: F64, index: int, *, plateau: float | None 
     weight = np.exp(weight - weight.max())
     prior = np.square(FIRM + SHAKEN * scatter + BENT * POWERS)
     spread = np.sqrt((prior + np.square(missed).sum(0)) / (1 + len(missed)))
+    # A spread that few earlier steps tell is not sure itself: Student's t instead of the normal.
+    spread *= float(stdtrit(2 + len(missed), 0.9) / ndtri(0.9))
     low, middle, high = _quantiles(np.log(ahead), spread, weight, (0.1, 0.5, 0.9))
     return Forecast(index, now + middle, now + low, now + high)
 
