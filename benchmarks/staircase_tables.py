@@ -14,8 +14,9 @@ from stepwell.recording import versions
 HEAD = """# The staircase: theory, forecasts and explanations as measured
 
 Written by `make bench-staircase` (`benchmarks/staircase.py`) on {date}, {machine}, Python {python},
-{versions}. Medians and worst cases are over modes whose critical times do not nearly tie; how many
-were left out is said. docs/staircase.md has the equations.
+{versions}.
+Medians and worst cases are over modes whose critical times do not nearly tie; how many were left
+out is said. docs/staircase.md has the equations.
 """
 
 
@@ -84,14 +85,19 @@ def _forecasts(rows: list[dict]) -> str:
     return table(head, lines)
 
 
+def _median(rows: list[dict], key: str) -> float | None:
+    return float(np.median([row[key] for row in rows])) if rows else None
+
+
 def _forecast_line(kind: str, share: str, some: list[dict]) -> list[str]:
     known = [row for row in some if row["error"] is not None]
     line = [kind, share, str(len({row["run"] for row in some})), str(len(known))]
     line += [str(len(some) - len(known))]
-    line += [_percent(np.median([r["error"] for r in known]), 1)]
-    line += [_percent(np.median([r["log_linear"] for r in known]), 1), "100 %"]
-    line += [_percent(np.mean([r["covered"] for r in known]), 0)]
-    return [*line, f"{np.median([r['width'] for r in known]):.2f} of the way"]
+    line += [_percent(_median(known, "error"), 1)]
+    line += [_percent(_median(known, "log_linear"), 1), "100 %"]
+    line += [_percent(np.mean([r["covered"] for r in known]) if known else None, 0)]
+    width = f"{np.median([r['width'] for r in known]):.2f} of the way" if known else "–"
+    return [*line, width]
 
 
 def _stop(rows: list[dict]) -> str:

@@ -44,8 +44,8 @@ def linear(pool: Pool) -> Figure:
         f"of {SCALE:g}, by gradient descent. Every step of the loss is one eigenvalue of the "
         f"embedding that goes from 0 to 1. Theory knows only Γ and the first weights.",
         "charts": [
-            _chart("Eigenvalues", "eigenvalue", _curves(modes, trace)),
-            _chart("Loss", "loss", _losses(modes, trace)),
+            _chart("The embedding", "eigenvalue", _curves(modes, trace)),
+            _chart("Loss", "‖WΓWᵀ − I‖²", _losses(modes, trace)),
         ],
         "numbers": numbers_of(modes, trace),
     }

@@ -297,6 +297,7 @@ def next_commands(run: Run, example: str) -> list[dict[str, str]]:
             "command": f"stepwell evaluate {name} --labels labels.csv",
             "what": "judge it with a few labels (CSV: file,label; or a folder a class)",
         },
+        {"command": f"stepwell steps {name}", "what": "what each step of learning sees, in words"},
         {
             "command": f"stepwell embed {name} {source} --out embeddings.parquet",
             "what": "vectors for your own tools",
