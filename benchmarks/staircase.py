@@ -253,7 +253,7 @@ def stop_rule(run: str, number: int, spectra: Any, scores: list[tuple[float, flo
 
 
 def planted(what: str, seed: int, count: int = 400) -> tuple[Any, Any]:
-    """CIFAR-10 images with something added by a random amount."""
+    """CIFAR-10 images with something added: light or red by a random amount, or a mark."""
     source = open_source(SOURCES["cifar10"])
     ids = [name for name, _ in source.entries()]
     rng = np.random.default_rng(seed)
@@ -264,7 +264,8 @@ def planted(what: str, seed: int, count: int = 400) -> tuple[Any, Any]:
     if what == "brightness":
         images = images * 0.5 + 120 * each
     elif what == "light in the upper right corner":
-        images[:, :8, -8:] = 255 * each
+        amount = (amount > 0.5).astype(float)  # a mark is there or not
+        images[amount > 0, :8, -8:] = 255
     else:
         images = images * 0.6 + 50 + 100 * (each - 0.5) * np.array([1, -0.5, -0.5])
     return np.clip(images, 0, 255).astype(np.uint8), amount

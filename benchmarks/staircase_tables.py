@@ -174,8 +174,9 @@ PARTS = {
     ),
     "explain": (
         "Explanations",
-        "400 CIFAR-10 images with something added by a random amount, learned with shift and noise "
-        "as views; the step that goes most with the amount has to name it. Ten seeds.",
+        "400 CIFAR-10 images with something added (light or red by a random amount, or a white "
+        "mark in half of them), learned with shift and noise as views; the step that goes with it "
+        "most has to name it. Ten seeds.",
         _explain,
     ),
     "cost": ("Cost", "Shares of the run's time; a forecast at every second record.", _cost),
