@@ -171,9 +171,10 @@ def alignment(pool: Pool) -> Figure:
 class Watched:
     """Keeps the records of a training run and tells when its next step is expected."""
 
-    def __init__(self, observe: Observer, told: Observer, samples: int) -> None:
+    def __init__(self, observe: Observer, told: Observer, before: int, samples: int) -> None:
         self.records: list[dict[str, Any]] = []
-        self._observe, self._told, self._samples = observe, told, samples
+        self._observe, self._told = observe, told
+        self._before, self._samples = before, samples  # of earlier runs, and of all
         self._begin = time.perf_counter()
 
     @property
@@ -189,7 +190,8 @@ class Watched:
         known, now = self.spectra, float(facts["time"])
         speed = now / (time.perf_counter() - self._begin)
         ahead = words(next_step(known.times, known.shown), now, speed)
-        self._observe("train", {"done": int(now), "of": self._samples, "next": ahead})
+        done = self._before + int(now)
+        self._observe("train", {"done": done, "of": self._samples, "next": ahead})
 
 
 def convnets(
@@ -204,7 +206,9 @@ def convnets(
     for objective, rate in NETS:
         for start, scale in (("small", 0.1), ("ordinary", 1.0)):
             name = f"{objective}, {start} first weights"
-            seen = Watched(observe, watch(f"{objective}-{start}"), steps * BATCH)
+            each = steps * BATCH
+            told, before = watch(f"{objective}-{start}"), len(numbers) * each
+            seen = Watched(observe, told, before, 2 * len(NETS) * each)
             net = networks.convnet(pool.views.shape[-1], DIMENSIONS, pool.seed, scale=scale)
             how, numbers[name] = networks.Training(objective, steps, rate), {}
             try:

@@ -20,6 +20,8 @@ from stepwell.staircase.statistics import STATISTICS
 
 PARTS = {WHITENED: "map", GRADIENT: "gradient"}
 """Which part of a run holds the dimensions of each order."""
+VISIBLE = 0.01
+"""Share of the largest eigenvalue that a dimension reaches when it comes, at least."""
 CHANGES = ("flip", "rotation", "zoom", "jitter", "blur")
 """Views of images whose effect on each dimension is told."""
 
@@ -42,9 +44,15 @@ def unweighted(found: Any, codes: Any) -> NDArray[np.float64]:
 
 
 def steps_of(spectra: Spectra) -> list[Step]:
-    """Steps of one clock: of each dimension the largest; ``index`` is the dimension's own."""
+    """Steps of one clock: of each dimension the largest; ``index`` is the dimension's own.
+
+    Of those that reach a size: a larger one that comes pulls small ones up a little.
+    """
     found: dict[int, Step] = {}
     for step in find_steps(spectra.times, spectra.shown):
+        row = min(int(np.searchsorted(spectra.times, step.end)) + 1, len(spectra.times) - 1)
+        if spectra.shown[row, step.index] < VISIBLE * spectra.shown[row, 0]:
+            continue
         mode = spectra.mode_at(step.index, step.time)  # half-way up: on its own there
         if mode not in found or step.size > found[mode].size:
             found[mode] = replace(step, index=mode)

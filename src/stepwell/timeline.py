@@ -42,7 +42,7 @@ TITLES = {
         "By agreement alone: the order of this encoder's own dimensions",
         "The same on whitened features: what paired views agree on most comes first, however "
         "small it is (by λ of Γ̃). Where views agree on many things about equally, these come "
-        "almost at once.",
+        "almost at once, and which is first is not told.",
     ),
 }
 Pictures = Callable[[Sequence[str]], list[dict[str, Any]]]
