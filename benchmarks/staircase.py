@@ -91,9 +91,7 @@ def kernel_models() -> None:
             net = networks.wide(rows.shape[1], 256, 2, seed)
             known["NTK"] = kernels.tangent_kernel(net, networks.torch_or_error().from_numpy(rows))
             for kernel, values in known.items():
-                features = kernels.features_of(values)
-                half = len(rows) // 2
-                gamma = theory.pair_matrix(features[:half], features[half:])
+                gamma = kernels.pair_matrix_of(values)
                 weights = simulate.small_weights(DIMENSIONS, len(gamma), SCALE, seed)
                 found = slim(*compare(gamma, weights))
                 emit(part="kernels", data=name, kernel=kernel, seed=seed, **found)

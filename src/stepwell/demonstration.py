@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,11 @@ def demo_data(
     so that every verb can be tried on plain files.
     """
     places = [folder] if folder else [_cache(), *PLACES]
-    if download and not any(_whole(p) for p in places):
+    if download and not _fashion(places):
         fetch(_cache())
-    for place in places:
-        if _whole(place):
-            train, test = (_first(place, s, n) for s, n in _parts(examples))
-            return _written(beside, train, test, f"Fashion-MNIST in {place}")
+    if place := _fashion(places):
+        train, test = (_first(place, s, n) for s, n in _parts(examples))
+        return _written(beside, train, test, f"Fashion-MNIST in {place}")
     if folder:
         raise StepwellError(f"Expected Fashion-MNIST's four files in {folder}, found others.")
     return _written(beside, *_digits())
@@ -91,8 +91,9 @@ def _cache() -> Path:
     return Path(base) / "stepwell" / "fashion-mnist"
 
 
-def _whole(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in FILES)
+def _fashion(places: Iterable[Path]) -> Path | None:
+    """The first of these folders that holds all four files of Fashion-MNIST."""
+    return next((p for p in places if all((p / name).is_file() for name in FILES)), None)
 
 
 def _first(place: Path, split: str, count: int) -> Pair:
@@ -110,8 +111,8 @@ def _first(place: Path, split: str, count: int) -> Pair:
 
 def demo_images() -> Any:
     """The demo's images as a source: Fashion-MNIST where it is, else digits."""
-    place = next((p for p in (_cache(), *PLACES) if _whole(p)), None)
-    return str(place) if place is not None else _digits()[0][0]
+    place = _fashion([_cache(), *PLACES])
+    return str(place) if place else _digits()[0][0]
 
 
 def _digits() -> tuple[Pair, Pair, str]:

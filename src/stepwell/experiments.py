@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,7 @@ No label had a part in that."""
 
 def linear(pool: Pool) -> Figure:
     """(a) Linear Barlow Twins: loss and eigenvalues."""
-    gamma, weights = _problem(pool, SCALE)
-    modes, trace = compare(gamma, weights)
+    modes, trace = _trained(pool, SCALE)
     return {
         "id": "a",
         "title": "A linear model learns one dimension at a time",
@@ -55,8 +54,7 @@ def scales(pool: Pool) -> Figure:
     """(b) Larger and smaller first weights."""
     charts, numbers = [], {}
     for scale in (1e-2, 1e-3, 1e-6):
-        gamma, weights = _problem(pool, scale)
-        modes, trace = compare(gamma, weights)
+        modes, trace = _trained(pool, scale)
         charts.append(_chart(f"First weights {scale:g}", "loss", _losses(modes, trace)))
         numbers[f"{scale:g}"] = numbers_of(modes, trace)
     return {
@@ -84,8 +82,7 @@ def fixed_kernels(pool: Pool) -> Figure:
         note = f" The tangent kernel was left out: {missing}"
     charts, numbers = [], {}
     for name, kernel in known.items():
-        features = kernels.features_of(kernel)
-        gamma = theory.pair_matrix(features[: len(x)], features[len(x) :])
+        gamma = kernels.pair_matrix_of(kernel)
         weights = simulate.small_weights(DIMENSIONS, len(gamma), SCALE, pool.seed)
         modes, trace = compare(gamma, weights)
         charts.append(_chart(name, "eigenvalue", _curves(modes, trace)))
@@ -104,14 +101,14 @@ def wide_networks(pool: Pool, widths: Sequence[int] = WIDTHS, seeds: int = SEEDS
     """(d) A real wide network against its tangent kernel at the start."""
     x, partners = pool.pair(KERNEL_IMAGES // 3)
     errors: dict[int, list[float]] = {}
-    chart, title = None, ""
+    chart = None
     for width in widths:
         for seed in range(seeds):
             modes, trace = networks.wide_run(x, partners, width, NARROW, seed)
-            errors.setdefault(width, []).append(numbers_of(modes, trace)["median_error"])
-        title = f"A network {width} wide"
-        chart = _chart(title, "eigenvalue", _curves(modes, trace))
-    medians = [float(np.median(errors[width])) for width in widths]
+            error = numbers_of(modes, trace)["median_error"]  # None: all modes tie
+            errors.setdefault(width, []).append(np.nan if error is None else error)
+        chart = _chart(f"A network {width} wide", "eigenvalue", _curves(modes, trace))
+    medians = [float(np.nanmedian(errors[width])) for width in widths]
     dots = [
         {"name": f"{w} wide", "x": [w] * len(e), "y": e, "kind": "dots", "colour": 1}
         for w, e in errors.items()
@@ -137,8 +134,8 @@ def wide_networks(pool: Pool, widths: Sequence[int] = WIDTHS, seeds: int = SEEDS
 
 def alignment(pool: Pool) -> Figure:
     """(e) What is learned lies where theory says."""
-    gamma, weights = _problem(pool, SCALE)
-    modes, trace = compare(gamma, weights)
+    modes, trace = _trained(pool, SCALE)
+    numbers = numbers_of(modes, trace)
     caught = theory.caught(trace.weights, modes.vectors)
     ranks = np.arange(1, len(caught) + 1)
     chart = {
@@ -161,10 +158,10 @@ def alignment(pool: Pool) -> Figure:
         "title": "What is learned lies where theory says",
         "text": "How much of each predicted eigenvector of Γ lies in the rows of the trained W. "
         "The last dimension is shared with the directions after it, which nothing keeps out; "
-        f"theory gives that share too: alignment {modes.alignment:.4f} predicted, "
-        f"{theory.alignment(trace.weights, modes.vectors):.4f} measured.",
+        f"theory gives that share too: alignment {numbers['alignment_predicted']:.4f} predicted, "
+        f"{numbers['alignment']:.4f} measured.",
         "charts": [chart],
-        "numbers": numbers_of(modes, trace) | {"caught": caught.tolist()},
+        "numbers": numbers | {"caught": caught.tolist()},
     }
 
 
@@ -242,9 +239,11 @@ def _batch(pool: Pool, step: int) -> tuple[Any, Any]:
     return pool.sample(step, BATCH)
 
 
-def _problem(pool: Pool, scale: float) -> tuple[Any, Any]:
+@lru_cache(maxsize=4)  # (a) and (e) look at one training
+def _trained(pool: Pool, scale: float) -> tuple[theory.Modes, simulate.Trace]:
+    """The linear model on a pool, from weights of this scale, and what theory says of it."""
     gamma = theory.pair_matrix(*pool.pair())
-    return gamma, simulate.small_weights(DIMENSIONS, len(gamma), scale, pool.seed)
+    return compare(gamma, simulate.small_weights(DIMENSIONS, len(gamma), scale, pool.seed))
 
 
 def _chart(title: str, what: str, lines: list[Line]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from stepwell.interfaces import Batch, Observer, Source, StepwellError, UsageError, concatenate
-from stepwell.kit.hashing import hash_text
+from stepwell.kit.hashing import drawn, hash_text
 from stepwell.kit.stopwatch import Stopwatch
 
 FOUNDERS = 2000
@@ -88,8 +88,7 @@ def founders_wanted(examples: int) -> int:
 def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Batch:
     """Founders, drawn by the hash of their group, as one batch in the order of the source."""
     wanted = founders_wanted(len(entries))
-    rank = hash_text(seed, (group for _, group in entries))
-    chosen = {entries[i][0] for i in np.argsort(rank, kind="stable")[:wanted]}
+    chosen = {entries[i][0] for i in drawn(seed, (group for _, group in entries), wanted)}
     ids = None if len(chosen) == len(entries) else chosen
     parts = []
     for batch in source.batches(64, ids=ids):

@@ -1,7 +1,7 @@
-"""Theory beside measurement, on a user's own images: what ``stepwell theory`` draws.
+"""Theory beside measurement, on a user's own images: what experiments are made of.
 
-Each experiment is a function from a :class:`Pool` of views to a figure: plain numbers, and
-charts in which theory is drawn over what was measured.
+A :class:`Pool` of views, a trained model beside what theory says of it, and how far apart
+the two are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.interfaces import Batch, UsageError, concatenate
-from stepwell.kit.hashing import hash_text
+from stepwell.kit.hashing import drawn
 from stepwell.sources import open_source
 from stepwell.sources.canvas import fit
 from stepwell.staircase import simulate, theory
@@ -60,11 +60,7 @@ class Pool:
         """
         source = open_source(src)
         ids = [name for name, _ in source.entries()]
-        parts = list(
-            source.batches(
-                256, ids={ids[i] for i in np.argsort(hash_text(seed, ids), kind="stable")[:images]}
-            )
-        )
+        parts = list(source.batches(256, ids={ids[i] for i in drawn(seed, ids, images)}))
         if not parts or "image" not in parts[0].data:
             raise UsageError(f"Expected images to compare theory with, found none in {src}.")
         batch = concatenate([_small(part, side) for part in parts])

@@ -10,7 +10,7 @@ import numpy as np
 
 from stepwell import gathering, recording, scoring, stepping
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
-from stepwell.kit.files import lock, new_folder
+from stepwell.kit.files import lock, lock_of, new_folder
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.labels import check_labels
 from stepwell.preparing import Learned, Settings, check, prepare
@@ -86,7 +86,7 @@ def learn(
     target = gathering.target_of(out, source, overwrite)
     watch = Stopwatch()
     with (
-        lock(target.with_name(f".{target.name}.lock"), str(target)),
+        lock(lock_of(target), str(target)),
         new_folder(target, overwrite=overwrite) as folder,
         recording.Recorder(folder / "steps.jsonl", observe) as tell,
     ):

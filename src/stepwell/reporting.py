@@ -21,8 +21,7 @@ from stepwell.report.pictures import picture_of
 from stepwell.run import Run
 from stepwell.scoring import read_scores
 from stepwell.staircase.orders import WHITENED
-from stepwell.stepping import Sight
-from stepwell.timeline import EXPLAINED, FEW, staircase
+from stepwell.timeline import EXPLAINED, sight_of, staircase
 
 MODES, ENDS, QUERIES, HITS, MAPPED, THUMBNAILS = 12, 6, 6, 8, 1500, 400
 
@@ -68,8 +67,8 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
     scores = read_scores(run)
     config = run.config
     # Drawn at random: correlations among the ends of dimensions would flatter.
-    drawn = album.batch_of(list(dict.fromkeys([*queries, *thumbs]))[:EXPLAINED])
-    sight = Sight(run, drawn) if drawn is not None and len(drawn) >= FEW else None
+    drawn = list(dict.fromkeys([*queries, *thumbs]))[:EXPLAINED]
+    sight = sight_of(run, album.batch_of(drawn))
     words = [found.words for found in sight.explained(WHITENED)] if sight else []
     place = {str(ids[i]): int(i) for i in (*queries, *thumbs)}
     return {

@@ -20,7 +20,7 @@ from stepwell.evaluate.probe import BUDGETS, few_labels, knn
 from stepwell.evaluate.structure import spread
 from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
 from stepwell.interfaces import Batch, Encoder, StepwellError, UsageError, concatenate
-from stepwell.kit.files import lock
+from stepwell.kit.files import lock, lock_of
 from stepwell.kit.hashing import fold_of, keys
 from stepwell.labels import is_table, label_source, named
 from stepwell.pretexts import suited
@@ -216,7 +216,7 @@ def evaluate(
         "unmatched": unmatched,
         "verdict": labelled_verdict(scores, gaps),
     }
-    with lock(run.path.with_name(f".{run.path.name}.lock"), str(run.path)):
+    with lock(lock_of(run.path), str(run.path)):
         recording.write_scores(run.path, result)
         recording.write_card(run)  # it quotes the verdict
     return result

@@ -27,7 +27,7 @@ CHANGES = ("flip", "rotation", "zoom", "jitter", "blur")
 
 
 def log_orders(learned: Any, probe: Any, tell: Observer) -> None:
-    """Tell the spectrum along both orders, on pairs that were not learned from."""
+    """Tell the spectrum along both orders, on fresh views."""
     solution, quantiser = learned.solution, learned.engine.quantiser
     codes = [quantiser(features) for features in (probe.features, probe.partners)]
     for clock, found in ((WHITENED, solution.map), (GRADIENT, solution.gradient)):
@@ -72,16 +72,27 @@ class Sight:
         kind = run.config["source"]["kind"]
         self.ids, self._encoder = batch.ids, run.encoder
         self._maps = {clock: run.part(name) for clock, name in PARTS.items() if has(run, name)}
-        self._features = run.encoder.embed(batch)
+        self._values = self._along(run.encoder.embed(batch))
         self._changed = {
-            name: run.encoder.embed(seen) for name, seen in _changes(kind, batch).items()
+            name: self._along(run.encoder.embed(seen))
+            for name, seen in _changes(kind, batch).items()
         }
         statistics = registered("statistics", STATISTICS).get(kind)
         self._known: Mapping[str, NDArray] = statistics(batch) if statistics else {}
 
+    def _along(self, features: Any) -> dict[str, NDArray[np.float64]]:
+        """(n, k) values of the first dimensions, by order."""
+        return {
+            clock: unweighted(each, each.quantiser(features)) for clock, each in self._maps.items()
+        }
+
+    def values(self, clock: str) -> NDArray[np.float64]:
+        """(n, k) values of an order's first dimensions for the batch."""
+        return self._values[clock]
+
     def explained(self, clock: str, labels: Sequence[str] | None = None) -> list[Explanation]:
         """What each dimension of an order sees; ``labels`` are of the batch."""
-        changed = {name: self.values(clock, some) for name, some in self._changed.items()}
+        changed = {name: values[clock] for name, values in self._changed.items()}
         return explain(self.values(clock), self._known, changed, labels)
 
     def ends(self, clock: str, mode: int, count: int) -> list[str]:
@@ -101,11 +112,6 @@ class Sight:
         z = (self.values(clock) for clock in (GRADIENT, WHITENED))
         r = np.abs(correlations(*z))
         return [(int(row.argmax()), float(row.max())) for row in r]
-
-    def values(self, clock: str, features: Any = None) -> NDArray[np.float64]:
-        """(n, k) values of an order's first dimensions; of the batch, or of other features."""
-        found = self._maps[clock]
-        return unweighted(found, found.quantiser(self._features if features is None else features))
 
 
 def has(run: Run, name: str) -> bool:

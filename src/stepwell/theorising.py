@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -66,18 +67,8 @@ def theorise(
         )
     pool = Pool.of(src, images, seed)
     with new_folder(out.absolute(), overwrite=overwrite) as folder:
-        drawn: list[Figure] = []
-        missing: list[str] = []
-        for name, make in _makers(pool, src, steps, folder, observe).items():
-            if name not in wanted:
-                continue
-            observe("theory", {"done": len(drawn), "of": len(wanted)})
-            try:
-                drawn.append(make())
-            except StepwellError as why:
-                missing.append(f"Figure ({name}) was not drawn. {why}")
-        if not drawn:
-            raise StepwellError(" ".join(missing))
+        makers = _makers(pool, src, steps, folder, observe)
+        drawn, missing = _drawn({name: makers[name] for name in FIGURES if name in wanted}, observe)
         facts = {
             "created": datetime.now().astimezone().isoformat(timespec="seconds"),
             "versions": versions(),
@@ -89,6 +80,23 @@ def theorise(
         write_json(folder / "theory.json", facts)
         write_atomic(folder / "theory.html", render_theory(_summary(facts, drawn)))
     return facts
+
+
+def _drawn(
+    makers: dict[str, Callable[[], Figure]], observe: Observer
+) -> tuple[list[Figure], list[str]]:
+    """Figures, and why others are missing; StepwellError if all are."""
+    drawn: list[Figure] = []
+    missing: list[str] = []
+    for name, make in makers.items():
+        observe("theory", {"done": len(drawn), "of": len(makers)})
+        try:
+            drawn.append(make())
+        except StepwellError as why:
+            missing.append(f"Figure ({name}) was not drawn. {why}")
+    if not drawn:
+        raise StepwellError(" ".join(missing))
+    return drawn, missing
 
 
 def _checked(figures: str) -> str:
@@ -107,18 +115,13 @@ def _makers(
 
     def nets() -> Figure:
         many = Pool.of(src, NETS, pool.seed, VIEWS)
-        recorders: list[Recorder] = []
+        with ExitStack() as logs:
 
-        def watch(name: str) -> Observer:
-            (folder / name).mkdir()
-            recorders.append(Recorder(folder / name / "steps.jsonl", ignore).__enter__())
-            return recorders[-1]
+            def watch(name: str) -> Observer:
+                (folder / name).mkdir()
+                return logs.enter_context(Recorder(folder / name / "steps.jsonl", ignore))
 
-        try:
             return experiments.convnets(many, observe, watch, steps=steps)
-        finally:
-            for recorder in recorders:
-                recorder.__exit__()
 
     return {
         "a": lambda: experiments.linear(pool),

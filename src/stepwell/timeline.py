@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stepwell.interfaces import StepwellError, UsageError, concatenate
-from stepwell.kit.hashing import hash_text
+from stepwell.interfaces import Batch, StepwellError, UsageError, concatenate
+from stepwell.kit.files import lock_of, scratch_of
+from stepwell.kit.hashing import drawn
 from stepwell.labels import label_source
 from stepwell.run import Run
 from stepwell.staircase.detect import FEWEST, Step
@@ -136,7 +136,8 @@ def whole(run: Run, labels: Any = None) -> list[dict[str, Any]]:
     for clock, spectra in clocks_of(run).items():
         seen = sight.explained(clock, known_labels) if sight and clock in TITLES else []
         same = sight.related() if sight and clock == GRADIENT else []
-        for row, step in zip(plain(clock, spectra), steps_of(spectra), strict=True):
+        steps = steps_of(spectra)
+        for row, step in zip(plain(clock, steps), steps, strict=True):
             if step.index < len(seen):
                 found = seen[step.index]
                 row |= _ends(sight, clock, step.index) if sight else {}
@@ -162,8 +163,7 @@ def _sight(run: Run, labels: Any) -> tuple[Sight | None, list[str] | None]:
     else:
         source, names = None, [str(name) for name in run.index[0]]
     count = EXPLAINED if known is None else LABELLED
-    rank = np.argsort(hash_text(0, names), kind="stable")[:count]
-    wanted = {names[i] for i in rank}
+    wanted = {names[i] for i in drawn(0, names, count)}
     try:
         source = source or run.own_source()
         parts = list(source.batches(run.chunk, ids=wanted))
@@ -174,12 +174,18 @@ def _sight(run: Run, labels: Any) -> tuple[Sight | None, list[str] | None]:
     if not parts and labels is not None:
         raise StepwellError("Expected labelled examples that can be read, found none of them.")
     batch = concatenate(parts) if parts else None
-    if batch is None or len(batch) < FEW:
-        return None, None  # gone, or too few to say what a step sees
-    return Sight(run, batch), [known[str(i)] for i in batch.ids] if known is not None else None
+    sight = sight_of(run, batch)
+    if sight is None or known is None:
+        return sight, None
+    return sight, [known[str(i)] for i in sight.ids]
 
 
-def plain(clock: str, spectra: Spectra) -> list[dict[str, Any]]:
+def sight_of(run: Run, batch: Batch | None) -> Sight | None:
+    """What dimensions see on a batch; None where it is gone, or too small to say anything."""
+    return Sight(run, batch) if batch is not None and len(batch) >= FEW else None
+
+
+def plain(clock: str, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Steps of one clock as plain rows."""
     return [
         {
@@ -192,7 +198,7 @@ def plain(clock: str, spectra: Spectra) -> list[dict[str, Any]]:
             "size": step.size,
             "confidence": step.confidence,
         }
-        for number, step in enumerate(steps_of(spectra), 1)
+        for number, step in enumerate(steps, 1)
     ]
 
 
@@ -200,10 +206,7 @@ def log_of(path: Path) -> Path | None:
     """The ``steps.jsonl`` of a run that is being learned, else of a run or a folder."""
     if path.is_file():
         return path
-    mine = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.partial")
-    beside = path.absolute().parent
-    around = sorted(beside.iterdir()) if beside.is_dir() else []
-    for folder in (*(p for p in around if mine.fullmatch(p.name)), path):
+    for folder in (*scratch_of(path.absolute()), path):
         if (folder / "steps.jsonl").is_file():
             return folder / "steps.jsonl"
     return None
@@ -211,7 +214,7 @@ def log_of(path: Path) -> Path | None:
 
 def goes_on(path: Path) -> bool:
     """Whether a run of this name is being learned."""
-    return path.absolute().with_name(f".{path.name}.lock").exists()
+    return lock_of(path.absolute()).exists()
 
 
 def live(path: Path) -> dict[str, Any]:
@@ -234,7 +237,7 @@ def live(path: Path) -> dict[str, Any]:
     for clock, spectra in known.items():
         if len(spectra.times) < FEWEST:
             continue
-        rows += plain(clock, spectra)
+        rows += plain(clock, steps_of(spectra))
         if clock == SAMPLES:
             now, seconds = float(spectra.times[-1]), float(spectra.seconds[-1])
             speed = now / seconds if seconds > 0 else 0.0

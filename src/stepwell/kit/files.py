@@ -102,14 +102,28 @@ def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
 
 def _tidy(target: Path) -> None:
     """Undo what a killed process left: bring back a run it had moved aside, drop the rest."""
-    # In full: what is named .a.b.0123abcd.old belongs to a run a.b, not to a run a.
-    mine = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.(partial|old)")
-    left = [path for path in target.parent.iterdir() if mine.fullmatch(path.name)]
+    left = [path for suffix in ("partial", "old") for path in scratch_of(target, suffix)]
     for path in left:
         if path.suffix == ".old" and not target.exists():
             os.rename(path, target)
         else:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def scratch_of(target: Path, suffix: str = "partial") -> list[Path]:
+    """What :func:`new_folder` has beside ``target``: folders in the making, or moved aside.
+
+    Names are matched in full: ``.a.b.0123abcd.old`` belongs to a run a.b, not to a run a.
+    """
+    if not target.parent.is_dir():
+        return []
+    mine = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.{suffix}")
+    return sorted(path for path in target.parent.iterdir() if mine.fullmatch(path.name))
+
+
+def lock_of(target: Path) -> Path:
+    """The lock file of a run."""
+    return target.with_name(f".{target.name}.lock")
 
 
 @contextlib.contextmanager

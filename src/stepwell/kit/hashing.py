@@ -71,6 +71,11 @@ def hash_text(seed: int, texts: Iterable[str]) -> U64:
     return digest_rows(prefix + t.encode("utf-8", "surrogatepass") for t in texts)[:, 0]
 
 
+def drawn(seed: int, texts: Iterable[str], count: int) -> NDArray[np.intp]:
+    """Places of the ``count`` texts with the lowest hashes: the same texts wherever they are."""
+    return np.argsort(hash_text(seed, texts), kind="stable")[:count]
+
+
 def fold_of(seed: int, group: Iterable[str], folds: int = 10) -> NDArray[np.int8]:
     """(n,) fold 0 … folds-1 of each group, the same wherever the group appears."""
     return (hash_text(seed, group) % np.uint64(folds)).astype(np.int8)

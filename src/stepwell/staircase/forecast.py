@@ -103,7 +103,7 @@ def next_step(times: F64, eigenvalues: F64, *, plateau: float | None = None) -> 
     waiting = np.flatnonzero(eigenvalues[-1] < ARRIVED * levels)
     if not len(waiting):
         return Forecast(-1, why="all dimensions have come")
-    return forecast(times, eigenvalues, int(waiting[0]), plateau=plateau)
+    return _forecast(times, eigenvalues, levels, int(waiting[0]))
 
 
 def forecast(times: F64, eigenvalues: F64, index: int, *, plateau: float | None = None) -> Forecast:
@@ -112,6 +112,10 @@ def forecast(times: F64, eigenvalues: F64, index: int, *, plateau: float | None 
     levels = levels_of(eigenvalues, plateau)
     if np.isnan(levels).any():
         return Forecast(index, why=UNKNOWN)
+    return _forecast(times, eigenvalues, levels, index)
+
+
+def _forecast(times: F64, eigenvalues: F64, levels: F64, index: int) -> Forecast:
     odds = logit(eigenvalues / levels)
     now, column = float(times[-1]), odds[:, index]
     if column[-1] >= 0:
@@ -144,9 +148,9 @@ def levels_of(eigenvalues: F64, plateau: float | None) -> F64:
     recent = np.maximum(np.median(eigenvalues[-5:], axis=0), 1e-300)
     before = np.maximum(np.median(eigenvalues[-5 - LULL : -LULL or None], axis=0), 1e-300)
     calm = np.abs(np.log(recent / before)) < SETTLED
-    risen = recent > RISEN * np.maximum(eigenvalues[0], 0)
-    come = 0
-    while come < d and calm[come] and (risen[come] or come) and _follows(recent, come):
+    come = int(calm[0] and recent[0] > RISEN * max(float(eigenvalues[0, 0]), 0.0))
+    # Not too far below the one before it to have come as that did.
+    while 0 < come < d and calm[come] and recent[come] > recent[come - 1] / 10:
         come += 1
     if not come:
         return np.full(d, np.nan)
@@ -154,11 +158,6 @@ def levels_of(eigenvalues: F64, plateau: float | None) -> F64:
     levels = recent.copy()
     levels[come:] = recent[come - 1] * fall ** np.arange(1, d - come + 1)
     return levels
-
-
-def _follows(recent: F64, come: int) -> bool:
-    """Whether a dimension is not too far below the one before it to have come as that did."""
-    return come == 0 or bool(recent[come] > recent[come - 1] / 10)
 
 
 def _ahead(times: F64, odds: F64) -> tuple[F64, F64, float]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.interfaces import StepwellError
+from stepwell.staircase.theory import pair_matrix
 
 F64 = NDArray[np.float64]
 _NUMBERS = 2**24
@@ -49,6 +50,17 @@ def features_of(kernel: F64) -> F64:
             f"Expected a positive semidefinite kernel, found the eigenvalue {values[0]:.3g}."
         )
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T)
+
+
+def pair_matrix_of(kernel: F64) -> F64:
+    """Γ of a kernel model, (m, m), in features K^½: (10).
+
+    Parameters
+    ----------
+    kernel : (m, m)
+        Of all examples, then of their partners in the same order.
+    """
+    return pair_matrix(*np.split(features_of(kernel), 2))
 
 
 def tangent_kernel(module: Any, inputs: Any, *, block: int | None = None) -> F64:

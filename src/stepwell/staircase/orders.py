@@ -57,11 +57,12 @@ def walk(clock: str, values: F64, z: F64, partners: F64) -> Iterator[dict[str, A
         ``modes`` says whose it is.
     """
     values, z, partners = values[:SHOWN], z[:, :SHOWN], partners[:, :SHOWN]
-    times = critical_times(values, _start(values))
-    stops = np.geomspace(0.3 * times[0], 1.5 * float(times.max()), COUNT)
-    sizes = singular_values(values, _start(values), stops)
+    start = _start(values)
+    first = float(critical_times(values, start)[0])
+    stops = np.geomspace(0.3, 1.5 * float(arrivals(values).max()), COUNT)
+    sizes = singular_values(values, start, first * stops)
     cross, covariance = moments_of(z, partners)
-    for stop, size in zip(stops / times[0], sizes, strict=True):
+    for stop, size in zip(stops, sizes, strict=True):
         found, vectors = np.linalg.eigh(size[:, None] * cross * size)
         spread = np.linalg.eigvalsh(size[:, None] * covariance * size)
         facts = facts_of(clock, float(f"{stop:.6g}"), found, spread)
