@@ -10,7 +10,7 @@ from stepwell import recalibrate
 from stepwell.encoders import PatchEncoder
 from stepwell.interfaces import Batch, concatenate, ignore
 from stepwell.pretexts import TwoViews
-from stepwell.recalibrate import calibrate
+from stepwell.recalibrate import as_asked, calibrate
 from stepwell.sources import open_source
 
 
@@ -45,12 +45,15 @@ def test_copies_change_nothing(encoder, founders):
     assert one.pretext.recipe == two.pretext.recipe
 
 
-def test_views_that_were_asked_for_stay_but_the_flip_is_judged(encoder, founders):
-    found = calibrate(
-        encoder, TwoViews("rotation:30"), founders, seed=0, observe=ignore, views=False
-    )
+def test_views_that_were_asked_for_are_all_there_are(encoder):
+    found = as_asked(encoder, TwoViews("rotation:30"))
     assert found.pretext.recipe == ("rotation:30",)
-    assert [row["name"] for row in found.rows] == ["flip"]
+    assert found.encoder.mirror is False
+    assert found.rows == []
+
+
+def test_a_flip_that_was_asked_for_is_absorbed(encoder):
+    assert as_asked(encoder, TwoViews(["flip", "rotation:30"])).encoder.mirror is True
 
 
 def test_a_mirror_that_was_asked_for_stays(founders):

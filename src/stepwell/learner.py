@@ -50,7 +50,8 @@ def learn(
     pretext, encoder : str or object, optional
         By name, or your own; default: the first that suits the kind of data.
     views : str, optional
-        Views to pair with, e.g. ``"zoom jitter"``; default: chosen without labels.
+        Views to pair with, e.g. ``"flip zoom jitter"``, and no other: without ``flip``, left
+        is told from right. Default: chosen without labels.
     evaluate_with, test : optional
         Labelled data for scores; labels never touch learning. See :meth:`Run.evaluate`.
     seed : int

@@ -20,7 +20,7 @@ from stepwell.interfaces import (
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
 from stepwell.pretexts import PRETEXTS, TwoViews, suited
-from stepwell.recalibrate import Calibration, calibrate
+from stepwell.recalibrate import Calibration, as_asked, calibrate
 from stepwell.run import Run
 
 DIMENSIONS = {"fast": 512, "default": 1024, "large": 1536}
@@ -124,10 +124,11 @@ def prepare(source: Source, founders: Batch, settings: Settings, tell: Observer)
     free = settings.views is None and (
         settings.pretext is None or isinstance(settings.pretext, str)
     )
-    found = Calibration(encoder, pretext)
-    if settings.recalibrate:
-        seed = settings.seed
-        found = calibrate(encoder, pretext, founders, seed=seed, observe=tell, views=free)
+    found = (
+        calibrate(encoder, pretext, founders, seed=settings.seed, observe=tell)
+        if free and settings.recalibrate
+        else as_asked(encoder, pretext)
+    )
     features = found.encoder.embed(founders) if found.features is None else found.features
     names = [str(i) for i in founders.ids]
     engine = SpectralEngine.prepared(features, names, Choice(k=DIMENSIONS[settings.preset]))

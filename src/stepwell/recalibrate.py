@@ -51,30 +51,35 @@ class Calibration:
     """(n, d) of all founders, where they were needed."""
 
 
+def as_asked(encoder: Encoder, pretext: Pretext) -> Calibration:
+    """Nothing chosen: the encoder is blind to what the recipe names, and to nothing else.
+
+    Pretexts without a recipe of ``views`` leave the encoder as it is.
+    """
+    views = getattr(pretext, "views", None)
+    blind: frozenset[str] = getattr(encoder, "absorbs", frozenset())
+    if views is None or not blind:
+        return Calibration(encoder, pretext)
+    named = blind & {view.name for view in views}
+    return Calibration(encoder.absorbing(named), pretext)  # type: ignore[attr-defined]
+
+
 def calibrate(
-    encoder: Encoder,
-    pretext: Pretext,
-    founders: Batch,
-    *,
-    seed: int,
-    observe: Observer,
-    views: bool = True,
+    encoder: Encoder, pretext: Pretext, founders: Batch, *, seed: int, observe: Observer
 ) -> Calibration:
     """Choose the views of ``pretext`` on founders.
 
-    Pretexts that offer no ``candidates`` are left as they are. With ``views`` False only
-    what the encoder is blind to (a flip) is chosen, and the pretext stays.
+    Pretexts that offer no ``candidates`` are left as they are, and so is everything where
+    there are few founders.
     """
     families = getattr(pretext, "candidates", None)
     alone = _distinct(founders)
     if families is None or len(alone) < FEWEST:
-        return Calibration(encoder, pretext)
+        return as_asked(encoder, pretext)
     observe("view", {})
     rows: list[Row] = []
     made: Any = type(pretext)  # pretexts with candidates are made of a recipe
     encoder = _absorb(encoder, made, founders.take(alone), seed, rows)
-    if not views:
-        return Calibration(encoder, pretext, rows)
     features = encoder.embed(founders)
     judge = _Judge(encoder, founders.take(alone), features[alone], seed)
     gentlest = made(made.gentlest)

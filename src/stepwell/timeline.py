@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.interfaces import Batch, StepwellError, UsageError, concatenate
-from stepwell.kit.files import lock_of, scratch_of
+from stepwell.kit.files import held, lock_of, scratch_of
 from stepwell.kit.hashing import drawn
 from stepwell.labels import label_source
 from stepwell.run import Run
@@ -214,7 +214,7 @@ def log_of(path: Path) -> Path | None:
 
 def goes_on(path: Path) -> bool:
     """Whether a run of this name is being learned."""
-    return lock_of(path.absolute()).exists()
+    return held(lock_of(path.absolute()))
 
 
 def live(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 import shutil
 import threading
 import time
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from helpers import photo_windows
 from sklearn.datasets import load_digits
 
 import stepwell
+from stepwell.kit.files import lock, lock_of
 from stepwell.staircase.explain import correlations
 from stepwell.staircase.records import record_of
 from stepwell.staircase.statistics import STATISTICS
@@ -128,7 +130,8 @@ def test_following_a_run_as_it_goes(call, tmp_path):
     folder = tmp_path / ".run.0123abcd.partial"  # as a run is called while it is learned
     folder.mkdir()
     write_log(folder / "steps.jsonl", 150)
-    (tmp_path / ".run.lock").touch()
+    learning = ExitStack()
+    learning.enter_context(lock(lock_of(tmp_path / "run"), "run"))
     other_run = tmp_path / ".run.b.0123abcd.partial"
     other_run.mkdir()
     (other_run / "steps.jsonl").write_text("")
@@ -138,7 +141,7 @@ def test_following_a_run_as_it_goes(call, tmp_path):
         write_log(folder / "steps.jsonl", 240)
         time.sleep(1.5)
         folder.rename(tmp_path / "run")
-        (tmp_path / ".run.lock").unlink()
+        learning.close()
 
     other = threading.Thread(target=goes_on)
     other.start()
@@ -147,6 +150,16 @@ def test_following_a_run_as_it_goes(call, tmp_path):
     assert "step 1: dimension 1 at" in said.out
     assert re.search(r"next step ≈ [\d,]+ ± [\d,]+ samples \(≈ [\d,]+ s\)", said.out)
     assert "step 2: dimension 2 at" in said.out
+    assert "It has ended" in said.out
+
+
+def test_following_a_run_that_was_killed_ends(call, tmp_path):
+    folder = tmp_path / ".run.0123abcd.partial"
+    folder.mkdir()
+    write_log(folder / "steps.jsonl", 150)
+    lock_of(tmp_path / "run").write_text("4711")  # as kill -9 leaves it: nobody holds it
+    said = call("steps", tmp_path / "run", "--follow")
+    assert said.code == 0
     assert "It has ended" in said.out
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwell.interfaces import StepwellError
-from stepwell.kit.files import lock, new_folder, write_atomic, write_json
+from stepwell.kit.files import held, lock, new_folder, write_atomic, write_json
 
 # Writes a folder over an old one, and dies at the given call of the given function.
 KILLED = """
@@ -199,11 +199,13 @@ def test_a_lock_held_by_another_living_process_is_respected(tmp_path):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(words, **pipes) as other:
         assert other.stdout.readline() == b"held\n"
+        assert held(path)
         with pytest.raises(StepwellError, match=f"process {other.pid}"), lock(path, "run"):
             pass
         assert path.read_text() == str(other.pid)
         other.kill()  # the system lets go, whatever the file says
         other.wait()
+        assert not held(path)
         with lock(path, "run"):
             pass
     assert not path.exists()

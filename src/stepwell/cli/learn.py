@@ -35,7 +35,7 @@ def seconds(text: str | None) -> float | None:
 @click.argument("src")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.")
 @click.option("--preset", default="default", show_default=True, help="fast, default or large.")
-@click.option("--views", help='Views to pair with, e.g. "zoom jitter"; default: chosen by itself.')
+@click.option("--views", help='Views to pair with, e.g. "flip zoom"; default: chosen by itself.')
 @click.option("--pretext", help="How pairs are made; default: what suits the data.")
 @click.option("--encoder", help="What makes features; default: what suits the data.")
 @click.option("--labels", help="Score with labels afterwards: a labelled source, or a CSV.")

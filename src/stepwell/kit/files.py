@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from stepwell.interfaces import StepwellError
 
 _FAR = 2**20  # where no byte is: a lock there hides nothing from readers
+_TRIES, _PAUSE_S = 5, 0.02
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -126,6 +128,21 @@ def lock_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
+def held(path: Path) -> bool:
+    """Whether a process holds a lock file; one that was killed does not.
+
+    To ask is to take it for an instant, so whoever wants it tries for a little while.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _taken(handle)
+    finally:
+        os.close(handle)
+
+
 @contextlib.contextmanager
 def lock(path: Path, what: str) -> Iterator[None]:
     """Hold a lock file. The system lets go of it when its process ends, however that ends.
@@ -136,19 +153,8 @@ def lock(path: Path, what: str) -> Iterator[None]:
         If another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_CREAT | os.O_RDWR)
+    handle = _claimed(path, what)
     try:
-        # Held by nobody, but perhaps no longer the file of that name: its last holder
-        # removes it, and another may have made a new one since.
-        while _taken(handle) and not _same(handle, path):
-            os.close(handle)
-            handle = os.open(path, os.O_CREAT | os.O_RDWR)
-        if not _taken(handle):
-            holder = os.read(handle, 20).decode("ascii", "replace") or "another"
-            raise StepwellError(
-                f"Expected to be the only one writing {what}, found process {holder} at it: "
-                f"wait for it to end, or write somewhere else."
-            )
         os.truncate(path, 0)
         os.write(handle, str(os.getpid()).encode())
         try:
@@ -157,6 +163,33 @@ def lock(path: Path, what: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
     finally:
         os.close(handle)
+
+
+def _claimed(path: Path, what: str) -> int:
+    """The open lock file, ours now."""
+    while True:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR)
+        if not _soon_taken(handle):
+            holder = os.read(handle, 20).decode("ascii", "replace") or "another"
+            os.close(handle)
+            raise StepwellError(
+                f"Expected to be the only one writing {what}, found process {holder} at it: "
+                f"wait for it to end, or write somewhere else."
+            )
+        if _same(handle, path):
+            return handle
+        # No longer the file of that name: its last holder has removed it since, and another
+        # may have made a new one.
+        os.close(handle)
+
+
+def _soon_taken(handle: int) -> bool:
+    """Take the lock; :func:`held` of another process may have it for an instant."""
+    for _ in range(_TRIES - 1):
+        if _taken(handle):
+            return True
+        time.sleep(_PAUSE_S)
+    return _taken(handle)
 
 
 def _taken(handle: int) -> bool:

@@ -54,7 +54,7 @@ class TwoViews:
     """The view that surely changes nothing: what others are measured against."""
 
     def __init__(
-        self, recipe: str | Sequence[str] = ("zoom",), partners: float | None = None
+        self, recipe: str | Sequence[str] = ("flip", "zoom"), partners: float | None = None
     ) -> None:
         self.partners = partners
         self.recipe = (recipe,) if isinstance(recipe, str) else tuple(recipe)

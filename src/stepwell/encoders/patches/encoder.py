@@ -68,8 +68,8 @@ class PatchEncoder:
         pixels; several scales were worth 2 to 3 points on photographs.
     mirror : bool, optional
         Keep only what a left-right flip leaves as it is: half the features, and the flip
-        is learned for nothing. Wrong for letters and digits. None: left to the choice of
-        views, and True until then.
+        is learned for nothing. Wrong for letters and digits. None: as the views have it,
+        chosen or asked for, and True until then.
     device : str, optional
         A torch device ("cpu", "cuda") to encode on. None: numpy and the compiled kernel.
     pairs : {"image", "shuffled", "none"}
