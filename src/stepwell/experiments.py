@@ -73,13 +73,13 @@ def fixed_kernels(pool: Pool) -> Figure:
     x, partners = pool.pair(KERNEL_IMAGES)
     rows = np.vstack([x, partners])
     known = {"RBF kernel": kernels.rbf(rows, rows)}
-    note = ""
+    left_out = []
     try:
         net = networks.wide(rows.shape[1], 256, 2, pool.seed)
         tensor = networks.torch_or_error().from_numpy(rows)
         known["tangent kernel of a network, 256 wide"] = kernels.tangent_kernel(net, tensor)
     except StepwellError as missing:
-        note = f" The tangent kernel was left out: {missing}"
+        left_out = [f"The tangent kernel of figure (c) was left out. {missing}"]
     charts, numbers = [], {}
     for name, kernel in known.items():
         gamma = kernels.pair_matrix_of(kernel)
@@ -91,7 +91,8 @@ def fixed_kernels(pool: Pool) -> Figure:
         "id": "c",
         "title": "Kernel models climb the same staircase",
         "text": f"A kernel model is a linear one in other features: Γ becomes "
-        f"K̃^½ (1/2n) [[0, I], [I, 0]] K̃^½. On {len(x)} pairs of views.{note}",
+        f"K̃^½ (1/2n) [[0, I], [I, 0]] K̃^½. On {len(x)} pairs of views.",
+        "left_out": left_out,
         "charts": charts,
         "numbers": numbers,
     }
@@ -135,7 +136,7 @@ def wide_networks(pool: Pool, widths: Sequence[int] = WIDTHS, seeds: int = SEEDS
 def alignment(pool: Pool) -> Figure:
     """(e) What is learned lies where theory says."""
     modes, trace = _trained(pool, SCALE)
-    numbers = numbers_of(modes, trace)
+    numbers = {k: v for k, v in numbers_of(modes, trace).items() if k.startswith("alignment")}
     caught = theory.caught(trace.weights, modes.vectors)
     ranks = np.arange(1, len(caught) + 1)
     chart = {
@@ -150,7 +151,13 @@ def alignment(pool: Pool) -> Figure:
                 "kind": "dots",
                 "colour": 1,
             },
-            {"name": "zero", "x": [1, len(ranks)], "y": [0.0, 0.0], "colour": 5},
+            {
+                "name": "predicted",
+                "x": ranks.tolist(),
+                "y": np.where(modes.whole, 1.0, 1 - modes.shared).tolist(),
+                "kind": "theory",
+                "colour": 1,
+            },
         ],
     }
     return {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.interfaces import Batch, UsageError, concatenate
+from stepwell.interfaces import Batch, StepwellError, UsageError, concatenate
 from stepwell.kit.hashing import drawn
 from stepwell.sources import open_source
 from stepwell.sources.canvas import fit
@@ -25,6 +25,8 @@ F64 = NDArray[np.float64]
 Figure = dict[str, Any]
 RECIPE = "crop:0.3 flip"
 IMAGES, SIDE, DIMENSIONS, SCALE = 500, 16, 10, 1e-4
+LONGEST = 3_000_000
+"""Steps of gradient descent that are waited for at most: minutes."""
 GENTLE = 0.01
 """Learning rate of gradient descent, in units of one over the largest eigenvalue of Γ."""
 
@@ -118,6 +120,12 @@ def compare(
     rate = gentle / float(theory.positive_modes(gamma, 1)[0][0])
     modes = theory.predict(gamma, weights, rate=rate)
     last = 2.0 * float(modes.times.max())
+    if last > LONGEST:
+        raise StepwellError(
+            f"Expected dimensions that come within {LONGEST:,} steps, found that the last of "
+            f"{len(weights)} would take {last:.1g}: images this small or this much alike do not "
+            f"have as many. Give larger or more varied ones."
+        )
     return modes, simulate.descend(gamma, weights, rate, simulate.records(last, count))
 
 

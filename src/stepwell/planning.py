@@ -13,7 +13,7 @@ from stepwell.gathering import SCORING, founders_wanted, solving_seconds, spread
 from stepwell.interfaces import Batch, Encoder, Source, StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
 from stepwell.preparing import DIMENSIONS, Settings, check, partners_of
-from stepwell.pretexts import PRETEXTS
+from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.recalibrate import JUDGES
 from stepwell.reporting import duration
 from stepwell.scoring import SAMPLE
@@ -26,7 +26,7 @@ _FITTED = 2048
 would be a smaller one."""
 
 
-def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
+def plan(src: Any, preset: str, seed: int, views: str | None = None) -> dict[str, Any]:
     """Read a few examples, fit and encode them, and extrapolate.
 
     Returns
@@ -35,6 +35,7 @@ def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
         What would be read, the time and memory it would take.
     """
     check(Settings(preset=preset, seed=seed))
+    pretext = TwoViews(views) if views else None  # misspelt views are an error here too
     source = open_source(src)
     ids = [name for name, _ in source.entries()]
     some, read = _tried(source, ids)
@@ -46,8 +47,9 @@ def plan(src: Any, preset: str, seed: int) -> dict[str, Any]:
     k = dimensions(DIMENSIONS[preset], len(ids))
     # Examples and partners (founders' own codes are made once); judges of views, six times or
     # so; a sample and its views by two encoders, for scores without labels.
-    pretext = for_kind("pretexts", PRETEXTS, source.kind)
-    encoded = len(ids) * (1 + (partners_of(pretext(), len(ids)) if pretext else 1))
+    kind = for_kind("pretexts", PRETEXTS, source.kind)
+    pretext = pretext or (kind() if kind else None)
+    encoded = len(ids) * (1 + (partners_of(pretext, len(ids)) if pretext else 1))
     encoded += 6 * min(JUDGES, founders) + 4 * min(SAMPLE, len(ids))
     decoded = len(ids) + (founders if founders < len(ids) else 0)
     total = fit + decoded * read + 1.2 * encoded * each

@@ -21,7 +21,7 @@ from stepwell.report.pictures import picture_of
 from stepwell.run import Run
 from stepwell.scoring import read_scores
 from stepwell.staircase.orders import WHITENED
-from stepwell.timeline import EXPLAINED, sight_of, staircase
+from stepwell.timeline import explained_on, sight_of, staircase
 
 MODES, ENDS, QUERIES, HITS, MAPPED, THUMBNAILS = 12, 6, 6, 8, 1500, 400
 
@@ -51,9 +51,10 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
     hits = _hits(embeddings, queries)
     mapped = np.sort(rng.permutation(len(ids))[:MAPPED])
     thumbs = rng.permutation(mapped)[:THUMBNAILS]
+    drawn = explained_on([str(i) for i in ids])
     shown = {
         int(i)
-        for rows in (*ends.values(), queries, *(near for near, _ in hits), thumbs)
+        for rows in (*ends.values(), queries, *(near for near, _ in hits), thumbs, drawn)
         for i in np.ravel(rows)
     }
     album = Album(run, src, ids, shown)
@@ -66,11 +67,9 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
         )
     scores = read_scores(run)
     config = run.config
-    # Drawn at random: correlations among the ends of dimensions would flatter.
-    drawn = list(dict.fromkeys([*queries, *thumbs]))[:EXPLAINED]
     sight = sight_of(run, album.batch_of(drawn))
     words = [found.words for found in sight.explained(WHITENED)] if sight else []
-    place = {str(ids[i]): int(i) for i in (*queries, *thumbs)}
+    place = {str(ids[i]): int(i) for i in drawn}
     return {
         "title": config["source"]["name"],
         "version": config["versions"]["stepwell"],

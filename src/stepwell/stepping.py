@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from stepwell.interfaces import Batch, Observer
 from stepwell.kit.plugins import registered
 from stepwell.run import Run
 from stepwell.staircase.detect import Step, find_steps
-from stepwell.staircase.explain import Explanation, correlations, explain
-from stepwell.staircase.orders import GRADIENT, SHOWN, WHITENED, walk
+from stepwell.staircase.explain import Explanation, correlations, explain, information
+from stepwell.staircase.orders import GRADIENT, SHOWN, WHITENED, together, walk
 from stepwell.staircase.records import EVENT, Spectra
 from stepwell.staircase.statistics import STATISTICS
 
@@ -56,7 +57,17 @@ def steps_of(spectra: Spectra) -> list[Step]:
         mode = spectra.mode_at(step.index, step.time)  # half-way up: on its own there
         if mode not in found or step.size > found[mode].size:
             found[mode] = replace(step, index=mode)
-    return sorted(found.values(), key=lambda step: (step.time, step.index))
+    return in_order(list(found.values()), spectra.modes is not None)
+
+
+def in_order(steps: Sequence[Step], computed: bool) -> list[Step]:
+    """By time; of an order that was computed, those that come almost at once by dimension."""
+    ordered = sorted(steps, key=lambda step: (step.time, step.index))
+    if not computed or not ordered:
+        return ordered
+    groups = together(np.array([step.time for step in ordered]))
+    ranked = zip(groups, ordered, strict=True)
+    return [step for _, step in sorted(ranked, key=lambda each: (each[0], each[1].index))]
 
 
 class Sight:
@@ -71,14 +82,21 @@ class Sight:
     def __init__(self, run: Run, batch: Batch) -> None:
         kind = run.config["source"]["kind"]
         self.ids, self._encoder = batch.ids, run.encoder
+        self._kind, self._batch = kind, batch
         self._maps = {clock: run.part(name) for clock, name in PARTS.items() if has(run, name)}
         self._values = self._along(run.encoder.embed(batch))
-        self._changed = {
-            name: self._along(run.encoder.embed(seen))
-            for name, seen in _changes(kind, batch).items()
+
+    @cached_property
+    def _changed(self) -> Mapping[str, Mapping[str, NDArray[np.float64]]]:
+        return {
+            name: self._along(self._encoder.embed(seen))
+            for name, seen in _changes(self._kind, self._batch).items()
         }
-        statistics = registered("statistics", STATISTICS).get(kind)
-        self._known: Mapping[str, NDArray] = statistics(batch) if statistics else {}
+
+    @cached_property
+    def _known(self) -> Mapping[str, NDArray]:
+        statistics = registered("statistics", STATISTICS).get(self._kind)
+        return statistics(self._batch) if statistics else {}
 
     def _along(self, features: Any) -> dict[str, NDArray[np.float64]]:
         """(n, k) values of the first dimensions, by order."""
@@ -86,14 +104,23 @@ class Sight:
             clock: unweighted(each, each.quantiser(features)) for clock, each in self._maps.items()
         }
 
+    @property
+    def clocks(self) -> Sequence[str]:
+        """Orders whose dimensions are there."""
+        return list(self._maps)
+
     def values(self, clock: str) -> NDArray[np.float64]:
         """(n, k) values of an order's first dimensions for the batch."""
         return self._values[clock]
 
-    def explained(self, clock: str, labels: Sequence[str] | None = None) -> list[Explanation]:
-        """What each dimension of an order sees; ``labels`` are of the batch."""
+    def explained(self, clock: str) -> list[Explanation]:
+        """What each dimension of an order sees."""
         changed = {name: values[clock] for name, values in self._changed.items()}
-        return explain(self.values(clock), self._known, changed, labels)
+        return explain(self.values(clock), self._known, changed)
+
+    def told(self, clock: str, labels: Sequence[str]) -> NDArray[np.float64]:
+        """(k,) bits that each dimension of an order tells about labels of the batch."""
+        return information(self.values(clock), labels)
 
     def ends(self, clock: str, mode: int, count: int) -> list[str]:
         """Ids of the examples at the low end of a dimension, then of those at the high end."""

@@ -14,6 +14,7 @@ from stepwell.kit.files import new_folder, write_atomic, write_json
 from stepwell.laboratory import IMAGES, Figure, Pool
 from stepwell.recording import Recorder, versions
 from stepwell.report import render_theory
+from stepwell.staircase import networks
 
 VIEWS = 16
 """Views of each image that convnets choose two of."""
@@ -60,10 +61,12 @@ def theorise(
     UsageError, StepwellError
     """
     wanted = _checked(figures)
-    if out.exists() and not (overwrite and (out / "theory.json").is_file()):
+    ours = (out / "theory.json").is_file()
+    if out.exists() and not (overwrite and ours):
+        more = ", or add --overwrite to replace these figures" if ours else ""
         raise UsageError(
             f"Expected a free name for the figures, found something at {out}: choose another "
-            f"--out, or add --overwrite to replace figures."
+            f"--out{more}."
         )
     pool = Pool.of(src, images, seed)
     with new_folder(out.absolute(), overwrite=overwrite) as folder:
@@ -92,6 +95,7 @@ def _drawn(
         observe("theory", {"done": len(drawn), "of": len(makers)})
         try:
             drawn.append(make())
+            missing += drawn[-1].get("left_out", [])
         except StepwellError as why:
             missing.append(f"Figure ({name}) was not drawn. {why}")
     if not drawn:
@@ -114,6 +118,7 @@ def _makers(
     """How each figure is made."""
 
     def nets() -> Figure:
+        networks.torch_or_error()  # before anything is written
         many = Pool.of(src, NETS, pool.seed, VIEWS)
         with ExitStack() as logs:
 

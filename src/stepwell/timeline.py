@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepwell.interfaces import Batch, StepwellError, UsageError, concatenate
 from stepwell.kit.files import held, lock_of, scratch_of
@@ -16,7 +17,7 @@ from stepwell.run import Run
 from stepwell.staircase.detect import FEWEST, Step
 from stepwell.staircase.explain import Explanation
 from stepwell.staircase.forecast import next_step, words
-from stepwell.staircase.orders import GRADIENT, WHITENED
+from stepwell.staircase.orders import GRADIENT, WHITENED, together
 from stepwell.staircase.records import SAMPLES, Spectra, read_spectra
 from stepwell.stepping import CHANGES, Sight, steps_of
 
@@ -36,7 +37,7 @@ TITLES = {
         "By size times agreement: plain gradient descent",
         "What gradient descent from small weights on the same features would learn, in the "
         "order in which it would: large differences first (by γ of Γ). This is not the order "
-        "of the dimensions above.",
+        "of the dimensions above. Seen on fresh views, plateaus lie near 1, not at it.",
     ),
     WHITENED: (
         "By agreement alone: the order of this encoder's own dimensions",
@@ -61,14 +62,30 @@ def staircase(run: Run, sight: Sight | None, pictures: Pictures) -> list[dict[st
     for clock in (clock for clock in TITLES if clock in known_clocks):
         (title, lead), spectra = TITLES[clock], known_clocks[clock]
         steps, known = steps_of(spectra), sight.explained(clock) if sight else []
+        labels, colours = labelled(clock, steps), _colours(steps)
         rows = [
-            {"index": number, "time": _when(step), "colour": number - 1, "notes": []}
+            {"index": labels[i], "time": _when(step), "colour": colours[i], "notes": []}
             | (_seen(step.index, clock, sight, known, pictures) if sight else {})
-            for number, step in enumerate(steps[:SHOWN], 1)
+            for i, step in enumerate(steps[:SHOWN])
         ]
         chart = chart_of(spectra, steps)
         shown.append({"title": title, "lead": lead, "steps": rows, "chart": chart})
     return shown
+
+
+def labelled(clock: str, steps: Sequence[Step]) -> list[str]:
+    """A number for each step; those that come almost at once share theirs: ``2–4``."""
+    if clock == SAMPLES or not steps:
+        return [str(number) for number in range(1, len(steps) + 1)]
+    group = together(np.sort([step.time for step in steps]))
+    first, last = (np.searchsorted(group, group, side) for side in ("left", "right"))
+    return [f"{a + 1}" if a + 1 == b else f"{a + 1}–{b}" for a, b in zip(first, last, strict=True)]
+
+
+def _colours(steps: Sequence[Step]) -> list[int]:
+    """The curve of each step: sorted eigenvalues rise in the order of time."""
+    times = np.array([step.time for step in steps])
+    return np.argsort(np.argsort(times, kind="stable"), kind="stable").tolist()
 
 
 def _when(step: Step) -> str:
@@ -90,6 +107,7 @@ def chart_of(spectra: Spectra, steps: Sequence[Step]) -> dict[str, Any]:
     unit = "samples" if spectra.clock == SAMPLES else "time, in units of the first step"
     seen = spectra.times[spectra.times > 0]
     wide = bool(seen[-1] > 10 * seen[0])
+    labels, colours = labelled(spectra.clock, steps), _colours(steps)
     return {
         "title": "Eigenvalues of the embedding",
         "x_label": f"{unit}{' (log)' if wide else ''}",
@@ -98,11 +116,11 @@ def chart_of(spectra: Spectra, steps: Sequence[Step]) -> dict[str, Any]:
         "marks": [
             {
                 "x": step.time,
-                "name": number,
+                "name": labels[i],
                 "title": f"dimension {step.index + 1}",
-                "colour": number - 1,
+                "colour": colours[i],
             }
-            for number, step in enumerate(steps[:SHOWN], 1)
+            for i, step in enumerate(steps[:SHOWN])
         ],
         "lines": [
             {
@@ -124,25 +142,25 @@ def notes(found: Explanation) -> list[str]:
         said.append(f"turned by {', '.join(found.flips)}")
     if found.keeps and len(found.keeps) < len(CHANGES):
         said.append(f"blind to {', '.join(found.keeps)}")
-    if np.isfinite(found.bits):
-        said.append(f"tells {found.bits:.2f} bits about the label")
     return said
 
 
 def whole(run: Run, labels: Any = None) -> list[dict[str, Any]]:
     """Steps of a finished run as plain rows, explained where its data is still there."""
-    sight, known_labels = _sight(run, labels)
+    sight, told = _sight(run), _told(run, labels) if labels is not None else {}
     rows = []
-    for clock, spectra in clocks_of(run).items():
-        seen = sight.explained(clock, known_labels) if sight and clock in TITLES else []
+    clocks = clocks_of(run)
+    for clock in sorted(clocks, key=[*TITLES, SAMPLES].index):
+        seen = sight.explained(clock) if sight and clock in TITLES else []
         same = sight.related() if sight and clock == GRADIENT else []
-        steps = steps_of(spectra)
+        steps = steps_of(clocks[clock])
         for row, step in zip(plain(clock, steps), steps, strict=True):
-            if step.index < len(seen):
+            if sight and step.index < len(seen):
                 found = seen[step.index]
-                row |= _ends(sight, clock, step.index) if sight else {}
+                row |= _ends(sight, clock, step.index)
                 row |= {"sees": found.words, "blind_to": found.keeps, "turned_by": found.flips}
-                row |= {"bits": found.bits} if labels is not None else {}
+            if step.index < len(told.get(clock, ())):
+                row["bits"] = float(told[clock][step.index])
             if step.index < len(same):
                 row["own_dimension"], row["own_r"] = same[step.index][0] + 1, same[step.index][1]
             rows.append(row)
@@ -154,30 +172,38 @@ def _ends(sight: Sight, clock: str, mode: int) -> dict[str, Any]:
     return {"low": ends[:ENDS], "high": ends[ENDS:], "where": sight.where(clock, mode)}
 
 
-def _sight(run: Run, labels: Any) -> tuple[Sight | None, list[str] | None]:
-    """Eyes on a few examples drawn by hash; where labels are given, on labelled ones."""
-    known = None
-    if labels is not None:
-        source, known, _ = label_source(run, labels)
-        names = sorted(known)
-    else:
-        source, names = None, [str(name) for name in run.index[0]]
-    count = EXPLAINED if known is None else LABELLED
-    wanted = {names[i] for i in drawn(0, names, count)}
+def explained_on(ids: Sequence[str]) -> NDArray[np.intp]:
+    """Places of the examples that dimensions are explained on: drawn at random, as
+    correlations among the ends of dimensions would flatter."""
+    return drawn(0, ids, EXPLAINED)
+
+
+def _sight(run: Run) -> Sight | None:
+    """Eyes on a few of a run's examples; None where they are gone."""
+    names = [str(name) for name in run.index[0]]
     try:
-        source = source or run.own_source()
-        parts = list(source.batches(run.chunk, ids=wanted))
+        parts = list(
+            run.own_source().batches(run.chunk, ids={names[i] for i in explained_on(names)})
+        )
     except (StepwellError, OSError):
-        if labels is not None:
-            raise
         parts = []
-    if not parts and labels is not None:
-        raise StepwellError("Expected labelled examples that can be read, found none of them.")
-    batch = concatenate(parts) if parts else None
-    sight = sight_of(run, batch)
-    if sight is None or known is None:
-        return sight, None
-    return sight, [known[str(i)] for i in sight.ids]
+    return sight_of(run, concatenate(parts) if parts else None)
+
+
+def _told(run: Run, labels: Any) -> dict[str, NDArray[np.float64]]:
+    """By order: what each dimension tells about labels, in bits."""
+    source, known, _ = label_source(run, labels)
+    names = sorted(known)
+    wanted = {names[i] for i in drawn(0, names, LABELLED)}
+    parts = list(source.batches(run.chunk, ids=wanted))
+    if not parts or sum(map(len, parts)) < FEW:
+        raise StepwellError(
+            f"Expected at least {FEW} labelled examples that can be read, found "
+            f"{sum(map(len, parts))}: give more labels."
+        )
+    sight = Sight(run, concatenate(parts))
+    theirs = [known[str(i)] for i in sight.ids]
+    return {clock: sight.told(clock, theirs) for clock in sight.clocks}
 
 
 def sight_of(run: Run, batch: Batch | None) -> Sight | None:
@@ -187,9 +213,11 @@ def sight_of(run: Run, batch: Batch | None) -> Sight | None:
 
 def plain(clock: str, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Steps of one clock as plain rows."""
+    labels = labelled(clock, steps)
     return [
         {
             "step": number,
+            "label": labels[number - 1],
             "clock": clock,
             "dimension": step.index + 1,
             "time": step.time,
@@ -203,10 +231,12 @@ def plain(clock: str, steps: Sequence[Step]) -> list[dict[str, Any]]:
 
 
 def log_of(path: Path) -> Path | None:
-    """The ``steps.jsonl`` of a run that is being learned, else of a run or a folder."""
+    """The ``steps.jsonl`` of a run that is being learned, else of a run, else what is left of
+    one that was stopped."""
     if path.is_file():
         return path
-    for folder in (*scratch_of(path.absolute()), path):
+    unfinished = scratch_of(path.absolute())
+    for folder in (*unfinished, path) if goes_on(path) else (path, *unfinished):
         if (folder / "steps.jsonl").is_file():
             return folder / "steps.jsonl"
     return None
@@ -224,6 +254,8 @@ def live(path: Path) -> dict[str, Any]:
     ------
     UsageError
         If there is no log.
+    StepwellError
+        If there is no spectrum in it, and nobody who would still write one.
     """
     log = log_of(path)
     if log is None:
@@ -231,9 +263,14 @@ def live(path: Path) -> dict[str, Any]:
             f"Expected a run, or a folder with a steps.jsonl, found neither at {path}: "
             f"`stepwell learn SRC --out RUN` makes one."
         )
+    known = read_spectra(log)
+    if not known and not goes_on(path):
+        raise StepwellError(
+            f"Expected spectra in {log}, found none: it was stopped before any was written, or "
+            f"is of before they were. Learn again."
+        )
     rows: list[dict[str, Any]] = []
     ahead = "no spectrum yet"
-    known = read_spectra(log)
     for clock, spectra in known.items():
         if len(spectra.times) < FEWEST:
             continue

@@ -163,6 +163,40 @@ def test_following_a_run_that_was_killed_ends(call, tmp_path):
     assert "It has ended" in said.out
 
 
+def test_a_log_without_spectra_is_said_to_be_one(call, tmp_path):
+    (tmp_path / "steps.jsonl").write_text('{"t": 0, "event": "list"}\n')
+    for words in (["steps", tmp_path], ["steps", tmp_path, "--follow"]):
+        said = call(*words)
+        assert said.code == 1
+        assert "stopped before any was written" in said.err
+
+
+def test_what_a_killed_learn_left_hides_no_finished_run(call, run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / ".run.0123abcd.partial").mkdir()
+    (tmp_path / ".run.0123abcd.partial" / "steps.jsonl").write_text("")
+    (tmp_path / ".run.lock").write_text("4711")
+    said = call("steps", tmp_path / "run", "--follow")
+    assert said.code == 0
+    assert "Plain gradient descent" in said.out
+    (tmp_path / ".run.0123abcd.partial" / "config.toml").write_text("format = 1")
+    assert [row["run"] for row in json.loads(call("status", tmp_path, "--json").out)] == ["run"]
+
+
+def test_steps_that_come_at_once_are_told_so(run):
+    rows = [row for row in run_of(run) if row["clock"] == "whitened"]
+    together = [row for row in rows if row["label"] == rows[0]["label"]]
+    assert len(together) > 1  # λ of digits are close together
+    assert rows[0]["label"] == f"1–{len(together)}"
+    own = [row["dimension"] for row in together]
+    assert own == sorted(own)
+
+
+def test_labels_change_no_words(run, digits):
+    plain, weighed = stepwell.load(run).steps(), stepwell.load(run).steps(digits / "train")
+    assert [row.get("sees") for row in plain] == [row.get("sees") for row in weighed]
+
+
 def test_no_run_is_an_error(call, tmp_path):
     for words in (["steps", tmp_path / "none"], ["steps", tmp_path]):
         said = call(*words)
@@ -208,6 +242,14 @@ def test_theory_refuses_what_makes_no_sense(call, tmp_path, digits, words, said)
     found = call("theory", digits, *words, "--out", tmp_path / "theory")
     assert found.code == 2
     assert said in found.err
+
+
+def test_theory_of_images_that_are_too_small_is_an_error_not_a_wait(call, tmp_path):
+    tiny = np.random.default_rng(0).integers(0, 256, (100, 2, 2), np.uint8)
+    np.save(tmp_path / "tiny.npy", tiny)
+    found = call("theory", tmp_path / "tiny.npy", "--figures", "a", "--out", tmp_path / "theory")
+    assert found.code == 1
+    assert "larger or more varied" in found.err
 
 
 def test_theory_needs_images_that_differ(call, tmp_path):

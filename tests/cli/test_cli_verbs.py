@@ -211,6 +211,12 @@ def test_what_is_no_run_is_never_replaced(call, digits, tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
+def test_views_are_checked_before_they_are_needed(call, digits):
+    said = call("learn", digits, "--dry-run", "--views", "flip,zoom")
+    assert said.code == 2
+    assert "spaces between views: 'flip zoom'" in said.err
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

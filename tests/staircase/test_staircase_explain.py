@@ -110,6 +110,14 @@ def test_information_about_labels():
     assert nothing < 0.02
 
 
+@pytest.mark.parametrize(("n", "classes"), [(24, 4), (40, 4), (80, 10), (240, 2)])
+def test_labels_by_chance_tell_nothing(n, classes):
+    rng = np.random.default_rng(n)
+    labels = [str(label) for label in rng.integers(0, classes, n)]
+    told = information(rng.standard_normal((n, 24)), labels)
+    assert (told > 0).sum() <= 2
+
+
 def test_equal_values_tell_nothing_whatever_their_order():
     labels = ["a"] * 100 + ["b"] * 100
     assert information(np.ones((200, 1)), labels).tolist() == [0.0]

@@ -96,6 +96,19 @@ def test_weights_that_do_not_fit_are_refused(weights):
         theory.predict(spread_gamma(), weights)
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0, np.nan, 10.0])
+def test_a_rate_at_which_descent_does_not_settle_is_refused(rate):
+    gamma = spread_gamma()
+    with pytest.raises(StepwellError, match="learning rate"):
+        theory.predict(gamma, small_weights(3, 30, 1e-4, 0), rate=rate)
+
+
+def test_partners_that_are_opposites_share_nothing():
+    x = np.random.default_rng(0).standard_normal((50, 6))
+    with pytest.raises(StepwellError, match="no positive eigenvalue"):
+        theory.positive_modes(theory.pair_matrix(x, -x), 3)
+
+
 def test_weights_that_miss_a_direction_are_refused():
     with pytest.raises(StepwellError, match="miss a direction"):
         theory.predict(np.diag([2.0, 1.0]), np.array([[1.0, 0.0], [2.0, 0.0]]) * 1e-4)

@@ -70,7 +70,9 @@ def command(
     if dry_run:
         from stepwell.planning import plan
 
-        return _show_plan(plan(source, options["preset"], options["seed"]), as_json)
+        return _show_plan(
+            plan(source, options["preset"], options["seed"], options["views"]), as_json
+        )
     labels, test = options.pop("labels"), options.pop("test")
     report = not options.pop("no_report")
     with Progress(silent=as_json) as observe:
@@ -110,6 +112,8 @@ def show(run: Any, as_json: bool) -> None:
     say()
     for row in config.get("views", []):
         say(f"view {row['name']:<12} {judged(row)}")
+    if run.recipe and not config.get("views"):
+        say(f"views   {' '.join(run.recipe)}, and no other")
     data, cost = config["data"], config["cost"]
     say(
         f"\n{data['examples']:,} examples, {data['skipped']:,} set aside; "

@@ -20,7 +20,7 @@ def command(where: Path, as_json: bool) -> None:
     if not where.is_dir():
         raise UsageError(f"Expected a run or a folder of runs, found nothing at {where}.")
     one = (where / "config.toml").is_file()
-    paths = [where] if one else sorted(p.parent for p in where.glob("*/config.toml"))
+    paths = [where] if one else sorted(p.parent for p in where.glob("[!.]*/config.toml"))
     rows = [_facts(path) for path in paths]
     if as_json:
         return emit(rows[0] if one else rows)

@@ -31,6 +31,11 @@ def command(run: Path, follow: bool, labels: str | None, as_json: bool) -> None:
     from stepwell.run import load
     from stepwell.timeline import live
 
+    if follow and labels:
+        raise click.UsageError(
+            "Expected --follow or --labels, found both: what a step tells about labels can be "
+            "asked when the run is finished."
+        )
     if follow:
         return _follow(run, as_json)
     whole = (run / "config.toml").is_file()
@@ -50,10 +55,10 @@ def command(run: Path, follow: bool, labels: str | None, as_json: bool) -> None:
 
 def _follow(run: Path, as_json: bool) -> None:
     """Tell steps as they come, and when the next is expected, until the run has ended."""
-    from stepwell.timeline import goes_on, live, log_of
+    from stepwell.timeline import CLOCKS, goes_on, live, log_of
 
     told: set[tuple[str, int]] = set()
-    last, begin = "", time.perf_counter()
+    heading, last, begin = "", "", time.perf_counter()
     while True:
         on = goes_on(run)
         if log_of(run) is None and time.perf_counter() - begin < PATIENCE_S:
@@ -61,9 +66,16 @@ def _follow(run: Path, as_json: bool) -> None:
             continue
         found = live(run)
         for row in found["steps"]:
-            if (row["clock"], row["dimension"]) not in told:
-                told.add((row["clock"], row["dimension"]))
-                emit(row) if as_json else say(_line(row))
+            if (row["clock"], row["dimension"]) in told:
+                continue
+            told.add((row["clock"], row["dimension"]))
+            if as_json:
+                emit(row)
+                continue
+            if row["clock"] != heading:
+                heading = row["clock"]
+                say(CLOCKS.get(heading, heading))
+            say(f"  step {row['label']}: dimension {row['dimension']} at {row['time']:,.4g}")
         if found["next"] != last and not as_json:
             say(f"  {found['next']}")
         last = found["next"]
@@ -74,13 +86,6 @@ def _follow(run: Path, as_json: bool) -> None:
         say(f"It has ended: stepwell steps {run}")
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    return (
-        f"step {row['step']}: dimension {row['dimension']} at {row['time']:,.4g}, "
-        f"confidence {row['confidence']:.3f}"
-    )
-
-
 def lines_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """A table for each clock."""
     from stepwell.timeline import CLOCKS
@@ -89,17 +94,21 @@ def lines_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     for clock in dict.fromkeys(row["clock"] for row in rows):
         some = [row for row in rows if row["clock"] == clock]
         bits = any("bits" in row for row in some)
-        head = ["step", "dimension", "at", "confidence", *(["bits"] if bits else []), "sees"]
+        head = ["step", "dimension", "at", *(["bits"] if bits else []), "sees"]
         cells = [
             [
-                str(row["step"]),
+                row["label"],
                 str(row["dimension"]),
                 f"{row['time']:,.4g}",
-                f"{row['confidence']:.3f}",
                 *([f"{row.get('bits', 0):.2f}"] if bits else []),
                 row.get("sees", ""),
             ]
             for row in some
         ]
-        lines += [CLOCKS.get(clock, clock), "", table(cells, head, words=(len(head) - 1,)), ""]
+        lines += [CLOCKS.get(clock, clock), "", table(cells, head, words=(len(head) - 1,))]
+        if any(row["label"] != str(row["step"]) for row in some):
+            lines.append(
+                "Steps that share a number come almost at once: which is first is not told."
+            )
+        lines.append("")
     return lines[:-1]

@@ -13,7 +13,7 @@ from stepwell.cli.console import Progress, emit, json_option, say, table
 @click.command("theory")
 @click.argument("src", required=False)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/theory"))
-@click.option("--figures", default="abcdef", help="Letters; (d) and (f) need torch.")
+@click.option("--figures", default="abcdef", help="Letters; (d), (f) and a part of (c) need torch.")
 @click.option("--images", type=click.IntRange(min=40), default=500, help="For (a) to (e).")
 @click.option("--steps", type=click.IntRange(min=100), default=4000, help="Of SGD, for (f).")
 @click.option("--seed", type=int, default=0)
@@ -72,10 +72,12 @@ def lines_of(facts: dict[str, Any]) -> list[str]:
     for letter in "abc":
         numbers = found.get(letter, {})
         each = {"linear model": numbers} if "median_error" in numbers else numbers
+        if letter == "b":
+            each = {f"first weights {scale}": some for scale, some in numbers.items()}
         for name, some in each.items():
-            if some["median_error"] is not None:
-                errors = [f"{some[which]:.2%}" for which in ("median_error", "worst_error")]
-                rows.append([f"({letter}) {name}", *errors, str(len(some["near_ties"]))])
+            known = (some[which] for which in ("median_error", "worst_error"))
+            errors = ["–" if error is None else f"{error:.2%}" for error in known]
+            rows.append([f"({letter}) {name}", *errors, str(len(some["near_ties"]))])
     if rows:
         head = ["critical times, theory against measurement", "median", "worst", "ties left out"]
         lines.append(table(rows, head))

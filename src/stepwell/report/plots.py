@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from stepwell.report.charts import finite, opening, stretched, tick, ticks
 
@@ -16,6 +15,8 @@ _HEIGHT = 230  # px
 _TOP = 24  # room for the numbers of marks
 _COLOURS = 6
 _LOW = 1e-12
+_TOUCHING = 2.6
+"""Numbers of marks that are this near, in hundredths of the width, would touch."""
 
 
 class Axis:
@@ -53,7 +54,8 @@ def plot(chart: Mapping[str, Any]) -> str:
         ``lines``: each with ``x``, ``y`` (n,), ``name``, maybe ``kind`` ("measured",
         "theory", "dots", "faint") and ``colour``, an int: a measurement and its theory share one.
         ``x_label``, ``y_label``, ``title``, ``log_x``, ``log_y``; ``marks``: numbered places
-        on x with ``x``, ``name`` and maybe ``colour``, that of the line they belong to.
+        on x with ``x``, ``name`` (a number, or a range of them) and maybe ``colour``, that of
+        the line they belong to.
 
     Returns
     -------
@@ -156,25 +158,40 @@ def _said(value: float, axis: Axis) -> str:
 
 
 def _marks(marks: Sequence[Mapping[str, Any]], x: Axis) -> str:
-    """Numbered places along the top; a number that would touch the one before is left out."""
-    parts, last = [], -np.inf
-    for mark in sorted(marks, key=lambda each: float(each["x"])):
-        at = x(float(mark["x"]))
-        if not 0 <= at <= 100:
-            continue
-        colour = f" line-{int(mark['colour']) % _COLOURS + 1}" if "colour" in mark else ""
-        title = f"<title>{escape(str(mark.get('title', mark['name'])))}</title>"
-        parts.append(
-            f'<line class="step-mark{colour}" x1="{at:.2f}%" x2="{at:.2f}%" y1="{_TOP}" '
-            f'y2="{_TOP + _HEIGHT}">{title}</line>'
-        )
-        if at - last > 2.6:
-            parts.append(
-                f'<text class="step-number{colour}" x="{at:.2f}%" y="14" text-anchor="middle">'
-                f"{escape(str(mark['name']))}</text>"
-            )
-            last = at
-    return "".join(parts)
+    """Numbered places along the top; those whose numbers would touch share one: ``3–5``."""
+    placed = [(x(float(mark["x"])), mark) for mark in marks]
+    placed = sorted((p for p in placed if 0 <= p[0] <= 100), key=lambda each: each[0])
+    groups: list[list[tuple[float, Mapping[str, Any]]]] = []
+    for at, mark in placed:
+        if groups and at - groups[-1][-1][0] < _TOUCHING:
+            groups[-1].append((at, mark))
+        else:
+            groups.append([(at, mark)])
+    lines = [_mark_line(at, mark) for at, mark in placed]
+    return "".join([*lines, *map(_mark_number, groups)])
+
+
+def _mark_line(at: float, mark: Mapping[str, Any]) -> str:
+    title = f"<title>{escape(str(mark.get('title', mark['name'])))}</title>"
+    return (
+        f'<line class="step-mark{_hue(mark)}" x1="{at:.2f}%" x2="{at:.2f}%" y1="{_TOP}" '
+        f'y2="{_TOP + _HEIGHT}">{title}</line>'
+    )
+
+
+def _mark_number(group: Sequence[tuple[float, Mapping[str, Any]]]) -> str:
+    middle = (group[0][0] + group[-1][0]) / 2
+    numbers = [int(n) for _, mark in group for n in re.findall(r"\d+", str(mark["name"]))]
+    name = str(group[0][1]["name"]) if len(group) == 1 else f"{min(numbers)}–{max(numbers)}"
+    hue = _hue(group[0][1]) if len(group) == 1 else ""
+    return (
+        f'<text class="step-number{hue}" x="{middle:.2f}%" y="14" text-anchor="middle">'
+        f"{escape(name)}</text>"
+    )
+
+
+def _hue(mark: Mapping[str, Any]) -> str:
+    return f" line-{int(mark['colour']) % _COLOURS + 1}" if "colour" in mark else ""
 
 
 def _key(lines: Sequence[Mapping[str, Any]]) -> str:

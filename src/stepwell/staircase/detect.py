@@ -96,15 +96,14 @@ def find_steps(times: F64, eigenvalues: F64, *, least: float = LEAST) -> list[St
 def checked(times: F64, eigenvalues: F64) -> tuple[F64, F64]:
     """Both as float64, if they are the records of a run."""
     times, eigenvalues = np.asarray(times, float), np.asarray(eigenvalues, float)
-    if (
-        eigenvalues.ndim != 2
-        or times.shape != eigenvalues.shape[:1]
-        or len(times) < FEWEST
-        or not eigenvalues.size
-    ):
+    if eigenvalues.ndim != 2 or times.shape != eigenvalues.shape[:1] or not eigenvalues.shape[1]:
         raise StepwellError(
-            f"Expected {FEWEST} records or more of eigenvalues (t, d), found {times.size} times "
-            f"and shape {eigenvalues.shape}: log more often, or wait."
+            f"Expected eigenvalues (t, d), a row for each time, found {times.size} times and "
+            f"shape {eigenvalues.shape}."
+        )
+    if len(times) < FEWEST:
+        raise StepwellError(
+            f"Expected {FEWEST} records or more, found {len(times)}: log more often, or wait."
         )
     if not np.isfinite(eigenvalues).all():
         raise StepwellError(
@@ -136,8 +135,8 @@ def _steps_of(index: int, times: F64, column: F64, tests: int, least: float) -> 
         before = float(np.median(column[max(0, begin - 8) : begin + 1]))
         level = float(np.median(column[end : min(max(stop, end + 1), end + 17)]))
         height = level - before
-        if height < least:
-            continue
+        if height < least or len(column) - 1 - end < SHORTEST:
+            continue  # of a rise that goes on, the plateau is not known yet
         half = level - log(2) if height > 2 * log(2) else level - height / 2
         p = 0.5 * erfc(evidence / 2**0.5)
         steps.append(

@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stepwell.staircase.records import COUNT, facts_of, moments_of
-from stepwell.staircase.theory import critical_times, singular_values
+from stepwell.staircase.theory import APART, critical_times, singular_values
 
 F64 = NDArray[np.float64]
 GRADIENT, WHITENED = "gradient", "whitened"
 SMALL = 1e-8
 """What the eigenvalue of the first dimension starts at: weights are as small as that asks for,
 the same for all dimensions."""
+AT_ONCE = APART / -float(np.log(SMALL))
+"""Times that are apart by less than this share of themselves are near-ties, as theory has it:
+the earlier mode has crossed half before the later one is out of reach."""
 SHOWN = 24
 """Dimensions that are followed."""
 
@@ -40,6 +43,16 @@ def arrivals(values: F64) -> F64:
     """
     times = critical_times(values, _start(values))
     return np.asarray(times / times[0])
+
+
+def together(times: F64) -> NDArray[np.intp]:
+    """(k,) for ascending times the number of the group each belongs to, from 0.
+
+    Steps of one group come almost at once: theory makes no claim which is first.
+    """
+    times = np.asarray(times, np.float64)
+    apart = np.diff(times) > AT_ONCE * times[1:]
+    return np.concatenate([[0], np.cumsum(apart)]).astype(np.intp)
 
 
 def walk(clock: str, values: F64, z: F64, partners: F64) -> Iterator[dict[str, Any]]:

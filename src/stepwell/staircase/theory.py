@@ -30,6 +30,9 @@ SHARED = 1e-3
 """Less than this of the last dimension is not worth naming."""
 LARGE = 0.5
 """A dimension that begins with this eigenvalue has come already: nothing is left to predict."""
+STABLE = 0.25
+"""In units of 1/γ₁, the learning rate beyond which descent never settles: near the end a
+deviation of s is multiplied by 1 - 8ηγ at each step."""
 APART = 1.5
 """Two modes tie if the later one's eigenvalue is above e^-1.5 when the earlier one crosses: they
 then grow as a mixture, and nothing is claimed for either."""
@@ -126,8 +129,9 @@ def positive_modes(gamma: F64, d: int) -> tuple[F64, F64]:
     if d < 1:
         raise StepwellError(f"Expected an embedding of at least one dimension, found {d}.")
     values, vectors = np.linalg.eigh(_checked(gamma))
+    rounding = 1e-12 * max(float(np.abs(values).max()), 1e-288)
     values, vectors = values[::-1][:d], vectors[:, ::-1][:, :d]
-    kept = values > 1e-12 * max(abs(float(values[0])), 1e-300)
+    kept = values > rounding
     if not kept.any():
         raise StepwellError(
             "Expected pairs that share something, found no positive eigenvalue: examples are "
@@ -180,16 +184,27 @@ def predict(gamma: F64, weights: F64, *, rate: float | None = None) -> Modes:
     Raises
     ------
     StepwellError
-        For a Γ without a positive eigenvalue, or weights that do not fit or are not small.
+        For a Γ without a positive eigenvalue, weights that do not fit or are not small, or a
+        rate at which descent does not settle.
     """
     weights = np.asarray(weights, np.float64)
-    if weights.ndim != 2 or weights.shape[1] != len(gamma) or not np.isfinite(weights).all():
+    if weights.ndim != 2 or weights.shape[1] != len(gamma):
         raise StepwellError(
-            f"Expected finite initial weights (d, {len(gamma)}), found shape {weights.shape}: "
+            f"Expected initial weights (d, {len(gamma)}), found shape {weights.shape}: "
             f"a column for every row of Γ."
+        )
+    if not np.isfinite(weights).all():
+        raise StepwellError(
+            "Expected finite initial weights, found NaN or infinity: draw them from a normal "
+            "distribution."
         )
     d = len(weights)
     values, vectors = positive_modes(gamma, len(gamma))
+    if rate is not None and not 0 < rate < STABLE / float(values[0]):
+        raise StepwellError(
+            f"Expected a learning rate above 0 at which gradient descent settles, found {rate:g}: "
+            f"take less than 1 / 4γ₁ = {STABLE / float(values[0]):.3g}."
+        )
     beyond, rest = values[d:], vectors[:, d:]
     values, vectors = values[:d], vectors[:, :d]
     start = effective_start(weights, vectors)

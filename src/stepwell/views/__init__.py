@@ -8,7 +8,7 @@ example is the same in any batch, order or thread.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,11 +82,17 @@ def parse(recipe: str) -> list[View]:
         elif name not in known:
             raise UsageError(
                 f"Expected the name of a view, found {name!r}."
-                f"{nearest(name, known | RECIPES)} Views: {', '.join(known | RECIPES)}."
+                f"{_hint(name, known | RECIPES)} Views: {', '.join(known | RECIPES)}."
             )
         else:
             views.append(_made(known[name], name, strength))
     return views
+
+
+def _hint(name: str, known: Mapping[str, object]) -> str:
+    if "," in name:
+        return f" Put spaces between views: {name.replace(',', ' ')!r}."
+    return nearest(name, known)
 
 
 def _made(kind: type[View], name: str, strength: str) -> View:
