@@ -1,0 +1,223 @@
+"""Backbones by name: any model timm knows, or a torch module of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.names import nearest
+from stepwell.kit.torch import timm_or_error, torch_or_error
+
+SMALL = 96
+"""Images up to this side get a stem that keeps their resolution."""
+GRID = 8
+"""Patches a side of a transformer on small images."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What builds a backbone again, without its weights.
+
+    Attributes
+    ----------
+    name : str
+        A model of timm, or ``"package.module:function"``, which is called without arguments
+        and returns a module from (n, c, h, w) to features.
+    channels, side : int
+        Of the images it takes.
+    small : bool
+        Stem for small images: no early loss of resolution.
+    mean, spread : tuple of float
+        Of its pixels in [0, 1], by channel: subtracted and divided by.
+    options : mapping
+        Further keywords of the model.
+    """
+
+    name: str
+    channels: int
+    side: int
+    small: bool = False
+    mean: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As settings of a part."""
+        return {**asdict(self), "mean": list(self.mean), "spread": list(self.spread)}
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Spec:
+        """The inverse of :meth:`plain`."""
+        tuples = {name: tuple(settings[name]) for name in ("mean", "spread")}
+        return cls(**{**settings, **tuples})
+
+
+def build(spec: Spec, seed: int, weights: str | None = None) -> Any:
+    """The backbone, (n, c, side, side) → (n, width), with random weights or those of a file.
+
+    Parameters
+    ----------
+    spec : Spec
+    seed : int
+        Of random weights.
+    weights : path or "hub", optional
+        A ``.safetensors`` file; "hub" downloads what timm names, and only then.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name (with the nearest one), or weights of another network.
+    """
+    torch = torch_or_error()
+    with _seeded(torch, seed):
+        module = _own(spec.name, weights) if ":" in spec.name else _timm(spec, weights)
+    return _Pooled.around(module)
+
+
+def pretrained_spec(spec: Spec, source: str | None) -> Spec:
+    """With the preprocessing that travels with pretrained weights, where timm knows it."""
+    if source is None or ":" in spec.name:
+        return spec
+    facts = timm_or_error().get_pretrained_cfg(_known(spec.name))
+    if facts is None:
+        return spec
+    side = facts.input_size[-1]
+    return Spec(spec.name, spec.channels, side, False, facts.mean, facts.std, spec.options)
+
+
+@contextmanager
+def _seeded(torch: Any, seed: int) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _known(name: str) -> str:
+    timm = timm_or_error()
+    if not timm.is_model(name.split(".")[0]):
+        hint = nearest(name, timm.list_models())
+        raise UsageError(
+            f"Expected a backbone that timm knows, or package.module:function, found {name!r}."
+            f"{hint}"
+        )
+    return name
+
+
+def _timm(spec: Spec, weights: str | None) -> Any:
+    timm, options = timm_or_error(), {**_small_options(spec), **spec.options}
+    if weights is not None:
+        options["pretrained"] = True
+        if weights != "hub":
+            options["pretrained_cfg_overlay"] = {"file": str(_safe(weights))}
+    try:
+        model = timm.create_model(
+            _known(spec.name), num_classes=0, in_chans=spec.channels, **options
+        )
+    except (RuntimeError, KeyError) as error:
+        raise UsageError(
+            f"Expected weights of {spec.name} in {weights}, found others: "
+            f"{str(error).splitlines()[0]}"
+        ) from None
+    except TypeError as error:
+        raise UsageError(f"Expected options of {spec.name}, found {error}.") from None
+    if spec.small and hasattr(model, "conv1") and hasattr(model, "maxpool"):
+        _small_stem(model)
+    return model
+
+
+def _small_options(spec: Spec) -> dict[str, Any]:
+    """Keywords that fit a model made for 224 pixels to another size."""
+    if spec.name.startswith(("vit", "deit")):
+        small = {"patch_size": max(spec.side // GRID, 1)} if spec.small else {}
+        return {"img_size": spec.side, **small}
+    if spec.name.startswith("convnext") and spec.small:
+        return {"patch_size": 1 if spec.side <= SMALL // 2 else 2}
+    return {}
+
+
+def _small_stem(model: Any) -> None:
+    """He et al.'s ResNet for CIFAR: 3 x 3 at full resolution, and no pooling before block 1."""
+    nn, first = torch_or_error().nn, model.conv1
+    if isinstance(first, nn.Conv2d):
+        model.conv1 = nn.Conv2d(first.in_channels, first.out_channels, 3, 1, 1, bias=False)
+    model.maxpool = nn.Identity()
+
+
+def _own(name: str, weights: str | None) -> Any:
+    place, _, made = name.partition(":")
+    try:
+        function = getattr(import_module(place), made)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"Expected a backbone package.module:function that can be imported, found {name!r}: "
+            f"{error}."
+        ) from None
+    module = function()
+    if not isinstance(module, torch_or_error().nn.Module):
+        raise UsageError(f"Expected a torch module from {name}, found {type(module).__name__}.")
+    if weights is not None:
+        from safetensors.torch import load_file
+
+        try:
+            module.load_state_dict(load_file(_safe(weights)))
+        except RuntimeError as error:
+            raise UsageError(
+                f"Expected weights of {name} in {weights}, found others: "
+                f"{' '.join(str(error).split())[:200]}"
+            ) from None
+    return module
+
+
+def _safe(weights: str) -> Path:
+    path = Path(weights)
+    if not path.is_file():
+        raise UsageError(f"Expected a file of weights, found none at {weights}.")
+    if path.suffix != ".safetensors":
+        raise UsageError(
+            f"Expected weights as .safetensors, found {path.name}: other formats can run code "
+            f"when opened. Convert yours once, where you trust it: safetensors.torch.save_file("
+            f"torch.load(FILE, weights_only=True), 'weights.safetensors')."
+        )
+    return path
+
+
+class _Pooled:
+    """Namespace of the wrapper; its class needs torch, which is imported late."""
+
+    @staticmethod
+    def around(module: Any) -> Any:
+        torch = torch_or_error()
+
+        class Pooled(torch.nn.Module):  # type: ignore[name-defined]
+            """Features averaged over places or tokens, where a backbone has these."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.net = module
+
+            def forward(self, x: Any) -> Any:
+                out = self.net(x)
+                if out.ndim == 4:
+                    return out.mean((2, 3))
+                return out.mean(1) if out.ndim == 3 else out
+
+        return Pooled()
+
+
+def check_features(features: Any, name: str) -> None:
+    """Raise if a backbone gives something that can't be learned from."""
+    if features.ndim != 2:
+        raise StepwellError(
+            f"Expected features (n, d), (n, t, d) or (n, d, h, w) from {name}, found shape "
+            f"{tuple(features.shape)}."
+        )
+    if not bool(torch_or_error().isfinite(features).all()):
+        raise StepwellError(
+            f"Expected finite features from {name}, found NaN or infinity: its weights or its "
+            f"preprocessing are not what it needs."
+        )

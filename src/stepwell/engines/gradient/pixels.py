@@ -1,0 +1,84 @@
+"""Decoded examples on disk: any of them at once, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.interfaces import Batch, Observer, StepwellError, ignore
+from stepwell.kit.hashing import keys
+
+_ORDER = 0x0D3B
+"""What distinguishes the draw of an order from others."""
+
+
+class Decoded:
+    """All examples of a source, decoded once into one file a column.
+
+    Parameters
+    ----------
+    folder : path
+        Where the files go; whoever made it removes it.
+    batches : iterable of Batch
+    """
+
+    def __init__(
+        self, folder: Path, batches: Iterable[Batch], of: int = 0, observe: Observer = ignore
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        parts: list[Batch] = []
+        files: dict[str, Any] = {}
+        shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
+        done = 0
+        try:
+            for batch in batches:
+                for name, column in batch.data.items():
+                    column = np.ascontiguousarray(column)
+                    if name not in files:
+                        files[name] = open(folder / f"{name}.decoded", "wb")
+                        shapes[name] = (column.dtype, column.shape[1:])
+                    files[name].write(column.tobytes())
+                parts.append(batch.with_data())
+                done += len(batch)
+                observe("decode", {"done": done, "of": max(of, done)})
+        finally:
+            for file in files.values():
+                file.close()
+        if not parts:
+            raise StepwellError("Expected examples that can be read, found none.")
+        self._index = _joined(parts)
+        self._columns = {
+            name: np.memmap(folder / f"{name}.decoded", dtype, "r", shape=(done, *shape))
+            for name, (dtype, shape) in shapes.items()
+        }
+        self._drawn: tuple[tuple[int, int], NDArray[np.intp]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def take(self, rows: NDArray[np.intp]) -> Batch:
+        """The examples at rows, in that order."""
+        batch = self._index.take(rows)
+        return batch.with_data(**{k: np.asarray(v[rows]) for k, v in self._columns.items()})
+
+    def rows_of(self, step: int, batch: int, seed: int) -> tuple[NDArray[np.intp], int]:
+        """Rows of a step's batch, and its epoch.
+
+        Every epoch has an order of its own, drawn by hash: a function of seed and epoch
+        alone, so that a place in it is one number. The last, incomplete batch is left out.
+        """
+        epoch, place = divmod(step, max(len(self) // batch, 1))
+        if self._drawn is None or self._drawn[0] != (seed, epoch):
+            rank = keys(self._index.digest, seed, epoch, _ORDER)
+            self._drawn = ((seed, epoch), np.argsort(rank, kind="stable"))
+        return self._drawn[1][place * batch : (place + 1) * batch], epoch
+
+
+def _joined(parts: list[Batch]) -> Batch:
+    columns = (np.concatenate([getattr(p, c) for p in parts]) for c in ("ids", "group", "digest"))
+    ids, group, digest = columns
+    return Batch(ids, {}, group, digest)

@@ -1,0 +1,94 @@
+"""How a network is trained: sizes, rates and their course, all set beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import cos, pi
+from typing import Any
+
+LARGEST = 256
+"""Batch where there are enough examples."""
+FOR = 256
+"""Rates are for a batch of so many, and grow with it."""
+RATES = {"SGD": 0.06, "AdamW": 1e-3}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides how a training goes; frozen in the run's configuration.
+
+    Attributes
+    ----------
+    steps : int
+        Updates of the weights.
+    batch : int
+        Examples an update sees, over all ranks and accumulated parts.
+    optimizer : str
+        A class of ``torch.optim``.
+    rate, decay : float
+        Learning rate at its highest, and weight decay (of matrices only).
+    warmup : float
+        Share of the steps over which the rate rises; a cosine to 0 follows.
+    clip : float
+        Largest norm of the gradient; 0 never clips.
+    accumulate : int
+        Parts a batch is computed in.
+    momentum : float
+        Of the teacher at the first step; it rises to 1 by a cosine.
+    precision : str
+        As Lightning Fabric names it: "32-true", "bf16-mixed", "16-mixed".
+    compiled : bool
+        Through ``torch.compile``.
+    seed : int
+    """
+
+    steps: int
+    batch: int
+    optimizer: str = "AdamW"
+    rate: float = RATES["AdamW"]
+    decay: float = 0.05
+    warmup: float = 0.1
+    clip: float = 3.0
+    accumulate: int = 1
+    momentum: float = 0.99
+    precision: str = "32-true"
+    compiled: bool = False
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        rising = max(1, round(self.warmup * self.steps))
+        if step < rising:
+            return self.rate * (step + 1) / rising
+        return self.rate * _falling((step - rising) / max(self.steps - rising, 1))
+
+    def momentum_at(self, step: int) -> float:
+        """Share of itself that the teacher keeps at a step."""
+        return 1 - (1 - self.momentum) * _falling(step / max(self.steps, 1))
+
+    def plain(self) -> dict[str, Any]:
+        """As settings."""
+        return asdict(self)
+
+
+def planned(examples: int, samples: int, **told: Any) -> Plan:
+    """A plan for so many examples and samples in all; what is told goes before defaults."""
+    wanted: Mapping[str, Any] = {name: value for name, value in told.items() if value is not None}
+    batch = int(wanted.get("batch") or fitting_batch(examples))
+    optimizer = str(wanted.get("optimizer", "AdamW"))
+    rate = RATES.get(optimizer, RATES["AdamW"]) * batch / FOR
+    steps = max(1, round(samples / batch))
+    return Plan(**{"rate": rate, **wanted, "steps": steps, "batch": batch})
+
+
+def fitting_batch(examples: int) -> int:
+    """The largest power of two up to :data:`LARGEST` that leaves several batches an epoch."""
+    size = LARGEST
+    while size > 16 and 4 * size > examples:
+        size //= 2
+    return size
+
+
+def _falling(share: float) -> float:
+    return (1 + cos(pi * min(max(share, 0.0), 1.0))) / 2

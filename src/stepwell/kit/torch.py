@@ -1,0 +1,37 @@
+"""The torch module, where it is needed; the base install has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepwell.interfaces import StepwellError
+
+
+def torch_or_error() -> Any:
+    """The torch module.
+
+    Raises
+    ------
+    StepwellError
+        If it is not installed.
+    """
+    return _module("torch")
+
+
+def timm_or_error() -> Any:
+    """The timm module, or the same error."""
+    return _module("timm")
+
+
+def fabric_or_error() -> Any:
+    """The lightning_fabric module, or the same error."""
+    return _module("lightning_fabric")
+
+
+def _module(name: str) -> Any:
+    try:
+        return __import__(name)
+    except ImportError:
+        raise StepwellError(
+            f"Expected {name} for networks, found none: pip install 'stepwell[torch]'."
+        ) from None

@@ -1,0 +1,35 @@
+"""Objectives of the gradient engine: one file each, with its source. Needs torch."""
+
+from __future__ import annotations
+
+from stepwell.objectives.barlow_twins import BarlowTwins
+from stepwell.objectives.base import Objective
+from stepwell.objectives.byol import BYOL
+from stepwell.objectives.dino import DINO
+from stepwell.objectives.lejepa import LeJEPA
+from stepwell.objectives.moco_v3 import MoCoV3
+from stepwell.objectives.simclr import SimCLR
+from stepwell.objectives.simsiam import SimSiam
+from stepwell.objectives.spectral_contrastive import SpectralContrastive
+from stepwell.objectives.swav import SwAV
+from stepwell.objectives.vicreg import VICReg
+from stepwell.objectives.whitening import WhitenedMSE
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    made.name: made
+    for made in (
+        BarlowTwins,
+        VICReg,
+        SimCLR,
+        SpectralContrastive,
+        WhitenedMSE,
+        LeJEPA,
+        SimSiam,
+        BYOL,
+        MoCoV3,
+        DINO,
+        SwAV,
+    )
+}
+
+__all__ = ["OBJECTIVES", "Objective"]

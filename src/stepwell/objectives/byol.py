@@ -1,0 +1,35 @@
+"""BYOL: each view predicts what a slowly following teacher says of the other.
+
+J.-B. Grill et al., NeurIPS 2020 (arXiv 2006.07733), equation 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from stepwell.objectives.base import mlp
+from stepwell.objectives.simsiam import SimSiam
+
+
+class BYOL(SimSiam):
+    """2 - 2 cosine of a view's prediction with the teacher's projection of the other."""
+
+    name: ClassVar[str] = "byol"
+    teacher: ClassVar[bool] = True
+
+    def __init__(self, width: int, sizes: Sequence[int] | None = None) -> None:
+        super().__init__(width, sizes)
+        sizes = tuple(sizes or (1024, 256))
+        self.projector = mlp((width, *sizes))
+        self.predictor = mlp((sizes[-1], sizes[0], sizes[-1]))
+
+    def loss(self, seen: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+        """Mean over ordered pairs of views."""
+        return 2 + 2 * super().loss(seen, targets)
+
+    def chance(self, n: int) -> float:
+        """Directions that have nothing to do with each other."""
+        return 2.0

@@ -1,0 +1,67 @@
+"""SwAV: each view tells the cluster that the other was put in; clusters are of equal size.
+
+M. Caron et al., NeurIPS 2020 (arXiv 2006.09882), equations 2 to 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from math import log
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from stepwell.objectives.base import Objective, mlp
+from stepwell.objectives.dino import Prototypes
+
+
+class SwAV(Objective):
+    """Cross-entropy with codes that Sinkhorn-Knopp makes of the other view's scores.
+
+    Parameters
+    ----------
+    prototypes : int
+    temperature : float
+    epsilon, rounds : float, int
+        Smoothness and rounds of Sinkhorn-Knopp.
+    """
+
+    name: ClassVar[str] = "swav"
+    sizes: ClassVar[tuple[int, ...]] = (1024, 128)
+
+    def __init__(
+        self,
+        width: int,
+        sizes: Sequence[int] | None = None,
+        prototypes: int = 300,
+        temperature: float = 0.1,
+        epsilon: float = 0.05,
+        rounds: int = 3,
+    ) -> None:
+        super().__init__(width)
+        sizes = tuple(sizes or self.sizes)
+        self.projector = nn.Sequential(mlp((width, *sizes)), Prototypes(sizes[-1], prototypes))
+        self.temperature, self.epsilon, self.rounds = temperature, epsilon, rounds
+        self.prototypes = prototypes
+
+    def loss(self, seen: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+        """Mean over ordered pairs of views."""
+        codes = [sinkhorn(scores.detach(), self.epsilon, self.rounds) for scores in targets]
+        logs = [torch.log_softmax(scores / self.temperature, dim=1) for scores in seen]
+        pairs = permutations(range(len(seen)), 2)
+        return -torch.stack([(codes[j] * logs[i]).sum(1).mean() for i, j in pairs]).mean()
+
+    def chance(self, n: int) -> float:
+        """All clusters alike."""
+        return log(self.prototypes)
+
+
+def sinkhorn(scores: Tensor, epsilon: float, rounds: int) -> Tensor:
+    """(n, k) soft assignments: each row sums to 1, each cluster to about n / k."""
+    q = torch.exp((scores.double() - scores.double().max()) / epsilon).T
+    for _ in range(rounds):
+        q = q / q.sum(1, keepdim=True) / len(q)
+        q = q / q.sum(0, keepdim=True) / q.shape[1]
+    return (q / q.sum(0)).T.to(scores.dtype)
