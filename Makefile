@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test test-slow lint bench bench-peers bench-staircase clean
 
-$(VENV)/.ready: pyproject.toml setup.py $(wildcard src/stepwell/encoders/patches/fused*.[ch])
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stepwell needs Python 3.11 or newer: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/.ready: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/.ready  ## the whole story on real images, in a minute
+$(VENV)/.base: pyproject.toml setup.py $(wildcard src/stepwell/encoders/patches/fused*.[ch])
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stepwell needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+demo: $(VENV)/.base  ## the whole story on real images, in a minute
 	$(BIN)/stepwell demo
 
 test: $(VENV)/.ready lint  ## everything that fits into twelve minutes

@@ -24,6 +24,7 @@ from stepwell import experiments, learn, stepping
 from stepwell.engines import engine
 from stepwell.evaluate.probe import knn
 from stepwell.interfaces import concatenate
+from stepwell.kit.torch import torch_or_error
 from stepwell.laboratory import DIMENSIONS, SCALE, Pool, compare, numbers_of
 from stepwell.sources import open_source
 from stepwell.staircase import kernels, networks, simulate, theory
@@ -89,7 +90,7 @@ def kernel_models() -> None:
             rows = np.vstack(pool.pair())
             known = {"RBF": kernels.rbf(rows, rows)}
             net = networks.wide(rows.shape[1], 256, 2, seed)
-            known["NTK"] = kernels.tangent_kernel(net, networks.torch_or_error().from_numpy(rows))
+            known["NTK"] = kernels.tangent_kernel(net, torch_or_error().from_numpy(rows))
             for kernel, values in known.items():
                 gamma = kernels.pair_matrix_of(values)
                 weights = simulate.small_weights(DIMENSIONS, len(gamma), SCALE, seed)

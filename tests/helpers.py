@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,3 +112,28 @@ def write_network(
     opset = onnx.helper.make_opsetid("", 13)
     onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
     return path
+
+
+def tiny_net(channels: int = 3) -> Any:
+    """A convnet of 16 features: a backbone of one's own."""
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1)
+    )
+
+
+def broken_net() -> Any:
+    """A backbone that gives nothing but NaN."""
+    from torch import nn
+
+    class Broken(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.mean((2, 3)) * float("nan")
+
+    return Broken()
+
+
+def no_net() -> Any:
+    """No module at all."""
+    return 7

@@ -16,11 +16,13 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "learn": "stepwell.learner",
+    "resume": "stepwell.learner",
     "Run": "stepwell.run",
     "load": "stepwell.run",
     "open_source": "stepwell.sources",
     "SpectralEncoder": "stepwell.estimator",
     "PatchEncoder": "stepwell.encoders",
+    "NetworkEncoder": "stepwell.encoders",
     "TwoViews": "stepwell.pretexts",
     "DenseMoments": "stepwell.engines",
     "Quantiser": "stepwell.engines",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.interfaces import Observer, StepwellError
+from stepwell.kit.torch import torch_or_error
 from stepwell.laboratory import DIMENSIONS, SCALE, Figure, Pool, compare, numbers_of
 from stepwell.staircase import kernels, networks, simulate, theory
 from stepwell.staircase.detect import FEWEST
@@ -76,7 +77,7 @@ def fixed_kernels(pool: Pool) -> Figure:
     left_out = []
     try:
         net = networks.wide(rows.shape[1], 256, 2, pool.seed)
-        tensor = networks.torch_or_error().from_numpy(rows)
+        tensor = torch_or_error().from_numpy(rows)
         known["tangent kernel of a network, 256 wide"] = kernels.tangent_kernel(net, tensor)
     except StepwellError as missing:
         left_out = [f"The tangent kernel of figure (c) was left out. {missing}"]

@@ -12,6 +12,7 @@ import numpy as np
 from stepwell.interfaces import Batch, Observer, Source, StepwellError, UsageError, concatenate
 from stepwell.kit.hashing import drawn, hash_text
 from stepwell.kit.stopwatch import Stopwatch
+from stepwell.resuming import unfinished
 
 FOUNDERS = 2000
 """Examples that everything below the last moments is fitted on: this many, or 5 %, at
@@ -45,6 +46,13 @@ def target_of(out: Any, source: Source, overwrite: bool) -> Path:
     target = target.absolute()
     if not target.exists():
         return target
+    if unfinished(target):
+        if overwrite:
+            return target
+        raise UsageError(
+            f"Expected a free name for the run, found a training that was stopped at {target}: "
+            f"`stepwell learn --resume {target}` goes on with it, --overwrite begins anew."
+        )
     if not (target / "config.toml").is_file():
         raise UsageError(
             f"Expected a free name for the run, found something else at {target}: "

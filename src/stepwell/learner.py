@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stepwell import gathering, recording, scoring, stepping
+from stepwell import gathering, recording, scoring, stepping, training
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import lock, lock_of, new_folder
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.labels import check_labels
 from stepwell.preparing import Learned, Settings, check, prepare
+from stepwell.resuming import LOG, Keeper, clear, told
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
 
@@ -32,6 +35,10 @@ def learn(
     founders_from: Any = None,
     recalibrate: bool = True,
     budget: float | None = None,
+    engine: str = "spectral",
+    backbone: str | None = None,
+    weights: str | None = None,
+    train: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     strict: bool = False,
     report: bool = True,
@@ -60,7 +67,19 @@ def learn(
     recalibrate : bool
         Choose views on founders, without labels. False: the pretext's own defaults.
     budget : float, optional
-        Seconds. Learns from as many examples as fit, drawn by hash.
+        Seconds. Learns from as many examples as fit, drawn by hash; the gradient engine, as
+        many samples of all of them.
+    engine : {"spectral", "gradient"}
+        A closed form on frozen features; or features trained by gradient descent first.
+    backbone : str, optional
+        Of a network: a model of timm, or ``"package.module:function"``. With the spectral
+        engine it stays frozen.
+    weights : path or "hub", optional
+        Of the backbone, a .safetensors file; "hub" downloads what timm names.
+    train : mapping, optional
+        Of the gradient engine: ``objective``, ``samples``, ``batch``, ``optimizer``, ``rate``,
+        ``decay``, ``warmup``, ``clip``, ``accumulate``, ``precision``, ``compiled``,
+        ``device``, ``shuffled`` (False: no control on shuffled pairs, half the time).
     overwrite : bool
         Replace a run that is there already.
     strict : bool
@@ -79,27 +98,99 @@ def learn(
     UsageError, StepwellError
     """
     settings = check(
-        Settings(preset, pretext, encoder, views, seed, founders_from, recalibrate, budget)
+        Settings(
+            preset=preset,
+            pretext=pretext,
+            encoder=encoder,
+            views=views,
+            seed=seed,
+            founders_from=founders_from,
+            recalibrate=recalibrate,
+            budget=budget,
+            engine=engine,
+            backbone=backbone,
+            weights=weights,
+            training=dict(train or {}),
+        )
     )
     source = _open(src, settings, strict)
     if test is not None and evaluate_with is None:
         raise UsageError("Expected labels to score with, found only a test set: give both.")
     target = gathering.target_of(out, source, overwrite)
-    watch = Stopwatch()
+    return _learned(
+        source, target, settings, After(evaluate_with, test, report), observe, overwrite
+    )
+
+
+def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:
+    """Go on with a training that was stopped, bit for bit as if it had not been.
+
+    Parameters
+    ----------
+    path : path
+        Where its run will be.
+    src : optional
+        The data, where it is not at its old place (or was an array).
+
+    Raises
+    ------
+    UsageError
+        If no training was stopped there.
+    StepwellError
+        If the data is not what it was.
+    """
+    target = Path(path).absolute()
+    asked = told(target)
+    where = asked["source"]["path"] if src is None else src
+    if where is None or asked["settings"] is None:
+        raise UsageError(
+            "Expected data and settings that a file can name, found a training of arrays or "
+            "objects: pass resume(path, data), or learn anew."
+        )
+    settings = check(Settings(**asked["settings"]))
+    source = open_source(where, **asked["source"]["options"])
+    return _learned(source, target, settings, After(**asked["after"]), observe, True, resumed=True)
+
+
+@dataclass(frozen=True)
+class After:
+    """What is done once a run is whole."""
+
+    evaluate_with: Any = None
+    test: Any = None
+    report: bool = True
+
+
+def _learned(
+    source: Source,
+    target: Path,
+    settings: Settings,
+    after: After,
+    observe: Observer,
+    overwrite: bool,
+    resumed: bool = False,
+) -> Run:
+    watch, seed = Stopwatch(), settings.seed
     with (
         lock(lock_of(target), str(target)),
-        new_folder(target, overwrite=overwrite) as folder,
-        recording.Recorder(folder / "steps.jsonl", observe) as tell,
+        new_folder(target, overwrite=overwrite or settings.trains) as folder,
+        recording.Recorder(_log(folder, target, resumed), observe) as tell,
     ):
         entries = gathering.census(source, tell)
         # Before an hour of learning, not after.
-        check_labels(evaluate_with, entries, classes=2)
-        check_labels(test, entries)
+        check_labels(after.evaluate_with, entries, classes=2)
+        check_labels(after.test, entries)
         founders = gathering.founders_of(source, entries, seed, tell)
-        learned = prepare(source, founders, settings, tell)
         ids = {name for name, _ in entries}
-        if budget is not None:
-            ids = gathering.within(budget, watch, learned, source, entries, founders, seed)
+        train = None
+        if settings.trains:
+            wish = training.wished(settings.training, settings.budget, watch)
+            keeper = Keeper(target, _asked(source, settings, after), folder, resumed, tell)
+            every = partial(gathering.one_pass, source, founders, entries, ids, _chunk(founders))
+            train = partial(training.train_encoder, every, wish, seed, folder, keeper, tell)
+        learned = prepare(source, founders, settings, tell, train)
+        if settings.budget is not None and not settings.trains:
+            ids = gathering.within(settings.budget, watch, learned, source, entries, founders, seed)
             settings.share = len(ids) / len(entries)
         learned.suit(len(ids))
         tell("learn", {"done": 0, "of": len(ids)})
@@ -122,13 +213,43 @@ def learn(
     # The run is whole from here on: whatever happens to scores and page, it stays.
     run = Run(target)
     run.data = source
-    if evaluate_with is not None:
+    if after.evaluate_with is not None:
         observe("evaluate", {})
-        run.evaluate(evaluate_with, test, seed=seed)
-    if report:
+        run.evaluate(after.evaluate_with, after.test, seed=seed)
+    if after.report:
         observe("report", {})
         run.report()
     return run
+
+
+def _log(folder: Path, target: Path, resumed: bool) -> Path:
+    """Where events go; after those of the training that was stopped, where one goes on."""
+    log = folder / LOG
+    if resumed and (target / LOG).is_file():
+        log.write_bytes((target / LOG).read_bytes())
+    elif not resumed:
+        clear(target)
+    return log
+
+
+def _asked(source: Source, settings: Settings, after: After) -> dict[str, Any]:
+    """All that a training was told, as JSON types; None for what no file can name."""
+    path, plain = getattr(source, "path", None), vars(settings)
+    return {
+        "source": {
+            "path": str(Path(path).absolute()) if path else None,
+            "options": dict(source.options),
+        },
+        "settings": plain if _names(plain.values()) else None,
+        "after": {k: v if _names([v]) else None for k, v in vars(after).items()},
+    }
+
+
+def _names(values: Iterable[Any]) -> bool:
+    """Whether all of these are what a file can hold."""
+    return all(
+        value is None or isinstance(value, (str, int, float, bool, dict)) for value in values
+    )
 
 
 def _open(src: Any, settings: Settings, strict: bool) -> Source:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from inspect import signature
 from typing import Any
 
 from stepwell import recording
-from stepwell.encoders import ENCODERS
+from stepwell.encoders import ENCODERS, NetworkEncoder, PatchEncoder
 from stepwell.engines import Choice, SpectralEngine
 from stepwell.interfaces import (
     Batch,
@@ -23,6 +25,8 @@ from stepwell.pretexts import PRETEXTS, TwoViews, suited
 from stepwell.recalibrate import Calibration, as_asked, calibrate
 from stepwell.run import Run
 
+ENGINES = ("spectral", "gradient")
+BACKBONE = "resnet18"
 DIMENSIONS = {"fast": 512, "default": 1024, "large": 1536}
 
 
@@ -38,7 +42,16 @@ class Settings:
     founders_from: Any = None
     recalibrate: bool = True
     budget: float | None = None
+    engine: str = "spectral"
+    backbone: str | None = None
+    weights: str | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
     share: float = 1.0
+
+    @property
+    def trains(self) -> bool:
+        """Whether a network is trained."""
+        return self.engine == "gradient"
 
 
 @dataclass
@@ -50,6 +63,10 @@ class Learned:
     engine: SpectralEngine
     calibration: Calibration
     solution: Solution | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """How the encoder was trained, where it was."""
+    twin: Encoder | None = None
+    """The same trained on shuffled pairs: a control."""
 
     def suit(self, examples: int) -> None:
         """Set the pretext for so many examples, where it can be."""
@@ -90,6 +107,7 @@ def check(settings: Settings) -> Settings:
         hint = nearest(settings.preset, DIMENSIONS)
         known = ", ".join(DIMENSIONS)
         raise UsageError(f"Expected a preset ({known}), found {settings.preset!r}.{hint}")
+    _check_engine(settings)
     if settings.views is not None and settings.pretext not in (None, TwoViews.name):
         raise UsageError(
             "Expected views for the pretext two_views, found them with another: leave one out."
@@ -98,7 +116,9 @@ def check(settings: Settings) -> Settings:
         return settings
     sibling = settings.founders_from
     sibling = sibling if isinstance(sibling, Run) else Run(sibling)
-    named = [n for n in ("pretext", "encoder", "views") if getattr(settings, n) is not None]
+    below = ("pretext", "encoder", "views", "backbone")
+    named = [n for n in below if getattr(settings, n) is not None]
+    named += ["engine"] if settings.trains else []
     if named:
         raise UsageError(
             f"Expected all below the moments from the sibling run, found {', '.join(named)} "
@@ -113,27 +133,83 @@ def check(settings: Settings) -> Settings:
     return replace(settings, founders_from=sibling, preset=learned["preset"])
 
 
-def prepare(source: Source, founders: Batch, settings: Settings, tell: Observer) -> Learned:
-    """Everything below the moments."""
+def _check_engine(settings: Settings) -> None:
+    """Raise unless engine, encoder, backbone and weights make sense together."""
+    if settings.engine not in ENGINES:
+        hint = nearest(settings.engine, ENGINES)
+        raise UsageError(
+            f"Expected an engine ({', '.join(ENGINES)}), found {settings.engine!r}.{hint}"
+        )
+    network = settings.trains or settings.backbone is not None
+    if network and settings.encoder is not None:
+        raise UsageError(
+            "Expected an encoder or a backbone to train, found both: leave one of them out."
+        )
+    if settings.weights is not None and settings.backbone is None:
+        raise UsageError(
+            "Expected the backbone that weights belong to, found weights alone: add --backbone."
+        )
+    if settings.training and not settings.trains:
+        names = ", ".join(sorted(settings.training))
+        raise UsageError(
+            f"Expected settings of training with the engine gradient, found {names} with "
+            f"{settings.engine}: add --engine gradient, or leave them out."
+        )
+
+
+Trained = tuple[Mapping[str, Any], Encoder | None]
+"""How a network was trained, and its twin on shuffled pairs."""
+
+
+def prepare(
+    source: Source,
+    founders: Batch,
+    settings: Settings,
+    tell: Observer,
+    train: Callable[[Any, Pretext], Trained] | None = None,
+) -> Learned:
+    """Everything below the moments; ``train`` is called with an encoder that is to be trained."""
     if settings.founders_from is not None:
         return _from_sibling(settings, set(map(str, founders.ids)))
-    encoder = _made("encoders", ENCODERS, settings.encoder, source.kind, settings.preset)
-    encoder = encoder.fit(founders, seed=settings.seed, observe=tell)
+    encoder = _encoder_of(source, settings).fit(founders, seed=settings.seed, observe=tell)
     pretext = _made("pretexts", PRETEXTS, settings.pretext, source.kind, settings.views)
-    # What was asked for is not chosen again: a recipe, or a pretext that is made already.
-    free = settings.views is None and (
-        settings.pretext is None or isinstance(settings.pretext, str)
-    )
-    found = (
-        calibrate(encoder, pretext, founders, seed=settings.seed, observe=tell)
-        if free and settings.recalibrate
-        else as_asked(encoder, pretext)
-    )
+    found = _calibrated(encoder, pretext, founders, settings, tell)
+    trained: Trained = train(found.encoder, found.pretext) if train else ({}, None)
     features = found.encoder.embed(founders) if found.features is None else found.features
     names = [str(i) for i in founders.ids]
     engine = SpectralEngine.prepared(features, names, Choice(k=DIMENSIONS[settings.preset]))
     found.features = None  # as codes the engine has them
-    return Learned(found.encoder, found.pretext, engine, found)
+    return Learned(found.encoder, found.pretext, engine, found, None, *trained)
+
+
+def _encoder_of(source: Source, settings: Settings) -> Any:
+    if settings.trains or settings.backbone is not None:
+        name = settings.backbone or BACKBONE
+        device = settings.training.get("device")
+        return NetworkEncoder(name, settings.weights, device=device)
+    return _made("encoders", ENCODERS, settings.encoder, source.kind, settings.preset)
+
+
+def _calibrated(
+    encoder: Any, pretext: Any, founders: Batch, settings: Settings, tell: Observer
+) -> Calibration:
+    """The views, chosen or as asked; what was asked for is not chosen again: a recipe, or a
+    pretext that is made already."""
+    free = settings.views is None and (
+        settings.pretext is None or isinstance(settings.pretext, str)
+    )
+    if not (free and settings.recalibrate):
+        return as_asked(encoder, pretext)
+    if not settings.trains:
+        return calibrate(encoder, pretext, founders, seed=settings.seed, observe=tell)
+    # A network that is not trained yet can't judge; patches can.
+    judge = PatchEncoder("fast").fit(founders, seed=settings.seed, observe=tell)
+    found = calibrate(judge, pretext, founders, seed=settings.seed, observe=tell)
+    recipe = getattr(found.pretext, "recipe", None)
+    chosen: Any = found.pretext
+    if recipe is not None and getattr(found.encoder, "mirror", False) and "flip" not in recipe:
+        chosen = type(found.pretext)(("flip", *recipe))  # type: ignore[call-arg]
+    return Calibration(encoder, chosen, found.rows)
 
 
 def _from_sibling(settings: Settings, founders: set[str]) -> Learned:
@@ -158,4 +234,7 @@ def _made(room: str, builtin: dict, wanted: Any, kind: str, option: Any) -> Any:
             f"Expected {room} for data of kind {kind!r}, found none: install a plug-in, or "
             f"pass your own."
         )
-    return found(option) if option is not None and found in builtin.values() else found()
+    takes = found in builtin.values() and not {"recipe", "preset"}.isdisjoint(
+        signature(found).parameters
+    )
+    return found(option) if option is not None and takes else found()

@@ -128,6 +128,8 @@ def write_parts(folder: Path, learned: Any) -> None:
     save_part(parts / "map", learned.solution.map, "spectral")
     for name, control in learned.solution.controls.items():
         save_part(parts / name, control, "spectral")
+    if learned.twin is not None:
+        save_part(parts / "shuffled_encoder", learned.twin, learned.twin.name)
     if learned.solution.gradient is not None:
         save_part(parts / "gradient", learned.solution.gradient, "spectral")
     values = np.asarray(learned.solution.map.values)
@@ -156,6 +158,7 @@ def write_config(
         },
         "learn": {
             "preset": settings.preset,
+            "engine": settings.engine,
             "seed": settings.seed,
             "share": settings.share,
             "budget": settings.budget or 0.0,
@@ -164,6 +167,7 @@ def write_config(
             "options": dict(getattr(pretext, "options", {})),
             "chunk": int(facts.pop("chunk", 256)),
         },
+        "train": dict(learned.training),
         "choice": {
             "k": solution.map.width,
             "rho": solution.map.choice.rho,

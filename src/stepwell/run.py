@@ -17,6 +17,7 @@ from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageE
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
+from stepwell.resuming import unfinished
 from stepwell.sources import open_source
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Run:
     def part(self, name: str) -> Any:
         """A part by name: ``encoder``, ``map``, ``moments``, ``gradient``, ``shuffled`` …"""
         return load_part(self.path / "parts" / name, self._kinds())
+
+    def has(self, name: str) -> bool:
+        """Whether a run holds a part; older ones lack those that came later."""
+        return (self.path / "parts" / name).is_dir()
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -209,6 +214,11 @@ def load(path: str | PathLike[str]) -> Run:
 
 def _read_config(path: Path) -> dict[str, Any]:
     file = path / "config.toml"
+    if unfinished(path):
+        raise StepwellError(
+            f"Expected a finished run, found a training that was stopped at {path}: `stepwell "
+            f"learn --resume {path}` goes on with it."
+        )
     if not file.is_file():
         near = (
             [p.name for p in path.parent.iterdir() if (p / "config.toml").is_file()]

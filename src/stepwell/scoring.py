@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell import recording
+from stepwell.encoders import NetworkEncoder
 from stepwell.engines import units_of
 from stepwell.evaluate.controls import Components, raw_features
 from stepwell.evaluate.intervals import paired_difference, share
@@ -36,7 +37,11 @@ ROLES = {
     "shuffled pairs": "control",
 }
 """Who is compared. The whitening control has the same features and width, but no pairs."""
+ALONE = "features alone"
+"""The features of a network as they are: what the closed form adds to them."""
 PRETRAINED = "frozen pretrained"
+TWIN = "shuffled_encoder"
+"""The part that holds a network trained on shuffled pairs."""
 SAMPLE = 300
 
 
@@ -73,6 +78,11 @@ class Contestants:
             "shuffled pairs": run.part("shuffled"),
         }
         self._random = random_encoder(run.encoder, seed)
+        self._twin = run.part(TWIN) if run.has(TWIN) else None
+        self._network = run.encoder.name == NetworkEncoder.name
+        self.roles = ROLES | ({ALONE: "ladder"} if self._network else {})
+        if run.config.get("train") and self._twin is None:  # no pairs but its own: no control
+            self.roles.pop("shuffled pairs")
         self.width = run.map.width
 
     def __call__(self, batch: Batch) -> dict[str, NDArray]:
@@ -84,7 +94,11 @@ class Contestants:
         found = {name: np.asarray(each(features)) for name, each in self._maps.items()}
         found["raw input"] = raw_features(batch)
         found["random encoder"] = np.asarray(self._random(batch, features), np.float32)
-        return found
+        if self._network:
+            found[ALONE] = np.asarray(features, np.float32)
+        if self._twin is not None:
+            found["shuffled pairs"] = np.asarray(self._twin.embed(batch), np.float32)
+        return {name: rows for name, rows in found.items() if name in self.roles}
 
 
 def random_encoder(encoder: Encoder, seed: int) -> Any:
@@ -147,10 +161,11 @@ def without_labels(run: Run, learned: Any, probe: Probe, *, seed: int) -> dict[s
         contestants.of(probe.views, probe.partners),
         contestants.width,
     )
-    hits = {name: retrieved(queries[name], bank[name]) for name in ROLES}
+    roles = contestants.roles
+    hits = {name: retrieved(queries[name], bank[name]) for name in roles}
     rows = [
         {"name": name, "role": role, **share(int(hits[name].sum()), len(probe.views)).as_dict()}
-        for name, role in ROLES.items()
+        for name, role in roles.items()
     ]
     values = np.asarray(learned.solution.map.values)
     above = int((values > learned.solution.noise).sum())
@@ -183,7 +198,7 @@ def evaluate(
     """
     contestants = Contestants(run, seed)
     frozen = Frozen(pretrained) if pretrained is not None else None
-    roles = ROLES | ({PRETRAINED: "control"} if frozen is not None else {})
+    roles = contestants.roles | ({PRETRAINED: "control"} if frozen is not None else {})
     bank, bank_labels, groups, unmatched = _labelled(run, labels, contestants, frozen)
     if test is None:
         held = np.isin(fold_of(seed, groups), (0, 1))

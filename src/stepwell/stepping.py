@@ -83,7 +83,7 @@ class Sight:
         kind = run.config["source"]["kind"]
         self.ids, self._encoder = batch.ids, run.encoder
         self._kind, self._batch = kind, batch
-        self._maps = {clock: run.part(name) for clock, name in PARTS.items() if has(run, name)}
+        self._maps = {clock: run.part(name) for clock, name in PARTS.items() if run.has(name)}
         self._values = self._along(run.encoder.embed(batch))
 
     @cached_property
@@ -139,11 +139,6 @@ class Sight:
         z = (self.values(clock) for clock in (GRADIENT, WHITENED))
         r = np.abs(correlations(*z))
         return [(int(row.argmax()), float(row.max())) for row in r]
-
-
-def has(run: Run, name: str) -> bool:
-    """Whether a run holds a part; those written before there was a gradient order have none."""
-    return (run.path / "parts" / name).is_dir()
 
 
 def _changes(kind: str, batch: Batch) -> dict[str, Batch]:

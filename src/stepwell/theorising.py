@@ -11,10 +11,10 @@ from typing import Any
 from stepwell import experiments
 from stepwell.interfaces import Observer, StepwellError, UsageError, ignore
 from stepwell.kit.files import new_folder, write_atomic, write_json
+from stepwell.kit.torch import torch_or_error
 from stepwell.laboratory import IMAGES, Figure, Pool
 from stepwell.recording import Recorder, versions
 from stepwell.report import render_theory
-from stepwell.staircase import networks
 
 VIEWS = 16
 """Views of each image that convnets choose two of."""
@@ -118,7 +118,7 @@ def _makers(
     """How each figure is made."""
 
     def nets() -> Figure:
-        networks.torch_or_error()  # before anything is written
+        torch_or_error()  # before anything is written
         many = Pool.of(src, NETS, pool.seed, VIEWS)
         with ExitStack() as logs:
 

@@ -46,6 +46,11 @@ TITLES = {
         "almost at once, and which is first is not told.",
     ),
 }
+TRAINED = (
+    "As it was trained",
+    "Eigenvalues of the covariance of the network's projections on a fixed set of views, over "
+    "the samples seen. The dimensions below are of the features that came of it.",
+)
 Pictures = Callable[[Sequence[str]], list[dict[str, Any]]]
 
 
@@ -59,6 +64,11 @@ def staircase(run: Run, sight: Sight | None, pictures: Pictures) -> list[dict[st
     """Both orders, for a page; ``pictures`` are made from ids."""
     shown = []
     known_clocks = clocks_of(run)
+    if SAMPLES in known_clocks and len(known_clocks[SAMPLES].times) >= FEWEST:
+        spectra = known_clocks[SAMPLES]
+        title, lead = TRAINED
+        chart = chart_of(spectra, steps_of(spectra))
+        shown.append({"title": title, "lead": lead, "steps": [], "chart": chart})
     for clock in (clock for clock in TITLES if clock in known_clocks):
         (title, lead), spectra = TITLES[clock], known_clocks[clock]
         steps, known = steps_of(spectra), sight.explained(clock) if sight else []
@@ -153,7 +163,7 @@ def whole(run: Run, labels: Any = None) -> list[dict[str, Any]]:
     for clock in sorted(clocks, key=[*TITLES, SAMPLES].index):
         seen = sight.explained(clock) if sight and clock in TITLES else []
         same = sight.related() if sight and clock == GRADIENT else []
-        steps = steps_of(clocks[clock])
+        steps = steps_of(clocks[clock]) if len(clocks[clock].times) >= FEWEST else []
         for row, step in zip(plain(clock, steps), steps, strict=True):
             if sight and step.index < len(seen):
                 found = seen[step.index]

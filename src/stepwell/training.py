@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stepwell.interfaces import Batch, Observer, Pretext, Source, UsageError
+from stepwell.engines.gradient.plan import Plan, planned
+from stepwell.interfaces import Batch, Observer, Pretext, UsageError
 from stepwell.kit.names import nearest
+from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.torch import fabric_or_error, torch_or_error
+from stepwell.resuming import Keeper
 from stepwell.staircase.forecast import next_step, words
 from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, schedule
 
-PROBED = 128
+PROBED = 64
 """Examples whose two views the spectrum is logged on."""
-LOOKING = 0.02
-"""Share of the time that logging may take."""
+AFTER = 0.85
+"""Share of a budget after which training ends: embedding all, scores and the page follow."""
+LOOKING, LOOKS = 0.02, 24
+"""Share of the time that logging may take, and records that are made whatever they take."""
 WARM = 3
 """Steps that the speed is measured on, and which are then undone."""
 BUDGET_S = 600.0
@@ -31,13 +37,60 @@ FOLLOWED = 32
 
 @dataclass(frozen=True)
 class Wish:
-    """What a training can be told; see :func:`~stepwell.learn`."""
+    """What a training was told; see :func:`~stepwell.learn`.
+
+    Attributes
+    ----------
+    samples : int, optional
+        Views' examples in all.
+    left : callable, optional
+        Seconds that training may still take; asked when it begins.
+    shuffled : bool
+        Train a control on shuffled pairs too, for as many samples.
+    plan : mapping
+        Fields of :class:`~stepwell.engines.gradient.plan.Plan`.
+    """
 
     objective: str = "barlow_twins"
     samples: int | None = None
-    seconds: float | None = None
-    device: str | None = None
+    left: Callable[[], float] | None = None
+    shuffled: bool = True
     plan: Mapping[str, Any] = field(default_factory=dict)
+
+
+def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> Wish:
+    """A wish from settings, checked before anything is read.
+
+    Raises
+    ------
+    UsageError
+        For an unknown objective or setting, or sizes that make no sense.
+    """
+    plan = {name: value for name, value in told.items() if value is not None}
+    plan.pop("device", None)
+    objective = str(plan.pop("objective", Wish.objective))
+    objective_of(objective)
+    samples, shuffled = plan.pop("samples", None), bool(plan.pop("shuffled", True))
+    check_plan(plan, samples)
+    end = BUDGET_S if budget is None and samples is None else budget
+    left = None if end is None else lambda: AFTER * end - watch.wall()
+    return Wish(objective, samples, left, shuffled, plan)
+
+
+def check_plan(plan: Mapping[str, Any], samples: int | None) -> None:
+    """Raise for settings that are unknown or make no sense."""
+    known = {"batch", "optimizer", "rate", "decay", "warmup", "clip", "accumulate", "momentum"}
+    known |= {"precision", "compiled"}
+    for name, value in plan.items():
+        if name not in known:
+            raise UsageError(
+                f"Expected a setting of training ({', '.join(sorted(known))}), found {name!r}."
+                f"{nearest(name, known)}"
+            )
+        if isinstance(value, (int, float)) and value < 0:
+            raise UsageError(f"Expected {name} of 0 or more, found {value}.")
+    if samples is not None and samples < 1:
+        raise UsageError(f"Expected at least one sample to train on, found {samples}.")
 
 
 def objective_of(name: str) -> Any:
@@ -84,10 +137,22 @@ class Training:
     wish : Wish
     seed : int
     tell : callable
+    keeper : Keeper
+        Holds the state of one that was stopped, and writes new ones down.
+    shuffled : bool
+        The control: each example is paired with another one.
     """
 
     def __init__(
-        self, encoder: Any, pretext: Pretext, data: Any, wish: Wish, seed: int, tell: Observer
+        self,
+        encoder: Any,
+        pretext: Pretext,
+        data: Any,
+        wish: Wish,
+        seed: int,
+        tell: Observer,
+        keeper: Keeper,
+        shuffled: bool = False,
     ) -> None:
         torch = torch_or_error()
         self.encoder, self.pretext, self.data = encoder, pretext, data
@@ -96,14 +161,17 @@ class Training:
         torch.manual_seed(seed)
         self.objective = objective_of(wish.objective)(encoder.width)
         encoder.device = str(self.fabric.device)
-        self.records: list[dict[str, Any]] = []
-        self.probe = self._probe()
-        self.plan, self.seen = self._planned(wish)
+        self.probe, self._keeper, self.shuffled = self._probe(), keeper, shuffled
+        before = keeper.state or {}
+        self.records: list[dict[str, Any]] = before.get("records", [])
+        if "plan" in before:
+            self.plan, self.seen = Plan(**before["plan"]), set(before["seen"])
+        else:
+            self.plan, self.seen = self._planned(wish)
 
     def _planned(self, wish: Wish) -> tuple[Any, set[int]]:
         """The plan, and the steps to look at; speed is measured where time is what is given."""
         from stepwell.engines.gradient.loop import check_batch
-        from stepwell.engines.gradient.plan import planned
 
         told = {**wish.plan, "seed": self.seed}
         draft = planned(len(self.data), wish.samples or len(self.data), **told)
@@ -111,7 +179,7 @@ class Training:
         seconds, looking = self._speed(draft)
         samples = wish.samples
         if samples is None:
-            left = max((wish.seconds or BUDGET_S) - 2 * WARM * seconds, 0)
+            left = max(wish.left() if wish.left else 0.0, 0.0) / (2 if wish.shuffled else 1)
             samples = max(1, int(left / (seconds * (1 + LOOKING)))) * draft.batch
         plan = planned(len(self.data), samples, **told)
         return plan, self._looks(plan.steps, seconds, looking)
@@ -133,7 +201,7 @@ class Training:
         self.objective.load_state_dict(before[1])
         self.objective.zero_grad(set_to_none=True)
         torch.set_rng_state(state)
-        return min(b - a for a, b in zip(times, times[1:], strict=False)), looking
+        return min(after - before for before, after in pairwise(times)), looking
 
     def _looks(self, steps: int, seconds: float, looking: float) -> set[int]:
         """Steps after which the spectrum is logged: as many as their share of the time allows."""
@@ -141,7 +209,7 @@ class Training:
         most = int(LOOKING * steps * seconds / max(looking, 1e-9))
         if len(wanted) <= most:
             return set(wanted)
-        kept = np.unique(np.linspace(0, len(wanted) - 1, max(most, 3)).astype(int))
+        kept = np.unique(np.linspace(0, len(wanted) - 1, max(most, LOOKS)).astype(int))
         return {wanted[i] for i in kept}
 
     def _trainer(self, plan: Any) -> Any:
@@ -154,21 +222,50 @@ class Training:
         def views(number: int) -> Sequence[Any]:
             rows, epoch = self.data.rows_of(number, size, self.seed)
             batch = self.data.take(rows[first : first + mine])
-            return views_of(self.pretext, batch, self.seed, epoch)
+            one, other = views_of(self.pretext, batch, self.seed, epoch)
+            return [one, np.roll(other, 1, axis=0) if self.shuffled else other]
 
         return Trainer(
             self.fabric, self.encoder.module, self.objective, views, self.encoder.prepared, plan
         )
 
-    def run(self) -> None:
-        """Train to the end of the plan; the encoder's module is then what was learned."""
+    def run(self, before: Mapping[str, Any] | None = None) -> None:
+        """Train to the end of the plan, from a trainer's state where there is one.
+
+        The encoder's module is then what was learned.
+        """
         trainer = self._trainer(self.plan)
-        self._look(0)
-        for step in trainer.steps():
-            if step in self.seen:
-                self._look(step)
-            self._progress(step, trainer)
+        if before is not None:
+            trainer.restore(before)
+        elif not self.shuffled:
+            self._look(0)
+        try:
+            for step in trainer.steps():
+                if step in self.seen and not self.shuffled:
+                    self._look(step)
+                self._progress(step, trainer)
+                if self._keeper.due():
+                    self._keep(trainer)
+        except KeyboardInterrupt:
+            self._keep(trainer)
+            raise
         self.encoder.module.eval()
+
+    def _keep(self, trainer: Any) -> None:
+        if self.fabric.global_rank == 0:
+            self._keeper.save(
+                {
+                    "data": self.data.digest,
+                    "plan": self.plan.plain(),
+                    "seen": sorted(self.seen),
+                    "records": self.records,
+                    "trainer": trainer.state(),
+                    "trained": self.trained,
+                }
+            )
+
+    trained: Mapping[str, Any] | None = None
+    """Weights of the encoder that this is the control of."""
 
     def _progress(self, step: int, trainer: Any) -> None:
         facts = {"done": step * self.plan.batch, "of": self.plan.steps * self.plan.batch}
@@ -179,7 +276,7 @@ class Training:
             facts["rank"] = rank_of(self.records[-1]["covariance"])
         if self._next:
             facts["next"] = self._next
-        self._tell("train", facts)
+        self._tell("control" if self.shuffled else "train", facts)
 
     _next = ""
 
@@ -237,24 +334,42 @@ def launched(device: str, precision: str) -> Any:
 
 
 def train_encoder(
-    source: Source,
-    ids: set[str] | None,
-    encoder: Any,
-    pretext: Pretext,
+    batches: Callable[[], Iterable[Batch]],
     wish: Wish,
     seed: int,
     folder: Path,
+    keeper: Keeper,
     tell: Observer,
-    batches: Callable[[], Any],
-) -> dict[str, Any]:
-    """Train ``encoder`` on the examples named; returns its plan as settings."""
+    encoder: Any,
+    pretext: Pretext,
+) -> tuple[dict[str, Any], Any]:
+    """Train ``encoder`` in place on all examples.
+
+    Returns
+    -------
+    dict, encoder or None
+        How it was trained; and its twin, trained on shuffled pairs from the same weights.
+    """
+    torch_or_error()
     from stepwell.engines.gradient.pixels import Decoded
 
     place = folder / "decoded"
     try:
-        data = Decoded(place, batches(), len(ids or ()), tell)
-        training = Training(encoder, pretext, data, wish, seed, tell)
-        training.run()
-        return {"objective": wish.objective, **training.plan.plain()}
+        data = Decoded(place, batches(), 0, tell)
+        keeper.check("data", data.digest)
+        before = keeper.state or {}
+        twin = encoder.copied() if wish.shuffled else None
+        training = Training(encoder, pretext, data, wish, seed, tell, keeper)
+        if before.get("trained"):  # it was the control that was stopped
+            encoder.module.load_state_dict(before["trained"])
+        else:
+            training.run(before.get("trainer"))
+        plan = training.plan
+        if twin is not None:
+            control = Training(twin, pretext, data, wish, seed, tell, keeper, shuffled=True)
+            control.plan, control.seen = plan, training.seen
+            control.records, control.trained = training.records, encoder.module.state_dict()
+            control.run(before.get("trainer") if before.get("trained") else None)
     finally:
         shutil.rmtree(place, ignore_errors=True)
+    return {"objective": wish.objective, "samples": plan.steps * plan.batch, **plan.plain()}, twin

@@ -24,7 +24,9 @@ TITLES = {
     "report": "drawing the report",
     "spectrum": "logging the staircase",
     "theory": "figures",
-    "train": "training a convnet",
+    "decode": "decoding",
+    "train": "training",
+    "control": "training the control on shuffled pairs",
 }
 QUIET_S = 2.0
 """Nothing is printed about anything shorter than this."""
@@ -69,8 +71,12 @@ class Progress:
         self._now: tuple[str, Mapping[str, Any], float] | None = None
         self._done, self._open, self._silent = threading.Event(), False, silent
         self._thread = threading.Thread(target=self._tell, daemon=True)
+        self._kept = ""
 
     def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
+        if event == "kept":
+            self._kept = str(facts["path"])
+            return
         same = self._now is not None and self._now[0] == event
         begin = self._now[2] if same and self._now else time.perf_counter()
         self._now = (event, facts, begin)
@@ -96,12 +102,14 @@ class Progress:
             self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._done.set()
         if not self._silent:
             self._thread.join()
         if self._open:
             self._print("")
+        if kind is KeyboardInterrupt and self._kept:
+            click.echo(f"stopped; go on with: stepwell learn --resume {self._kept}", err=True)
 
 
 def describe(facts: Mapping[str, Any], elapsed: float) -> str:
@@ -114,6 +122,11 @@ def describe(facts: Mapping[str, Any], elapsed: float) -> str:
     words.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate:.2f}/s")
     if of and done:
         words.append(f"{(of - done) / rate:,.0f} s left")
+    if "loss" in facts:
+        chance = f" (chance {facts['chance']:.3g})" if "chance" in facts else ""
+        words.append(f"loss {facts['loss']:.4g}{chance}")
+    if "rank" in facts:
+        words.append(f"rank {facts['rank']:.1f}")
     if facts.get("next"):
         words.append(facts["next"])
     if "wait" in facts:

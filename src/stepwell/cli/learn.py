@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from stepwell.cli.console import (
     Progress,
@@ -31,8 +32,46 @@ def seconds(text: str | None) -> float | None:
     return float(match[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[match[2] or "s"]
 
 
+TRAIN: tuple[tuple[str, Any, str], ...] = (
+    ("objective", str, "Gradient engine: barlow_twins, vicreg, simclr …"),
+    ("samples", int, "Gradient engine: examples to train on in all, instead of --budget."),
+    ("batch", int, "Examples an update sees."),
+    ("optimizer", str, "A class of torch.optim."),
+    ("rate", float, "Highest learning rate."),
+    ("decay", float, "Weight decay."),
+    ("warmup", float, "Share of the steps over which the rate rises."),
+    ("clip", float, "Largest norm of the gradient; 0 never clips."),
+    ("accumulate", int, "Parts a batch is computed in."),
+    ("precision", str, "32-true, bf16-mixed or 16-mixed."),
+    ("device", str, "cpu, cuda or mps."),
+)
+"""Options of the gradient engine: name, type, help."""
+
+
+def train_options(command: Any) -> Any:
+    """Add :data:`TRAIN` to a command."""
+    command = click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")(
+        command
+    )
+    command = click.option(
+        "--no-shuffled", is_flag=True, help="No control on shuffled pairs: half the time."
+    )(command)
+    for name, kind, words in reversed(TRAIN):
+        command = click.option(f"--{name}", type=kind, help=words)(command)
+    return command
+
+
+def trained(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of the gradient engine that were given, taken out of ``options``."""
+    found = {name: options.pop(name) for name, _, _ in TRAIN}
+    found |= {"compiled": options.pop("compiled") or None}
+    found |= {"shuffled": False if options.pop("no_shuffled") else None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 @click.command("learn")
-@click.argument("src")
+@click.argument("src", required=False)
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with a stopped training.")
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.")
 @click.option("--preset", default="default", show_default=True, help="fast, default or large.")
 @click.option("--views", help='Views to pair with, e.g. "flip zoom"; default: chosen by itself.')
@@ -44,6 +83,10 @@ def seconds(text: str | None) -> float | None:
 @click.option("--founders-from", help="A sibling run to share all below the moments with.")
 @click.option("--recalibrate/--no-recalibrate", default=True, help="Choose views without labels.")
 @click.option("--budget", help="Time, e.g. 90s or 5m: learns from as much as fits.")
+@click.option("--engine", default="spectral", show_default=True, help="spectral or gradient.")
+@click.option("--backbone", help="A network: a model of timm, or package.module:function.")
+@click.option("--weights", help="Of the backbone: a .safetensors file, or hub to download them.")
+@train_options
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there already.")
 @click.option("--strict", is_flag=True, help="Stop at the first example that can't be read.")
 @click.option("--no-report", is_flag=True, help="Leave the page out.")
@@ -51,7 +94,12 @@ def seconds(text: str | None) -> float | None:
 @source_option
 @json_option
 def command(
-    src: str, as_json: bool, dry_run: bool, source_options: tuple[str, ...], **options: Any
+    src: str | None,
+    resume: Path | None,
+    as_json: bool,
+    dry_run: bool,
+    source_options: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Learn an encoder from unlabelled data.
 
@@ -61,6 +109,10 @@ def command(
     from stepwell.run import Run
     from stepwell.sources import open_source
 
+    if resume is not None:
+        return _resume(resume, src, as_json)
+    if src is None:
+        raise click.UsageError("Expected data to learn from, found none: stepwell learn PATH.")
     source: Any = src
     if source_options:
         sibling = options["founders_from"]
@@ -75,6 +127,7 @@ def command(
         )
     labels, test = options.pop("labels"), options.pop("test")
     report = not options.pop("no_report")
+    options["train"] = trained(options)
     with Progress(silent=as_json) as observe:
         run = learn(
             source,
@@ -87,6 +140,24 @@ def command(
         )
     show(run, as_json)
     return None
+
+
+def _resume(path: Path, src: str | None, as_json: bool) -> None:
+    """Go on; what a stopped training was told holds, whatever else is asked for."""
+    from stepwell.learner import resume
+
+    given = click.get_current_context().get_parameter_source
+    names = [p.name for p in click.get_current_context().command.params if p.name]
+    extra = [n for n in names if given(n) is ParameterSource.COMMANDLINE]
+    extra = [n for n in extra if n not in ("resume", "src", "as_json")]
+    if extra:
+        raise click.UsageError(
+            f"Expected --resume alone, found --{extra[0].replace('_', '-')} too: a training goes "
+            f"on as it was begun. Leave that out, or learn anew."
+        )
+    with Progress(silent=as_json) as observe:
+        run = resume(path, src, observe=observe)
+    show(run, as_json)
 
 
 def _show_plan(found: dict[str, Any], as_json: bool) -> None:

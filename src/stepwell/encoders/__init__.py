@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from stepwell.encoders.network.encoder import NetworkEncoder
 from stepwell.encoders.patches.encoder import PatchEncoder
 
-ENCODERS: dict[str, Any] = {PatchEncoder.name: PatchEncoder}
+ENCODERS: dict[str, Any] = {PatchEncoder.name: PatchEncoder, NetworkEncoder.name: NetworkEncoder}
 
-__all__ = ["ENCODERS", "PatchEncoder"]
+__all__ = ["ENCODERS", "NetworkEncoder", "PatchEncoder"]

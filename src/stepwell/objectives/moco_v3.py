@@ -33,9 +33,7 @@ class MoCoV3(Objective):
 
     def loss(self, seen: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """Sum of both directions, as the paper has it; mean over pairs of views."""
-        both = [
-            self._one(seen[i], targets[j]) for i, j in permutations(range(len(seen)), 2)
-        ]
+        both = [self._one(seen[i], targets[j]) for i, j in permutations(range(len(seen)), 2)]
         return 2 * torch.stack(both).mean()
 
     def _one(self, queries: Tensor, known: Tensor) -> Tensor:

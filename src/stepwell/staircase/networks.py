@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.interfaces import Observer, StepwellError, ignore
+from stepwell.kit.torch import torch_or_error
 from stepwell.staircase.kernels import features_of, tangent_kernel
 from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, schedule
 from stepwell.staircase.simulate import Trace, records
@@ -26,23 +27,6 @@ GENTLE = 0.02
 """Learning rate of gradient descent, in units of one over the largest eigenvalue of Γ."""
 PairsOf = Callable[[int], tuple[NDArray, NDArray]]
 """Step → two views of a batch, (b, h, w, c) float in [0, 1]."""
-
-
-def torch_or_error() -> Any:
-    """The torch module.
-
-    Raises
-    ------
-    StepwellError
-        If it is not installed.
-    """
-    try:
-        import torch
-    except ImportError:
-        raise StepwellError(
-            "Expected torch for networks, found none: pip install 'stepwell[torch]'."
-        ) from None
-    return torch
 
 
 def wide(inputs: int, width: int, outputs: int, seed: int) -> Any:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,8 @@ class Spec:
     Attributes
     ----------
     name : str
-        A model of timm, or ``"package.module:function"``, which is called without arguments
-        and returns a module from (n, c, h, w) to features.
+        A model of timm, or ``"package.module:function"``, which returns a module from
+        (n, c, h, w) to features; it is told ``channels`` and ``side`` if it takes them.
     channels, side : int
         Of the images it takes.
     small : bool
@@ -75,7 +77,7 @@ def build(spec: Spec, seed: int, weights: str | None = None) -> Any:
     """
     torch = torch_or_error()
     with _seeded(torch, seed):
-        module = _own(spec.name, weights) if ":" in spec.name else _timm(spec, weights)
+        module = _own(spec, weights) if ":" in spec.name else _timm(spec, weights)
     return _Pooled.around(module)
 
 
@@ -114,20 +116,34 @@ def _timm(spec: Spec, weights: str | None) -> Any:
         options["pretrained"] = True
         if weights != "hub":
             options["pretrained_cfg_overlay"] = {"file": str(_safe(weights))}
+    make = partial(timm.create_model, _known(spec.name), num_classes=0, in_chans=spec.channels)
+    random = torch_or_error().get_rng_state()
     try:
-        model = timm.create_model(
-            _known(spec.name), num_classes=0, in_chans=spec.channels, **options
-        )
+        model = make(**options)
     except (RuntimeError, KeyError) as error:
+        why = str(error).splitlines()[0]
         raise UsageError(
-            f"Expected weights of {spec.name} in {weights}, found others: "
-            f"{str(error).splitlines()[0]}"
+            f"Expected weights of {spec.name} in {weights}, found others: {why}"
         ) from None
     except TypeError as error:
         raise UsageError(f"Expected options of {spec.name}, found {error}.") from None
+    if weights is not None:
+        torch_or_error().set_rng_state(random)
+        _check_loaded(model, make(**{k: v for k, v in options.items() if "pretrained" not in k}))
     if spec.small and hasattr(model, "conv1") and hasattr(model, "maxpool"):
         _small_stem(model)
     return model
+
+
+def _check_loaded(model: Any, fresh: Any) -> None:
+    """Raise if filters are still what they were drawn as: timm leaves out what it can't place."""
+    pairs = zip(model.named_parameters(), fresh.parameters(), strict=True)
+    left = [name for (name, p), drawn in pairs if p.ndim > 1 and bool((p == drawn).all())]
+    if left:
+        raise UsageError(
+            f"Expected weights of the whole backbone, found others: {len(left)} of its layers, "
+            f"such as {left[0]}, are not among them. Name the backbone they belong to."
+        )
 
 
 def _small_options(spec: Spec) -> dict[str, Any]:
@@ -148,7 +164,8 @@ def _small_stem(model: Any) -> None:
     model.maxpool = nn.Identity()
 
 
-def _own(name: str, weights: str | None) -> Any:
+def _own(spec: Spec, weights: str | None) -> Any:
+    name = spec.name
     place, _, made = name.partition(":")
     try:
         function = getattr(import_module(place), made)
@@ -157,7 +174,8 @@ def _own(name: str, weights: str | None) -> Any:
             f"Expected a backbone package.module:function that can be imported, found {name!r}: "
             f"{error}."
         ) from None
-    module = function()
+    known = {"channels": spec.channels, "side": spec.side, **spec.options}
+    module = function(**{k: v for k, v in known.items() if k in signature(function).parameters})
     if not isinstance(module, torch_or_error().nn.Module):
         raise UsageError(f"Expected a torch module from {name}, found {type(module).__name__}.")
     if weights is not None:

@@ -115,6 +115,12 @@ class NetworkEncoder:
         twin.width = self.width
         return twin
 
+    def copied(self) -> NetworkEncoder:
+        """The same network with weights of its own."""
+        twin = self.randomised(0)
+        twin.module.load_state_dict(self.module.state_dict())
+        return twin
+
     def _built(self) -> Spec:
         if self.spec is None:
             raise UsageError("Expected a network that was fitted, found none: call fit first.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.interfaces import Batch, Observer, StepwellError, ignore
-from stepwell.kit.hashing import keys
+from stepwell.kit.hashing import digest_bytes, keys
 
 _ORDER = 0x0D3B
 """What distinguishes the draw of an order from others."""
@@ -31,23 +32,20 @@ class Decoded:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         parts: list[Batch] = []
-        files: dict[str, Any] = {}
         shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
         done = 0
-        try:
+        with ExitStack() as open_files:
+            files: dict[str, Any] = {}
             for batch in batches:
                 for name, column in batch.data.items():
                     column = np.ascontiguousarray(column)
                     if name not in files:
-                        files[name] = open(folder / f"{name}.decoded", "wb")
-                        shapes[name] = (column.dtype, column.shape[1:])
+                        file = open_files.enter_context(open(folder / f"{name}.decoded", "wb"))
+                        files[name], shapes[name] = file, (column.dtype, column.shape[1:])
                     files[name].write(column.tobytes())
                 parts.append(batch.with_data())
                 done += len(batch)
                 observe("decode", {"done": done, "of": max(of, done)})
-        finally:
-            for file in files.values():
-                file.close()
         if not parts:
             raise StepwellError("Expected examples that can be read, found none.")
         self._index = _joined(parts)
@@ -56,6 +54,13 @@ class Decoded:
             for name, (dtype, shape) in shapes.items()
         }
         self._drawn: tuple[tuple[int, int], NDArray[np.intp]] | None = None
+
+    @property
+    def digest(self) -> str:
+        """Of which examples there are, in which order."""
+        names = "\0".join(map(str, self._index.ids)).encode("utf-8", "surrogatepass")
+        high, low = digest_bytes(names + self._index.digest.tobytes())
+        return f"{high:016x}{low:016x}"
 
     def __len__(self) -> int:
         return len(self._index)

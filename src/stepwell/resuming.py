@@ -1,0 +1,103 @@
+"""A training that was stopped: what it left where its run will be, and how it goes on.
+
+Until a run is whole, its directory holds ``resume.json`` (what it was told), the last
+``checkpoint.safetensors``, and ``steps.jsonl`` up to then.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stepwell.interfaces import Observer, StepwellError, UsageError
+from stepwell.kit.files import write_atomic, write_json
+
+TOLD, STATE, LOG = "resume.json", "checkpoint.safetensors", "steps.jsonl"
+EVERY_S = 60.0
+"""Between two checkpoints."""
+
+
+def unfinished(path: Path) -> bool:
+    """Whether a training was stopped here before its run was whole."""
+    return (path / TOLD).is_file() and not (path / "config.toml").is_file()
+
+
+def told(path: Path) -> dict[str, Any]:
+    """What a stopped training was told.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if not unfinished(path):
+        whole = (path / "config.toml").is_file()
+        raise UsageError(
+            f"Expected a training that was stopped, found "
+            f"{'a finished run' if whole else 'none'} at {path}: leave --resume out to begin one."
+        )
+    found: dict[str, Any] = json.loads((path / TOLD).read_text(encoding="utf-8"))
+    return found
+
+
+class Keeper:
+    """Writes down, now and then, all that a training needs to go on.
+
+    Parameters
+    ----------
+    target : path
+        Where the run will be.
+    told : mapping
+        What was asked for, as JSON types.
+    folder : path
+        Where the run is being written, with its log.
+    resume : bool
+        Go on from what is there.
+    tell : callable
+        Told ``("kept", {"path"})`` after each checkpoint.
+    """
+
+    def __init__(
+        self, target: Path, told: Mapping[str, Any], folder: Path, resume: bool, tell: Observer
+    ) -> None:
+        self._target, self._told, self._log, self._tell = target, told, folder / LOG, tell
+        self._last = time.perf_counter()
+        self.state: dict[str, Any] | None = None
+        if resume:
+            from stepwell.engines.gradient.checkpoint import load
+
+            self.state = load(target / STATE)
+
+    def due(self) -> bool:
+        """Whether it is time for another checkpoint."""
+        return time.perf_counter() - self._last > EVERY_S
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write a checkpoint; the one before stays until this one is whole."""
+        from stepwell.engines.gradient.checkpoint import save
+
+        self._target.mkdir(parents=True, exist_ok=True)
+        save(self._target / STATE, state)
+        if self._log.is_file():
+            write_atomic(self._target / LOG, self._log.read_bytes())
+        write_json(self._target / TOLD, self._told)
+        self._last = time.perf_counter()
+        self._tell("kept", {"path": str(self._target)})
+
+    def check(self, what: str, expected: Any) -> None:
+        """Raise if something of the stopped training is not what it is now."""
+        if self.state is not None and self.state[what] != expected:
+            raise StepwellError(
+                f"Expected the {what} of the training that was stopped, found other: bring it "
+                f"back, or learn anew with --overwrite."
+            )
+
+
+def clear(target: Path) -> None:
+    """Remove a stopped training, to begin another."""
+    if unfinished(target):
+        shutil.rmtree(target)

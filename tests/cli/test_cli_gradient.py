@@ -1,0 +1,236 @@
+"""``stepwell learn --engine gradient`` and frozen backbones, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import stepwell
+from helpers import environment
+from stepwell import resuming
+
+pytest.importorskip("torch", reason="torch is an optional part")
+pytest.importorskip("lightning_fabric")
+
+SMALL = ("--engine", "gradient", "--backbone", "helpers:tiny_net", "--preset", "fast")
+SMALL += ("--device", "cpu", "--batch", "32")
+CONTROLS = {"raw input", "PCA of the input", "random encoder", "shuffled pairs", "whitening only"}
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    out = tmp_path_factory.mktemp("gradient") / "run"
+    told = {"samples": 1600, "batch": 32, "device": "cpu", "objective": "vicreg"}
+    run = stepwell.learn(
+        digits,
+        out,
+        engine="gradient",
+        backbone="helpers:tiny_net",
+        train=told,
+        preset="fast",
+        evaluate_with=digits / "train",
+        report=False,
+    )
+    return run.path
+
+
+def test_a_trained_run_is_a_run_like_any_other(call, trained, digits):
+    run = stepwell.load(trained)
+    assert run.encoder.name == "network"
+    z = run.embed(digits / "train")
+    assert z.shape[1] == run.width
+    np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, atol=1e-3)
+    assert call("status", trained).code == 0
+    assert call("report", trained).code == 0
+    assert "VICReg" not in (trained / "config.toml").read_text()  # names, not classes
+    assert run.config["train"]["objective"] == "vicreg"
+    assert run.config["train"]["steps"] == 50
+    assert run.config["learn"]["engine"] == "gradient"
+
+
+def test_it_stands_beside_all_controls(trained):
+    scores = json.loads((trained / "scores.json").read_text())
+    names = {row["name"] for row in scores["labelled"]}
+    assert names == CONTROLS | {"stepwell", "features alone"}
+    assert {row["name"] for row in scores["retrieval"]} == names
+
+
+def test_its_steps_are_logged_in_samples(call, trained):
+    lines = [json.loads(line) for line in (trained / "steps.jsonl").read_text().splitlines()]
+    mine = [line for line in lines if line.get("clock") == "samples"]
+    assert mine[0]["time"] == 0
+    assert mine[-1]["time"] <= 1600
+    train = [line for line in lines if line["event"] == "train"]
+    assert train[-1]["done"] == 1600
+    assert {"loss", "rank", "wait"} <= set(train[-1])
+    assert call("steps", trained).code == 0
+    assert not list(trained.glob("decoded*"))
+
+
+def test_two_trainings_with_one_seed_are_one(call, digits, tmp_path):
+    for name in ("a", "b"):
+        words = ("--samples", "320", "--no-shuffled", "--no-report", "--out", tmp_path / name)
+        said = call("learn", digits, *SMALL, *words)
+        assert said.code == 0, said.err
+    one, two = (
+        (tmp_path / name / "parts" / "encoder" / "arrays.safetensors").read_bytes()
+        for name in ("a", "b")
+    )
+    assert one == two
+    scores = json.loads((tmp_path / "a" / "scores.json").read_text())
+    assert "shuffled pairs" not in {row["name"] for row in scores["retrieval"]}
+
+
+def test_a_budget_is_turned_into_samples(call, digits, tmp_path):
+    words = ("--budget", "12s", "--no-shuffled", "--no-report", "--out", tmp_path / "r", "--json")
+    said = call("learn", digits, *SMALL, *words)
+    assert said.code == 0, said.err
+    config = stepwell.load(tmp_path / "r").config
+    assert config["train"]["samples"] == config["train"]["steps"] * 32 > 32
+    assert config["cost"]["seconds"] < 30
+
+
+def test_a_backbone_can_stay_frozen(call, digits, tmp_path):
+    words = ("--backbone", "helpers:tiny_net", "--preset", "fast", "--out", tmp_path / "r")
+    said = call("learn", digits, *words, "--labels", digits / "train", "--no-report", "--json")
+    assert said.code == 0, said.err
+    names = {row["name"] for row in json.loads(said.out)["labelled"]}
+    assert "features alone" in names
+    assert "shuffled pairs" in names
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--engine", "gradeint"), "Did you mean 'gradient'"),
+        (("--engine", "gradient", "--objective", "barlow"), "Expected an objective"),
+        (("--engine", "gradient", "--objective", "simcl"), "Did you mean 'simclr'"),
+        (("--engine", "gradient", "--backbone", "resnt18"), "Did you mean 'resnet18'"),
+        (("--engine", "gradient", "--encoder", "patches"), "leave one of them out"),
+        (("--weights", "w.safetensors"), "add --backbone"),
+        (("--batch", "64"), "add --engine gradient"),
+        (("--engine", "gradient", "--samples", "0"), "at least one sample"),
+        (("--engine", "gradient", "--rate", "-1"), "0 or more"),
+        ((*SMALL, "--batch", "2", "--samples", "100"), "at least 4 examples"),
+        ((*SMALL, "--optimizer", "SGDD", "--samples", "100"), "optimizer of torch.optim"),
+    ],
+)
+def test_mistakes_are_told(call, digits, tmp_path, words, said):
+    found = call("learn", digits, *words, "--out", tmp_path / "r", "--no-report")
+    assert found.code in (1, 2)
+    assert said in found.err
+    assert not (tmp_path / "r").exists()
+
+
+# stopping and going on
+
+
+def told(**more):
+    return {"samples": 960, "batch": 32, "device": "cpu", **more}
+
+
+def learned(src, out, observe=lambda *_: None, **more):
+    return stepwell.learn(
+        src,
+        out,
+        engine="gradient",
+        backbone="helpers:tiny_net",
+        preset="fast",
+        train=told(**more),
+        report=False,
+        observe=observe,
+    )
+
+
+def weights(path, part="encoder"):
+    return (path / "parts" / part / "arrays.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(digits, tmp_path_factory):
+    """A training that was never stopped."""
+    return learned(digits, tmp_path_factory.mktemp("whole") / "run").path
+
+
+@pytest.mark.parametrize("stage", ["train", "control"])
+def test_ctrl_c_leaves_a_training_that_goes_on_bit_for_bit(call, digits, tmp_path, whole, stage):
+    def stop(event, facts):
+        if event == stage and facts["done"] >= 320:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        learned(digits, out, stop)
+    assert resuming.unfinished(out)
+    assert not list(tmp_path.glob(".*.partial"))
+    for verb in ("embed", "report"):
+        said = call(verb, out, *([digits] if verb == "embed" else []))
+        assert said.code == 1
+        assert "learn --resume" in said.err
+    said = call("learn", digits, *SMALL, "--out", out)
+    assert said.code == 2
+    assert "--overwrite begins anew" in said.err
+    said = call("learn", "--resume", out, "--json")
+    assert said.code == 0, said.err
+    for part in ("encoder", "shuffled_encoder", "map"):
+        assert weights(out, part) == weights(whole, part)
+    times = [
+        line["time"]
+        for line in map(json.loads, (out / "steps.jsonl").read_text().splitlines())
+        if line.get("clock") == "samples"
+    ]
+    assert times == sorted(set(times))
+    assert not resuming.unfinished(out)
+    again = call("learn", "--resume", out)
+    assert again.code == 2
+    assert "a finished run" in again.err
+
+
+def test_kill_9_leaves_a_training_that_goes_on(call, digits, tmp_path, whole):
+    out = tmp_path / "run"
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(__import__("helpers").PLUGINS.parent)!r})
+import stepwell
+from stepwell import resuming
+resuming.EVERY_S = 0
+def stop(event, facts):
+    if event == "train" and facts["done"] >= 480:
+        os.kill(os.getpid(), 9)
+stepwell.learn({str(digits)!r}, {str(out)!r}, engine="gradient", backbone="helpers:tiny_net",
+    preset="fast", train={told()!r}, report=False, observe=stop)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), check=False)
+    assert done.returncode == -9
+    assert resuming.unfinished(out)
+    assert call("learn", "--resume", out).code == 0
+    one, two = (stepwell.load(path).encoder for path in (out, whole))
+    some = next(iter(stepwell.load(whole).own_source().batches(50)))
+    # A process of its own has other threads: close, but not to the bit.
+    np.testing.assert_allclose(one.embed(some), two.embed(some), rtol=0.05, atol=0.05)
+
+
+def test_other_data_or_settings_are_refused(call, digits, tmp_path):
+    def stop(event, facts):
+        if event == "train" and facts["done"] >= 320:
+            raise KeyboardInterrupt
+
+    out, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(digits, data)
+    with pytest.raises(KeyboardInterrupt):
+        learned(data, out, stop)
+    said = call("learn", "--resume", out, "--samples", "100")
+    assert said.code == 2
+    assert "--samples" in said.err
+    next(data.rglob("*.png")).unlink()
+    said = call("learn", "--resume", out)
+    assert said.code == 1
+    assert "Expected the data of the training that was stopped" in said.err
+    assert resuming.unfinished(out)
+    assert call("learn", "--resume", tmp_path / "nothing").code == 2
+    assert call("learn").code == 2

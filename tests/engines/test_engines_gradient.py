@@ -1,0 +1,253 @@
+"""The training loop and what it is made of, on real digits."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+torch = pytest.importorskip("torch", reason="torch is an optional part")
+lightning_fabric = pytest.importorskip("lightning_fabric")
+
+from stepwell.engines.gradient.ahead import Ahead  # noqa: E402
+from stepwell.engines.gradient.checkpoint import load, save  # noqa: E402
+from stepwell.engines.gradient.loop import Trainer, check_batch  # noqa: E402
+from stepwell.engines.gradient.network import Network, Teacher  # noqa: E402
+from stepwell.engines.gradient.pixels import Decoded  # noqa: E402
+from stepwell.engines.gradient.plan import Plan, fitting_batch, planned  # noqa: E402
+from stepwell.interfaces import Batch, StepwellError, UsageError  # noqa: E402
+from stepwell.kit.hashing import digest_rows  # noqa: E402
+from stepwell.objectives import OBJECTIVES  # noqa: E402
+
+BATCH = 64
+
+
+def digits(count=256):
+    images = (load_digits().images[:count, :, :, None] * 15).astype(np.uint8)
+    ids = np.array([f"{i}.png" for i in range(len(images))])
+    return Batch(ids, {"image": images}, ids, digest_rows([i.tobytes() for i in images]))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    batch = digits()
+    parts = (batch.take(slice(i, i + 50)) for i in range(0, len(batch), 50))
+    return Decoded(tmp_path_factory.mktemp("decoded"), parts)
+
+
+def trainer(data, objective="barlow_twins", **options):
+    """A small convnet on digits and their noisy twins."""
+    plan = Plan(**{"steps": 12, "batch": BATCH, "rate": 1e-3, **options})
+    torch.manual_seed(plan.seed)
+    backbone = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3, 2, 1),
+        torch.nn.BatchNorm2d(8),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.1),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(),
+    )
+
+    def views(number):
+        rows, epoch = data.rows_of(number, plan.batch // plan.accumulate, plan.seed)
+        images = data.take(rows).data["image"].astype(np.float32) / 255
+        rng = np.random.default_rng((epoch, number))
+        return [images + 0.1 * rng.standard_normal(images.shape) for _ in range(2)]
+
+    def prepare(images):
+        return torch.as_tensor(images, dtype=torch.float32).permute(0, 3, 1, 2)
+
+    fabric = lightning_fabric.Fabric(accelerator="cpu", devices=1)
+    return Trainer(fabric, backbone, OBJECTIVES[objective](32), views, prepare, plan)
+
+
+def weights_of(made):
+    return {name: value.clone() for name, value in made.network.state_dict().items()}
+
+
+def equal(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+# plan
+
+
+def test_the_rate_rises_then_falls_to_nothing():
+    plan = Plan(steps=100, batch=8, rate=1.0, warmup=0.1)
+    rates = [plan.rate_at(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
+    assert rates[100] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_teacher_slows_down_until_it_stands():
+    plan = Plan(steps=100, batch=8, momentum=0.99)
+    assert plan.momentum_at(0) == pytest.approx(0.99)
+    assert plan.momentum_at(100) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("examples", "batch"), [(40, 16), (256, 64), (1000, 128), (10**6, 256)])
+def test_batches_fit_the_data(examples, batch):
+    assert fitting_batch(examples) == batch
+    assert planned(examples, 10 * examples).batch == batch
+
+
+def test_what_is_told_goes_before_defaults():
+    plan = planned(1000, 5000, batch=50, optimizer="SGD", rate=None, clip=0.0)
+    assert (plan.batch, plan.steps, plan.optimizer, plan.clip) == (50, 100, "SGD", 0.0)
+    assert plan.rate == pytest.approx(0.06 * 50 / 256)
+
+
+# data
+
+
+def test_decoded_examples_are_those_of_the_source(data):
+    batch, rows = digits(), np.array([200, 3, 77])
+    found, expected = data.take(rows), batch.take(rows)
+    assert found.ids.tolist() == expected.ids.tolist()
+    np.testing.assert_array_equal(found.data["image"], expected.data["image"])
+    np.testing.assert_array_equal(found.digest, expected.digest)
+
+
+def test_an_epoch_sees_every_example_once_in_an_order_of_its_own(data):
+    steps = len(data) // BATCH
+    epochs = [
+        np.concatenate([data.rows_of(e * steps + s, BATCH, 0)[0] for s in range(steps)])
+        for e in range(2)
+    ]
+    for rows in epochs:
+        assert sorted(rows.tolist()) == list(range(len(data)))
+    assert epochs[0].tolist() != epochs[1].tolist()
+    assert data.rows_of(steps + 1, BATCH, 0)[1] == 1
+    np.testing.assert_array_equal(data.rows_of(0, BATCH, 0)[0], epochs[0][:BATCH])
+
+
+def test_no_examples_are_an_error(tmp_path):
+    with pytest.raises(StepwellError, match="can be read"):
+        Decoded(tmp_path, iter(()))
+
+
+def test_work_ahead_comes_in_order_and_its_errors_come_out():
+    def work(number):
+        if number == 5:
+            raise ValueError("five")
+        return number
+
+    with Ahead(work, range(9)) as made:
+        assert [next(made) for _ in range(5)] == [0, 1, 2, 3, 4]
+        with pytest.raises(ValueError, match="five"):
+            next(made)
+    with Ahead(lambda n: n, range(10**9)) as made:  # ends though nobody asks for the rest
+        assert next(made) == 0
+
+
+# teacher and checkpoint
+
+
+def test_a_teacher_keeps_a_share_of_itself():
+    torch.manual_seed(0)
+    network = Network(torch.nn.Linear(3, 4), OBJECTIVES["byol"](4))
+    teacher = Teacher(network)
+    before = teacher.backbone.weight.clone()
+    with torch.no_grad():
+        network.backbone.weight += 1
+    teacher.follow(network, 0.9)
+    torch.testing.assert_close(teacher.backbone.weight, before + 0.1)
+    assert not teacher(torch.ones(2, 3)).requires_grad
+
+
+def test_any_nested_state_survives_a_file(tmp_path):
+    state = {
+        "step": 3,
+        "optimizer": {"state": {0: {"mean": torch.arange(3.0)}}, "groups": [{"lr": 0.1}]},
+        "none": None,
+        "random": torch.get_rng_state(),
+    }
+    save(tmp_path / "c.safetensors", state)
+    found = load(tmp_path / "c.safetensors")
+    assert found["step"] == 3
+    assert found["none"] is None
+    assert found["optimizer"]["groups"] == [{"lr": 0.1}]
+    assert torch.equal(found["optimizer"]["state"][0]["mean"], torch.arange(3.0))
+    assert torch.equal(found["random"], state["random"])
+    assert [path.name for path in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", None])
+def test_a_damaged_checkpoint_is_an_error(tmp_path, content):
+    path = tmp_path / "c.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StepwellError, match="whole checkpoint"):
+        load(path)
+
+
+# the loop
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_training_lowers_the_loss_and_changes_the_backbone(data, name):
+    made = trainer(data, name, steps=30)
+    before, losses = weights_of(made), []
+    for _ in made.steps():
+        losses.append(made.loss)
+    assert np.isfinite(losses).all()
+    assert not equal(before, weights_of(made))
+    if name not in ("dino", "byol", "simsiam"):  # their targets move with them
+        assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("name", ["barlow_twins", "byol", "dino", "lejepa"])
+def test_a_training_that_goes_on_is_bit_for_bit_the_one_that_did_not_stop(data, name, tmp_path):
+    whole = trainer(data, name)
+    list(whole.steps())
+    first = trainer(data, name)
+    list(first.steps(until=5))
+    save(tmp_path / "c.safetensors", first.state())
+    torch.manual_seed(99)  # whatever happens in between
+    second = trainer(data, name, seed=0)
+    second.restore(load(tmp_path / "c.safetensors"))
+    assert list(second.steps()) == list(range(6, 13))
+    assert equal(weights_of(whole), weights_of(second))
+    assert whole.loss == second.loss
+
+
+def test_two_trainings_with_one_seed_are_one(data):
+    made = []
+    for seed in (0, 0, 1):
+        made.append(trainer(data, seed=seed))
+        list(made[-1].steps(until=4))
+    one, two, other = made
+    assert equal(weights_of(one), weights_of(two))
+    assert not equal(weights_of(one), weights_of(other))
+
+
+def test_parts_of_a_batch_are_warned_of(data):
+    with pytest.warns(UserWarning, match="compared within itself"):
+        made = trainer(data, accumulate=4)
+    list(made.steps(until=3))
+    assert made.step == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        trainer(data)
+
+
+def test_vectors_do_not_decay(data):
+    groups = trainer(data).optimizer.param_groups
+    assert [group["weight_decay"] for group in groups] == [0.05, 0.0]
+    assert all(p.ndim > 1 for p in groups[0]["params"])
+    assert all(p.ndim <= 1 for p in groups[1]["params"])
+
+
+def test_an_unknown_optimizer_names_the_nearest(data):
+    with pytest.raises(UsageError, match="AdamW"):
+        trainer(data, optimizer="AdmW")
+
+
+@pytest.mark.parametrize(("batch", "ranks", "said"), [(3, 1, "at least 4"), (10, 4, "evenly")])
+def test_batches_that_can_not_be_compared_are_refused(batch, ranks, said):
+    with pytest.raises(StepwellError, match=said):
+        check_batch(batch, ranks)
