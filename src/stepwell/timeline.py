@@ -62,7 +62,7 @@ def clocks_of(run: Run) -> dict[str, Spectra]:
 
 def staircase(run: Run, sight: Sight | None, pictures: Pictures) -> list[dict[str, Any]]:
     """Both orders, for a page; ``pictures`` are made from ids."""
-    shown = []
+    shown: list[dict[str, Any]] = []
     known_clocks = clocks_of(run)
     if SAMPLES in known_clocks and len(known_clocks[SAMPLES].times) >= FEWEST:
         spectra = known_clocks[SAMPLES]

@@ -194,9 +194,8 @@ class Training:
         trainer, times = self._trainer(draft), [time.perf_counter()]
         for _ in trainer.steps(until=WARM):
             times.append(time.perf_counter())
-        self._look(0)
+        self._spectrum(0)
         looking = time.perf_counter() - times[-1]
-        self.records.clear()
         self.encoder.module.load_state_dict(before[0])
         self.objective.load_state_dict(before[1])
         self.objective.zero_grad(set_to_none=True)
@@ -268,7 +267,7 @@ class Training:
     """Weights of the encoder that this is the control of."""
 
     def _progress(self, step: int, trainer: Any) -> None:
-        facts = {"done": step * self.plan.batch, "of": self.plan.steps * self.plan.batch}
+        facts: dict[str, Any] = {"done": step * self.plan.batch, "of": self.plan.steps * self.plan.batch}
         facts |= {"loss": trainer.loss, "wait": trainer.wait}
         chance = self.objective.chance(self.plan.batch)
         facts |= {"chance": chance} if chance is not None else {}
@@ -281,7 +280,17 @@ class Training:
     _next = ""
 
     def _look(self, step: int) -> None:
-        """Log the spectrum of projections of the probe's views."""
+        """Log the spectrum after a step; now and then ask it for the next one to come."""
+        samples = step * self.plan.batch
+        facts = self._spectrum(samples)
+        self.records.append({"event": EVENT, **facts})
+        self._tell(EVENT, facts)
+        if len(self.records) >= FOLLOWED and len(self.records) % 8 == 0:
+            known = group(self.records)[SAMPLES]
+            self._next = words(next_step(known.times, known.shown), samples, 0.0)
+
+    def _spectrum(self, samples: int) -> dict[str, Any]:
+        """Of projections of the probe's views."""
         torch = torch_or_error()
         modules = (self.encoder.module, self.objective.projector)
         training = [module.training for module in modules]
@@ -294,13 +303,7 @@ class Training:
             ]
         for module, was in zip(modules, training, strict=True):
             module.train(was)
-        samples = step * self.plan.batch if step else 0
-        facts = record_of(SAMPLES, samples, *sides) | {"centred": True}
-        self.records.append({"event": EVENT, **facts})
-        self._tell(EVENT, facts)
-        if len(self.records) >= FOLLOWED and len(self.records) % 8 == 0:
-            known = group(self.records)[SAMPLES]
-            self._next = words(next_step(known.times, known.shown), samples, 0.0)
+        return record_of(SAMPLES, samples, *sides) | {"centred": True}
 
     def _probe(self) -> list[Any]:
         rows = self.data.rows_of(0, min(PROBED, len(self.data)), self.seed + 1)[0]

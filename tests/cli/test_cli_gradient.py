@@ -9,9 +9,9 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import environment
 
 import stepwell
-from helpers import environment
 from stepwell import resuming
 
 pytest.importorskip("torch", reason="torch is an optional part")
@@ -168,8 +168,8 @@ def test_ctrl_c_leaves_a_training_that_goes_on_bit_for_bit(call, digits, tmp_pat
         learned(digits, out, stop)
     assert resuming.unfinished(out)
     assert not list(tmp_path.glob(".*.partial"))
-    for verb in ("embed", "report"):
-        said = call(verb, out, *([digits] if verb == "embed" else []))
+    for words in (("embed", out, digits, "--out", tmp_path / "z.npy"), ("report", out)):
+        said = call(*words)
         assert said.code == 1
         assert "learn --resume" in said.err
     said = call("learn", digits, *SMALL, "--out", out)
