@@ -267,7 +267,10 @@ class Training:
     """Weights of the encoder that this is the control of."""
 
     def _progress(self, step: int, trainer: Any) -> None:
-        facts: dict[str, Any] = {"done": step * self.plan.batch, "of": self.plan.steps * self.plan.batch}
+        facts: dict[str, Any] = {
+            "done": step * self.plan.batch,
+            "of": self.plan.steps * self.plan.batch,
+        }
         facts |= {"loss": trainer.loss, "wait": trainer.wait}
         chance = self.objective.chance(self.plan.batch)
         facts |= {"chance": chance} if chance is not None else {}
