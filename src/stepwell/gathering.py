@@ -42,8 +42,7 @@ class Work(Protocol):
 
 def target_of(out: Any, source: Source, overwrite: bool) -> Path:
     """Where the run goes; refused early if something is there."""
-    target = Path(out) if out else Path("runs") / getattr(source, "name", source.kind)
-    target = target.absolute()
+    target = named_target(out, source)
     if not target.exists():
         return target
     if unfinished(target):
@@ -64,6 +63,12 @@ def target_of(out: Any, source: Source, overwrite: bool) -> Path:
             f"add --overwrite (in Python overwrite=True) to replace it, or choose another --out."
         )
     return target
+
+
+def named_target(out: Any, source: Source) -> Path:
+    """Where the run goes, whatever is there."""
+    target = Path(out) if out else Path("runs") / getattr(source, "name", source.kind)
+    return target.absolute()
 
 
 def census(source: Source, tell: Observer) -> list[tuple[str, str]]:

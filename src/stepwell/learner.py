@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from stepwell import gathering, recording, scoring, stepping, training
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
-from stepwell.kit.files import lock, lock_of, new_folder
+from stepwell.kit.files import held, lock, lock_of, new_folder
+from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.labels import check_labels
-from stepwell.preparing import Learned, Settings, check, prepare
+from stepwell.preparing import Learned, Settings, check, prepare, untrained
 from stepwell.resuming import LOG, Keeper, clear, told
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
+
+WAIT_S = 0.2
+"""Between two looks at whether the first rank has written the run."""
 
 
 def learn(
@@ -116,7 +122,8 @@ def learn(
     source = _open(src, settings, strict)
     if test is not None and evaluate_with is None:
         raise UsageError("Expected labels to score with, found only a test set: give both.")
-    target = gathering.target_of(out, source, overwrite)
+    target = gathering.named_target(out, source) if rank() else None
+    target = target or gathering.target_of(out, source, overwrite)
     return _learned(
         source, target, settings, After(evaluate_with, test, report), observe, overwrite
     )
@@ -171,6 +178,8 @@ def _learned(
     resumed: bool = False,
 ) -> Run:
     watch, seed = Stopwatch(), settings.seed
+    if rank():
+        return _helped(source, target, settings, resumed)
     with (
         lock(lock_of(target), str(target)),
         new_folder(target, overwrite=overwrite or settings.trains) as folder,
@@ -220,6 +229,24 @@ def _learned(
         observe("report", {})
         run.report()
     return run
+
+
+def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> Run:
+    """What every rank but the first does: train along, and wait for the run."""
+    with TemporaryDirectory() as folder:
+        entries = gathering.census(source, ignore)
+        founders = gathering.founders_of(source, entries, settings.seed, ignore)
+        if settings.trains:
+            wish = training.wished(settings.training, settings.budget, Stopwatch())
+            keeper = Keeper(target, {}, Path(folder), resumed, ignore)
+            ids = {name for name, _ in entries}
+            every = partial(gathering.one_pass, source, founders, entries, ids, _chunk(founders))
+            found = untrained(source, founders, settings, ignore)
+            told = (every, wish, settings.seed, Path(folder), keeper, ignore)
+            training.train_encoder(*told, found.encoder, found.pretext)
+    while held(lock_of(target)):
+        time.sleep(WAIT_S)
+    return Run(target)
 
 
 def _log(folder: Path, target: Path, resumed: bool) -> Path:

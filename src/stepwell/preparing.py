@@ -171,15 +171,20 @@ def prepare(
     """Everything below the moments; ``train`` is called with an encoder that is to be trained."""
     if settings.founders_from is not None:
         return _from_sibling(settings, set(map(str, founders.ids)))
-    encoder = _encoder_of(source, settings).fit(founders, seed=settings.seed, observe=tell)
-    pretext = _made("pretexts", PRETEXTS, settings.pretext, source.kind, settings.views)
-    found = _calibrated(encoder, pretext, founders, settings, tell)
+    found = untrained(source, founders, settings, tell)
     trained: Trained = train(found.encoder, found.pretext) if train else ({}, None)
     features = found.encoder.embed(founders) if found.features is None else found.features
     names = [str(i) for i in founders.ids]
     engine = SpectralEngine.prepared(features, names, Choice(k=DIMENSIONS[settings.preset]))
     found.features = None  # as codes the engine has them
     return Learned(found.encoder, found.pretext, engine, found, None, *trained)
+
+
+def untrained(source: Source, founders: Batch, settings: Settings, tell: Observer) -> Calibration:
+    """The encoder as it is before training, and the views."""
+    encoder = _encoder_of(source, settings).fit(founders, seed=settings.seed, observe=tell)
+    pretext = _made("pretexts", PRETEXTS, settings.pretext, source.kind, settings.views)
+    return _calibrated(encoder, pretext, founders, settings, tell)
 
 
 def _encoder_of(source: Source, settings: Settings) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from stepwell.engines.gradient.plan import Plan, planned
 from stepwell.interfaces import Batch, Observer, Pretext, UsageError
 from stepwell.kit.names import nearest
+from stepwell.kit.ranks import machines, ranks, ranks_here
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.torch import fabric_or_error, torch_or_error
 from stepwell.resuming import Keeper
@@ -176,10 +177,12 @@ class Training:
         told = {**wish.plan, "seed": self.seed}
         draft = planned(len(self.data), wish.samples or len(self.data), **told)
         check_batch(draft.batch, self.fabric.world_size)
-        seconds, looking = self._speed(draft)
+        # What was measured differs between ranks; the plan must not.
+        seconds, looking = self.fabric.broadcast(self._speed(draft))
         samples = wish.samples
         if samples is None:
-            left = max(wish.left() if wish.left else 0.0, 0.0) / (2 if wish.shuffled else 1)
+            left = self.fabric.broadcast(wish.left() if wish.left else 0.0)
+            left = max(left, 0.0) / (2 if wish.shuffled else 1)
             samples = max(1, int(left / (seconds * (1 + LOOKING)))) * draft.batch
         plan = planned(len(self.data), samples, **told)
         return plan, self._looks(plan.steps, seconds, looking)
@@ -233,35 +236,35 @@ class Training:
 
         The encoder's module is then what was learned.
         """
-        trainer = self._trainer(self.plan)
+        trainer, first = self._trainer(self.plan), self.fabric.global_rank == 0
         if before is not None:
             trainer.restore(before)
-        elif not self.shuffled:
+        elif first and not self.shuffled:
             self._look(0)
         try:
             for step in trainer.steps():
-                if step in self.seen and not self.shuffled:
+                if first and step in self.seen and not self.shuffled:
                     self._look(step)
                 self._progress(step, trainer)
-                if self._keeper.due():
+                if first and self._keeper.due():
                     self._keep(trainer)
         except KeyboardInterrupt:
-            self._keep(trainer)
+            if first:
+                self._keep(trainer)
             raise
         self.encoder.module.eval()
 
     def _keep(self, trainer: Any) -> None:
-        if self.fabric.global_rank == 0:
-            self._keeper.save(
-                {
-                    "data": self.data.digest,
-                    "plan": self.plan.plain(),
-                    "seen": sorted(self.seen),
-                    "records": self.records,
-                    "trainer": trainer.state(),
-                    "trained": self.trained,
-                }
-            )
+        self._keeper.save(
+            {
+                "data": self.data.digest,
+                "plan": self.plan.plain(),
+                "seen": sorted(self.seen),
+                "records": self.records,
+                "trainer": trainer.state(),
+                "trained": self.trained,
+            }
+        )
 
     trained: Mapping[str, Any] | None = None
     """Weights of the encoder that this is the control of."""
@@ -325,16 +328,11 @@ def rank_of(eigenvalues: Sequence[float]) -> float:
 
 def launched(device: str, precision: str) -> Any:
     """Lightning Fabric on a device, or on what torchrun has started."""
-    import os
-
-    lightning = fabric_or_error()
-    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    kind = device.split(":")[0]
     more: dict[str, Any] = {"devices": 1}
-    if "LOCAL_RANK" in os.environ:
-        nodes = int(os.environ.get("GROUP_WORLD_SIZE", 1))
-        more = {"devices": ranks, "num_nodes": nodes, "strategy": "ddp"}
-    fabric = lightning.Fabric(accelerator=kind, precision=precision, **more)
+    if ranks() > 1:
+        more = {"devices": ranks_here(), "num_nodes": machines(), "strategy": "ddp"}
+    kind = device.split(":")[0]
+    fabric = fabric_or_error().Fabric(accelerator=kind, precision=precision, **more)
     fabric.launch()
     return fabric
 

@@ -20,6 +20,7 @@ from stepwell.cli.console import (
     told,
 )
 from stepwell.interfaces import UsageError
+from stepwell.kit.ranks import rank
 
 
 def seconds(text: str | None) -> float | None:
@@ -128,7 +129,7 @@ def command(
     labels, test = options.pop("labels"), options.pop("test")
     report = not options.pop("no_report")
     options["train"] = trained(options)
-    with Progress(silent=as_json) as observe:
+    with Progress(silent=as_json or rank() > 0) as observe:
         run = learn(
             source,
             evaluate_with=labels,
@@ -155,7 +156,7 @@ def _resume(path: Path, src: str | None, as_json: bool) -> None:
             f"Expected --resume alone, found --{extra[0].replace('_', '-')} too: a training goes "
             f"on as it was begun. Leave that out, or learn anew."
         )
-    with Progress(silent=as_json) as observe:
+    with Progress(silent=as_json or rank() > 0) as observe:
         run = resume(path, src, observe=observe)
     show(run, as_json)
 
@@ -170,6 +171,8 @@ def _show_plan(found: dict[str, Any], as_json: bool) -> None:
 
 def show(run: Any, as_json: bool) -> None:
     """The result of learning: verdict, scores, where things are, what to type next."""
+    if rank():  # the first of several tells it
+        return None
     from stepwell.reporting import next_commands, warnings
     from stepwell.scoring import read_scores
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stepwell.engines.gradient.ahead import Ahead
+from stepwell.engines.gradient.batchnorm import over_ranks
 from stepwell.engines.gradient.checkpoint import random_state, set_random_state
 from stepwell.engines.gradient.network import Network, Teacher, grouped
 from stepwell.engines.gradient.plan import Plan
@@ -49,6 +50,8 @@ class Trainer:
         self.fabric, self.plan, self.step = fabric, plan, 0
         self._views, self._prepare = views, prepare
         self.network = Network(backbone, objective)
+        if fabric.world_size > 1:
+            over_ranks(self.network)
         self.teacher = Teacher(self.network) if objective.teacher else None
         if self.teacher is not None:
             self.teacher.backbone.to(fabric.device)
