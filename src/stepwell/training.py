@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from stepwell.engines.gradient.plan import Plan, planned
+from stepwell.engines.gradient.plan import FEW, Plan, fitting_batch, planned
+from stepwell.engines.gradient.watch import effective_rank
 from stepwell.interfaces import Batch, Observer, Pretext, UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.ranks import machines, ranks, ranks_here
@@ -175,6 +176,12 @@ class Training:
         from stepwell.engines.gradient.loop import check_batch
 
         told = {**wish.plan, "seed": self.seed}
+        batch, fitting = told.get("batch"), fitting_batch(len(self.data))
+        if batch is not None and batch < FEW <= fitting:
+            told["batch"] = fitting
+            why = f"so few tell nothing apart, and there are {len(self.data):,} examples"
+            facts = {"step": 0, "kind": "batch too small", "why": why}
+            self._tell("regulate", facts | {"did": f"batches of {fitting} instead of {batch}"})
         draft = planned(len(self.data), wish.samples or len(self.data), **told)
         check_batch(draft.batch, self.fabric.world_size)
         # What was measured differs between ranks; the plan must not.
@@ -236,13 +243,19 @@ class Training:
 
         The encoder's module is then what was learned.
         """
+        from stepwell.engines.gradient.regulate import Regulator
+
         trainer, first = self._trainer(self.plan), self.fabric.global_rank == 0
         if before is not None:
             trainer.restore(before)
         elif first and not self.shuffled:
             self._look(0)
+        regulator = Regulator(trainer, self._tell)
+        regulator.before()
         try:
             for step in trainer.steps():
+                regulator.after()
+                regulator.before()
                 if first and step in self.seen and not self.shuffled:
                     self._look(step)
                 self._progress(step, trainer)
@@ -278,7 +291,7 @@ class Training:
         chance = self.objective.chance(self.plan.batch)
         facts |= {"chance": chance} if chance is not None else {}
         if self.records:
-            facts["rank"] = rank_of(self.records[-1]["covariance"])
+            facts["rank"] = effective_rank(np.array(self.records[-1]["covariance"]))
         if self._next:
             facts["next"] = self._next
         self._tell("control" if self.shuffled else "train", facts)
@@ -314,16 +327,6 @@ class Training:
     def _probe(self) -> list[Any]:
         rows = self.data.rows_of(0, min(PROBED, len(self.data)), self.seed + 1)[0]
         return views_of(self.pretext, self.data.take(rows), self.seed + 1, 0)
-
-
-def rank_of(eigenvalues: Sequence[float]) -> float:
-    """Effective rank: e to the entropy of the eigenvalues' shares.
-
-    O. Roy & M. Vetterli, EUSIPCO 2007.
-    """
-    values = np.maximum(np.asarray(eigenvalues, float), 0)
-    share = values[values > 0] / max(values.sum(), 1e-300)
-    return float(np.exp(-(share * np.log(share)).sum())) if len(share) else 0.0
 
 
 def launched(device: str, precision: str) -> Any:

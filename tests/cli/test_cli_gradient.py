@@ -116,7 +116,6 @@ def test_a_backbone_can_stay_frozen(call, digits, tmp_path):
         (("--batch", "64"), "add --engine gradient"),
         (("--engine", "gradient", "--samples", "0"), "at least one sample"),
         (("--engine", "gradient", "--rate", "-1"), "0 or more"),
-        ((*SMALL, "--batch", "2", "--samples", "100"), "at least 4 examples"),
         ((*SMALL, "--optimizer", "SGDD", "--samples", "100"), "optimizer of torch.optim"),
     ],
 )
@@ -234,3 +233,13 @@ def test_other_data_or_settings_are_refused(call, digits, tmp_path):
     assert resuming.unfinished(out)
     assert call("learn", "--resume", tmp_path / "nothing").code == 2
     assert call("learn").code == 2
+
+
+def test_a_batch_too_small_to_compare_is_raised_and_told(call, digits, tmp_path):
+    out = tmp_path / "r"
+    words = (*SMALL, "--batch", "4", "--samples", "640", "--no-shuffled", "--no-report")
+    assert call("learn", digits, *words, "--out", out).code == 0
+    lines = [json.loads(line) for line in (out / "steps.jsonl").read_text().splitlines()]
+    told_of = next(line for line in lines if line["event"] == "regulate")
+    assert told_of["kind"] == "batch too small"
+    assert stepwell.load(out).config["train"]["batch"] >= 16

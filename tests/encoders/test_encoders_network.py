@@ -40,9 +40,12 @@ def test_backbones_keep_the_contract(name, side, channels, width):
 
 
 def test_small_images_keep_their_resolution_in_a_resnet():
-    net = NetworkEncoder("resnet18", device="cpu").fit(batch(4)).module.net
+    net = NetworkEncoder("resnet18", device="cpu", small=True).fit(batch(4)).module.net
     assert net.conv1.stride == (1, 1)
     assert isinstance(net.maxpool, torch.nn.Identity)
+    plain = NetworkEncoder("resnet18", device="cpu").fit(batch(4))  # too slow on a CPU
+    assert plain.module.net.conv1.stride == (2, 2)
+    assert plain.randomised(1).module.net.conv1.stride == (2, 2)
 
 
 def test_random_weights_are_those_of_the_seed():

@@ -26,6 +26,8 @@ class VICReg(Joint):
     """
 
     name: ClassVar[str] = "vicreg"
+    usual_variance: ClassVar[float] = 25.0
+    """What training goes back to where a lower weight let everything collapse."""
     closed_form: ClassVar[str] = (
         "for linear maps under a hard covariance constraint, the span of the top eigenvectors "
         "of Σ^-½ΓΣ^-½"
@@ -36,7 +38,7 @@ class VICReg(Joint):
         width: int,
         sizes: Sequence[int] | None = None,
         invariance: float = 25.0,
-        variance: float = 25.0,
+        variance: float = usual_variance,
         covariance: float = 1.0,
     ) -> None:
         super().__init__(width, sizes)

@@ -17,6 +17,8 @@ from stepwell.kit.torch import timm_or_error, torch_or_error
 
 SMALL = 96
 """Images up to this side get a stem that keeps their resolution."""
+TRANSFORMERS = ("vit", "deit")
+"""What names of transformers that take a size of patches begin with."""
 GRID = 8
 """Patches a side of a transformer on small images."""
 
@@ -148,7 +150,7 @@ def _check_loaded(model: Any, fresh: Any) -> None:
 
 def _small_options(spec: Spec) -> dict[str, Any]:
     """Keywords that fit a model made for 224 pixels to another size."""
-    if spec.name.startswith(("vit", "deit")):
+    if spec.name.startswith(TRANSFORMERS):
         small = {"patch_size": max(spec.side // GRID, 1)} if spec.small else {}
         return {"img_size": spec.side, **small}
     if spec.name.startswith("convnext") and spec.small:

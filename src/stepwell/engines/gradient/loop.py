@@ -16,6 +16,7 @@ from stepwell.engines.gradient.batchnorm import over_ranks
 from stepwell.engines.gradient.checkpoint import random_state, set_random_state
 from stepwell.engines.gradient.network import Network, Teacher, grouped
 from stepwell.engines.gradient.plan import Plan
+from stepwell.engines.gradient.watch import Look, spread_of
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
 
@@ -60,6 +61,8 @@ class Trainer:
         run = torch.compile(self.network) if plan.compiled else self.network
         self._run, self.optimizer = fabric.setup(run, optimizer)
         self.loss, self.norm = math.nan, math.nan
+        self.pace, self.measures = 1.0, False
+        self._change, self._projected = math.nan, None
         self.waited, self.began = 0.0, time.perf_counter()
         _warn_of_parts(plan)
 
@@ -73,16 +76,15 @@ class Trainer:
         with Ahead(self._views, numbers) as batches:
             for _ in range(first, end):
                 self._set_rate()
-                loss = self._gradients(batches)
+                self.loss = float(self._gradients(batches))
                 self._update()
                 self._teach()
                 self.step += 1
-                self.loss = float(loss)
                 yield self.step
 
     def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.rate_at(self.step)
+            group["lr"] = self.plan.rate_at(self.step) * self.pace
 
     def _gradients(self, batches: Any) -> Tensor:
         """Gradients of a batch, in as many parts as the plan says; returns its loss."""
@@ -112,6 +114,7 @@ class Trainer:
         else:
             targets = [z.detach() for z in projected] if objective.compares else []
         seen = [self._everyone(z, True) for z in seen]
+        self._projected = seen[0].detach() if self.measures else None
         loss: Tensor = objective.loss(seen, [self._everyone(z, False) for z in targets])
         return loss
 
@@ -135,8 +138,49 @@ class Trainer:
                 self._run, self.optimizer, max_norm=self.plan.clip, error_if_nonfinite=False
             )
             self.norm = float(norm)
-        self.optimizer.step()
+        # What is not finite would spoil the weights for good.
+        if math.isfinite(self.loss) and not math.isnan(self.norm if self.plan.clip else 0.0):
+            before = self._layers() if self.measures else []
+            self.optimizer.step()
+            self._change = self._changed(before)
         self.optimizer.zero_grad(set_to_none=True)
+
+    def _layers(self) -> list[Tensor]:
+        """Copies of all matrices and filters."""
+        return [p.detach().clone() for p in self.network.parameters() if p.ndim > 1]
+
+    @torch.no_grad()
+    def _changed(self, before: list[Tensor]) -> float:
+        """Median over layers of how much of itself each has changed by."""
+        if not before:
+            return math.nan
+        after = [p for p in self.network.parameters() if p.ndim > 1]
+        sizes = torch.stack(torch._foreach_norm(before))
+        apart = torch.stack(torch._foreach_norm(torch._foreach_sub(after, before)))
+        return float((apart / (sizes + 1e-12)).median())
+
+    def look(self) -> Look | None:
+        """What was measured of the last step; None if nothing was, and its loss is finite."""
+        if math.isfinite(self.loss) and not self.measures:
+            return None
+        chance = self.network.objective.chance(self.plan.batch // self.plan.accumulate)
+        facts = {"chance": math.nan if chance is None else chance}
+        if self._projected is not None and math.isfinite(self.loss):
+            names = ("spread", "variance", "rank")
+            facts |= dict(zip(names, spread_of(self._projected.cpu().numpy()), strict=True))
+        return Look(self.step, self.loss, self.norm, self._change, **facts)
+
+    def weights(self) -> dict[str, Any]:
+        """Of the network and its teacher."""
+        found = {"network": self.network.state_dict()}
+        return found | ({"teacher": self.teacher.state_dict()} if self.teacher else {})
+
+    def set_weights(self, weights: dict[str, Any]) -> None:
+        """Go back to weights, and forget what the optimizer remembers."""
+        self.network.load_state_dict(weights["network"])
+        if self.teacher is not None:
+            self.teacher.load_state_dict(weights["teacher"])
+        self.optimizer.state.clear()
 
     def _teach(self) -> None:
         if self.teacher is not None:
@@ -144,23 +188,21 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that a step depends on."""
-        found = {
+        return self.weights() | {
             "step": self.step,
-            "network": self.network.state_dict(),
+            "pace": self.pace,
+            "variance": getattr(self.network.objective, "variance", None),
             "optimizer": self.optimizer.state_dict(),
             "random": random_state(),
         }
-        if self.teacher is not None:
-            found["teacher"] = self.teacher.state_dict()
-        return found
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
-        self.step = int(state["step"])
-        self.network.load_state_dict(state["network"])
+        self.step, self.pace = int(state["step"]), float(state["pace"])
+        if state["variance"] is not None:
+            self.network.objective.variance = state["variance"]
+        self.set_weights(state)
         self.optimizer.load_state_dict(state["optimizer"])
-        if self.teacher is not None:
-            self.teacher.load_state_dict(state["teacher"])
         set_random_state(state["random"])
 
     @property

@@ -9,6 +9,8 @@ from typing import Any
 
 LARGEST = 256
 """Batch where there are enough examples."""
+FEW = 16
+"""A batch below this is raised where there are more examples."""
 FOR = 256
 """Rates are for a batch of so many, and grow with it."""
 RATES = {"SGD": 0.06, "AdamW": 1e-3}

@@ -1,0 +1,110 @@
+"""Acts on what :mod:`~stepwell.engines.gradient.watch` sees, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from stepwell.engines.gradient.plan import FOR, RATES
+from stepwell.engines.gradient.watch import Alarm, Look, Watch
+from stepwell.interfaces import Observer, StepwellError
+
+EVENT = "regulate"
+OFTEN, EVERY = 20, 10
+"""So many first steps are all looked at, then one in so many."""
+KEPT_EVERY = 50
+"""Steps between two copies of a good state."""
+MOST = 12
+"""After so many alarms training is given up."""
+
+
+class Regulator:
+    """Looks at a trainer's steps; slows it down, or brings back its last good state.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    tell : callable
+        Told ``("regulate", {"step", "kind", "why", "did"})``.
+    """
+
+    def __init__(self, trainer: Any, tell: Observer) -> None:
+        self._trainer, self._tell, self._watch = trainer, tell, Watch()
+        self._alarms, self._kept_at = 0, -KEPT_EVERY
+        self._good: dict[str, Any] = {}
+        self._keep()
+
+    def before(self) -> None:
+        """Ask the trainer to measure its next step, where that is looked at."""
+        step = self._trainer.step
+        self._trainer.measures = step < OFTEN or step % EVERY == 0
+
+    def after(self) -> None:
+        """Judge the step that was done, and act.
+
+        Raises
+        ------
+        StepwellError
+            If nothing helps.
+        """
+        look = self._trainer.look()
+        if look is None:
+            return
+        alarm = self._watch.judge(look)
+        if alarm is None:
+            if look.step - self._kept_at >= KEPT_EVERY and self._watch.calm:
+                self._keep()
+            return
+        self._alarms += 1
+        if self._alarms > MOST:
+            self._restore()
+            raise StepwellError(
+                f"Expected training that settles, found {alarm.kind} ({alarm.why}) again after "
+                f"{MOST} tries to mend it: look at the data, or choose another objective or rate."
+            )
+        did = self._act(alarm, look)
+        self._watch.forget()
+        facts = {"step": look.step, "kind": alarm.kind, "why": alarm.why, "did": did}
+        self._tell(EVENT, facts)
+
+    def _act(self, alarm: Alarm, look: Look) -> str:
+        actions: dict[str, Callable[[], str]] = {
+            "not finite": lambda: self._slower(2),
+            "too fast": lambda: self._slower(10),
+            "frozen": self._thaw,
+            "collapse": self._spread,
+            "collapse along one direction": self._spread,
+            "too good": lambda: "nothing: look whether a shortcut tells pairs apart",
+        }
+        return actions[alarm.kind]()
+
+    def _slower(self, factor: float) -> str:
+        self._restore()
+        self._trainer.pace /= factor
+        return f"last good state restored; rate divided by {factor:g}"
+
+    def _spread(self) -> str:
+        """More weight on what keeps projections apart, where the objective has such a term."""
+        objective = self._trainer.network.objective
+        usual = getattr(objective, "usual_variance", 0.0)
+        if getattr(objective, "variance", usual) < usual:
+            self._restore()
+            objective.variance = usual
+            return f"last good state restored; variance term raised to {usual:g}"
+        return self._slower(3)
+
+    def _thaw(self) -> str:
+        trainer = self._trainer
+        trainer.network.requires_grad_(True)
+        plan = trainer.plan
+        usual = RATES.get(plan.optimizer, RATES["AdamW"]) * plan.batch / FOR
+        trainer.pace = max(trainer.pace, usual / max(plan.rate, 1e-30))
+        return f"all layers trained; rate {plan.rate * trainer.pace:.2g}"
+
+    def _keep(self) -> None:
+        self._good = deepcopy(self._trainer.weights())
+        self._kept_at = self._trainer.step
+
+    def _restore(self) -> None:
+        self._trainer.set_weights(self._good)
