@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ from stepwell.engines.gradient.watch import Look, spread_of
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
 
+MEASURED = 12
+"""Layers whose change is measured, at most."""
 Views = Callable[[int], Sequence[Any]]
 """Step → V arrays of views, row by row of the same examples; of this rank's examples."""
 
@@ -73,7 +76,7 @@ class Trainer:
         self.began, self.waited = time.perf_counter(), 0.0
         first = self.step
         numbers = range(first * self.plan.accumulate, end * self.plan.accumulate)
-        with Ahead(self._views, numbers) as batches:
+        with self._ahead(numbers) as batches:
             for _ in range(first, end):
                 self._set_rate()
                 self.loss = float(self._gradients(batches))
@@ -81,6 +84,13 @@ class Trainer:
                 self._teach()
                 self.step += 1
                 yield self.step
+
+    def _ahead(self, numbers: range) -> Any:
+        """Views, made ahead where another device trains; on the same cores that would only
+        make two kinds of threads wait for each other."""
+        if self.fabric.device.type == "cpu":
+            return nullcontext(map(self._views, numbers))
+        return Ahead(self._views, numbers)
 
     def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
@@ -140,21 +150,23 @@ class Trainer:
             self.norm = float(norm)
         # What is not finite would spoil the weights for good.
         if math.isfinite(self.loss) and not math.isnan(self.norm if self.plan.clip else 0.0):
-            before = self._layers() if self.measures else []
+            before = [p.clone() for p in self._layers()] if self.measures else []
             self.optimizer.step()
             self._change = self._changed(before)
         self.optimizer.zero_grad(set_to_none=True)
 
     def _layers(self) -> list[Tensor]:
-        """Copies of all matrices and filters."""
-        return [p.detach().clone() for p in self.network.parameters() if p.ndim > 1]
+        """A few matrices and filters, from the first to the last."""
+        every = [p.detach() for p in self.network.parameters() if p.ndim > 1]
+        rows = torch.linspace(0, len(every) - 1, min(len(every), MEASURED)).tolist()
+        return [every[round(row)] for row in rows]
 
     @torch.no_grad()
     def _changed(self, before: list[Tensor]) -> float:
         """Median over layers of how much of itself each has changed by."""
         if not before:
             return math.nan
-        after = [p for p in self.network.parameters() if p.ndim > 1]
+        after = self._layers()
         sizes = torch.stack(torch._foreach_norm(before))
         apart = torch.stack(torch._foreach_norm(torch._foreach_sub(after, before)))
         return float((apart / (sizes + 1e-12)).median())

@@ -11,7 +11,7 @@ from stepwell.engines.gradient.watch import Alarm, Look, Watch
 from stepwell.interfaces import Observer, StepwellError
 
 EVENT = "regulate"
-OFTEN, EVERY = 20, 10
+OFTEN, EVERY = 20, 20
 """So many first steps are all looked at, then one in so many."""
 KEPT_EVERY = 50
 """Steps between two copies of a good state."""
