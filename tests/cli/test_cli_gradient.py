@@ -243,3 +243,41 @@ def test_a_batch_too_small_to_compare_is_raised_and_told(call, digits, tmp_path)
     told_of = next(line for line in lines if line["event"] == "regulate")
     assert told_of["kind"] == "batch too small"
     assert stepwell.load(out).config["train"]["batch"] >= 16
+
+
+# export
+
+
+def test_a_backbone_leaves_as_a_plain_state_dict_and_as_onnx(call, trained, tmp_path):
+    out = tmp_path / "out"
+    said = call("export", trained, "--out", out, "--json")
+    assert said.code == 0, said.err
+    facts = json.loads(said.out)
+    assert facts["features"] < 1e-4
+    assert facts["cosine"] > 0.999
+    assert {path.name for path in out.iterdir()} == {
+        "backbone.safetensors",
+        "load_backbone.py",
+        "embedder.onnx",
+    }
+    code = (out / "load_backbone.py").read_text()
+    assert "stepwell" not in code
+    assert call("export", trained, "--out", out).code == 2
+    assert call("export", trained, "--out", out, "--overwrite", "--no-onnx").code == 0
+
+
+def test_only_networks_are_exported(call, digits, tmp_path):
+    stepwell.learn(digits, tmp_path / "run", preset="fast", report=False)
+    said = call("export", tmp_path / "run", "--out", tmp_path / "out")
+    assert said.code == 2
+    assert "learn with --backbone" in said.err
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "resnet18"])
+def test_backbones_of_timm_are_exported(digits, tmp_path, name):
+    from stepwell.encoders import NetworkEncoder
+    from stepwell.exporting import export
+
+    encoder = NetworkEncoder(name, device="cpu", small=True)
+    run = stepwell.learn(digits, tmp_path / "run", encoder=encoder, preset="fast", report=False)
+    assert export(run, tmp_path / "out")["cosine"] > 0.999

@@ -113,7 +113,7 @@ def _known(name: str) -> str:
 
 
 def _timm(spec: Spec, weights: str | None) -> Any:
-    timm, options = timm_or_error(), {**_small_options(spec), **spec.options}
+    timm, options = timm_or_error(), {**small_options(spec), **spec.options}
     if weights is not None:
         options["pretrained"] = True
         if weights != "hub":
@@ -148,7 +148,7 @@ def _check_loaded(model: Any, fresh: Any) -> None:
         )
 
 
-def _small_options(spec: Spec) -> dict[str, Any]:
+def small_options(spec: Spec) -> dict[str, Any]:
     """Keywords that fit a model made for 224 pixels to another size."""
     if spec.name.startswith(TRANSFORMERS):
         small = {"patch_size": max(spec.side // GRID, 1)} if spec.small else {}
@@ -176,8 +176,7 @@ def _own(spec: Spec, weights: str | None) -> Any:
             f"Expected a backbone package.module:function that can be imported, found {name!r}: "
             f"{error}."
         ) from None
-    known = {"channels": spec.channels, "side": spec.side, **spec.options}
-    module = function(**{k: v for k, v in known.items() if k in signature(function).parameters})
+    module = function(**_taken(function, spec))
     if not isinstance(module, torch_or_error().nn.Module):
         raise UsageError(f"Expected a torch module from {name}, found {type(module).__name__}.")
     if weights is not None:
@@ -191,6 +190,17 @@ def _own(spec: Spec, weights: str | None) -> Any:
                 f"{' '.join(str(error).split())[:200]}"
             ) from None
     return module
+
+
+def own_options(spec: Spec) -> dict[str, Any]:
+    """What the function of an own backbone is told."""
+    place, _, made = spec.name.partition(":")
+    return _taken(getattr(import_module(place), made), spec)
+
+
+def _taken(function: Any, spec: Spec) -> dict[str, Any]:
+    known = {"channels": spec.channels, "side": spec.side, **spec.options}
+    return {k: v for k, v in known.items() if k in signature(function).parameters}
 
 
 def _safe(weights: str) -> Path:

@@ -1,0 +1,213 @@
+"""A run's network for use without stepwell: a plain state dict, and ONNX, both checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.encoders import NetworkEncoder
+from stepwell.encoders.network.backbones import own_options, small_options
+from stepwell.engines.quantise import LEVELS
+from stepwell.interfaces import Batch, StepwellError, UsageError, concatenate
+from stepwell.kit.files import new_folder, write_atomic
+from stepwell.kit.torch import torch_or_error
+from stepwell.run import Run
+
+WEIGHTS, SNIPPET, ONNX = "backbone.safetensors", "load_backbone.py", "embedder.onnx"
+CHECKED = 16
+"""Examples that what was exported is compared on."""
+NEAR, ALIKE = 1e-3, 0.999
+"""Largest relative difference of features, and least cosine of embeddings, that pass."""
+
+_CODE = '''"""{what}: features of images (n, {channels}, {side}, {side}) in [0, 1]."""
+
+from pathlib import Path
+
+import torch
+{imports}
+from safetensors.torch import load_file
+
+model = {model}
+{stem}model.load_state_dict(load_file(Path(__file__).with_name({weights!r})))
+model.eval()
+mean = torch.tensor({mean})[:, None, None]
+spread = torch.tensor({spread})[:, None, None]
+
+
+def features(images):
+    """(n, {width})."""
+    with torch.inference_mode():
+        out = model((images - mean) / spread)
+    return out.mean((2, 3)) if out.ndim == 4 else out.mean(1) if out.ndim == 3 else out
+'''
+_CONV = "model.conv1 = torch.nn.Conv2d({}, {}, 3, 1, 1, bias=False)\n"
+_POOL = "model.maxpool = torch.nn.Identity()\n"
+
+
+def export(run: Run, out: Path, *, onnx: bool = True, overwrite: bool = False) -> dict[str, Any]:
+    """Write the backbone and, as ONNX, the whole way from pixels to the embedding.
+
+    Parameters
+    ----------
+    out : path
+        A new folder for ``backbone.safetensors`` (names as timm or torch has them),
+        ``load_backbone.py``, which loads it without stepwell, and ``embedder.onnx``.
+
+    Returns
+    -------
+    dict
+        Files, and how near they are to the run: ``features`` (largest difference relative to
+        the largest feature) and ``cosine`` (the least).
+
+    Raises
+    ------
+    UsageError
+        If the run's encoder is no network, or something is at ``out``.
+    StepwellError
+        If what was written does not agree with the run.
+    """
+    if run.encoder.name != NetworkEncoder.name:
+        raise UsageError(
+            f"Expected a run whose encoder is a network, found {run.encoder.name!r}: learn with "
+            f"--backbone, with or without --engine gradient."
+        )
+    if out.exists() and not overwrite:
+        raise UsageError(f"Expected a free name, found something at {out}: add --overwrite.")
+    some = _some(run)
+    with new_folder(out.absolute(), overwrite=overwrite) as folder:
+        facts = {"out": str(out), "features": _write_backbone(run, folder, some)}
+        if onnx:
+            facts["cosine"] = _write_onnx(run, folder / ONNX, some)
+    return facts
+
+
+def _some(run: Run) -> Batch:
+    """A few of the run's examples."""
+    names = set(map(str, run.index[0][:CHECKED]))
+    return concatenate(run.own_source().batches(CHECKED, ids=names))
+
+
+def _write_backbone(run: Run, folder: Path, some: Batch) -> float:
+    from safetensors.torch import save_file
+
+    encoder: Any = run.encoder
+    weights = {k: v.cpu().contiguous() for k, v in encoder.module.net.state_dict().items()}
+    save_file(weights, folder / WEIGHTS)
+    write_atomic(folder / SNIPPET, code_of(encoder))
+    known: dict[str, Any] = {"__file__": str(folder / SNIPPET)}
+    exec(compile(code_of(encoder), SNIPPET, "exec"), known)  # what we just wrote ourselves
+    found = known["features"](_pixels(encoder, some) / 255).numpy()
+    expected = encoder.embed(some)
+    apart = float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
+    if apart > NEAR:
+        raise StepwellError(
+            f"Expected the exported backbone to give the run's features, found them apart by "
+            f"{apart:.2g}: please report this."
+        )
+    return apart
+
+
+def code_of(encoder: Any) -> str:
+    """Python that loads the backbone without stepwell."""
+    spec = encoder.spec
+    own = ":" in spec.name
+    place, _, function = spec.name.partition(":")
+    options = {**small_options(spec), **spec.options}
+    told = "".join(f", {name}={value!r}" for name, value in options.items())
+    timm = f"timm.create_model({spec.name!r}, num_classes=0, in_chans={spec.channels}{told})"
+    return _CODE.format(
+        what=spec.name,
+        imports=f"from {place} import {function}" if own else "import timm",
+        model=_call(function, encoder) if own else timm,
+        stem="" if own else _stem(encoder),
+        weights=WEIGHTS,
+        mean=list(map(float, spec.mean)),
+        spread=list(map(float, spec.spread)),
+        channels=spec.channels,
+        side=spec.side,
+        width=encoder.width,
+    )
+
+
+def _stem(encoder: Any) -> str:
+    """What was changed in a ResNet for small images."""
+    net, spec = encoder.module.net, encoder.spec
+    if not (spec.small and hasattr(net, "conv1") and hasattr(net, "maxpool")):
+        return ""
+    conv = hasattr(net.conv1, "out_channels")
+    return (_CONV.format(spec.channels, net.conv1.out_channels) if conv else "") + _POOL
+
+
+def _call(function: str, encoder: Any) -> str:
+    told = ", ".join(f"{name}={value!r}" for name, value in own_options(encoder.spec).items())
+    return f"{function}({told})"
+
+
+def _pixels(encoder: Any, some: Batch) -> Any:
+    """(n, c, side, side) in [0, 255], as the network sees them before its normalisation."""
+    torch, spec = torch_or_error(), encoder.spec
+    mean, spread = (torch.tensor(side)[:, None, None] for side in (spec.mean, spec.spread))
+    return (encoder.prepared(some.data["image"]).cpu() * spread + mean) * 255
+
+
+def _write_onnx(run: Run, path: Path, some: Batch) -> float:
+    """The embedder, and the least cosine of its embeddings with the run's."""
+    torch, encoder = torch_or_error(), run.encoder
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as missing:
+        raise StepwellError(
+            f"Expected {missing.name} to write ONNX, found none: pip install 'stepwell[export]', "
+            f"or add --no-onnx."
+        ) from None
+    images = _pixels(encoder, some)
+    with torch.inference_mode():
+        torch.onnx.export(
+            _embedder(run).eval(),
+            (images,),
+            path,
+            input_names=["pixels"],
+            output_names=["embedding"],
+            dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+            external_data=False,
+            verbose=False,
+        )
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found: NDArray = session.run(None, {"pixels": images.numpy()})[0]
+    cosine = float((found * run.map(run.encoder.embed(some))).sum(1).min())
+    if not cosine > ALIKE:
+        raise StepwellError(
+            f"Expected the exported network to embed as the run does, found a cosine of "
+            f"{cosine:.4f}: please report this, or add --no-onnx."
+        )
+    return cosine
+
+
+def _embedder(run: Run) -> Any:
+    """Pixels (n, c, side, side) in [0, 255] → (n, k): normalise, backbone, closed form."""
+    torch, encoder, found = torch_or_error(), run.encoder, run.map
+    spec: Any = encoder.spec  # type: ignore[attr-defined]
+
+    class Embedder(torch.nn.Module):  # type: ignore[name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = encoder.module.cpu()  # type: ignore[attr-defined]
+            named = {"mean": spec.mean, "spread": spec.spread}
+            for name, value in named.items():
+                self.register_buffer(name, torch.tensor(value)[:, None, None])
+            named = {"centre": found.quantiser.mean, "mu": found.mu, "vectors": found.vectors}
+            for name, value in named.items():
+                self.register_buffer(name, torch.tensor(np.asarray(value)))
+            self.scale = float(found.quantiser.scale)
+
+        def forward(self, pixels: Any) -> Any:
+            features = self.net((pixels / 255 - self.mean) / self.spread)
+            codes = torch.round((features - self.centre) / self.scale).clamp(-LEVELS, LEVELS)
+            z = (codes - self.mu) @ self.vectors
+            return z / z.norm(dim=1, keepdim=True).clamp_min(1e-12)
+
+    return Embedder()
