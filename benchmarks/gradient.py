@@ -14,24 +14,29 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from images import DATA
+from images import DATA, subset, unzip_split
+from sklearn.datasets import load_digits
 
+from stepwell import learn
 from stepwell.encoders import NetworkEncoder
 from stepwell.engines.gradient.loop import Trainer
 from stepwell.engines.gradient.pixels import Decoded
-from stepwell.engines.gradient.plan import planned
+from stepwell.engines.gradient.plan import FEW, planned
 from stepwell.engines.gradient.regulate import Regulator
+from stepwell.evaluate.probe import knn
 from stepwell.interfaces import Batch
-from stepwell.kit.hashing import drawn
+from stepwell.kit.hashing import digest_rows, drawn
 from stepwell.objectives import OBJECTIVES
 from stepwell.pretexts import TwoViews
 from stepwell.sources import open_source
 from stepwell.training import launched, views_of
+from stepwell.views import parse, render
 
 CIFAR = DATA / "cifar10-train.zip"
 RECIPE = ("flip", "zoom-strong", "jitter")
@@ -51,10 +56,6 @@ def decoded(count: int, first: int = 0) -> Iterator[Decoded]:
     chosen = {ids[i] for i in drawn(0, ids, first + count)[first:]}
     with tempfile.TemporaryDirectory() as folder:
         yield Decoded(Path(folder), source.batches(256, ids=chosen))
-
-
-def whole(data: Decoded) -> Batch:
-    return data.take(np.arange(len(data)))
 
 
 # speed
@@ -125,7 +126,139 @@ def _bare(encoder: Any, objective: Any, views: Any, plan: Any) -> Any:
     return run
 
 
-PARTS = {"speed": speed}
+# what objectives are worth
+
+
+def objectives(seconds: float = 110, count: int = 10_000) -> None:
+    """Each objective for the same wall time on the same images, beside the controls and the
+    spectral engine; a control on shuffled pairs for two of them."""
+    with cifar_split(count) as (train, test):
+        for name in OBJECTIVES:
+            told = {"objective": name, "shuffled": name in SHUFFLED, "device": "cpu"}
+            more = {"engine": "gradient", "backbone": "resnet18", "train": told}
+            budget = seconds * (1.85 if told["shuffled"] else 1)
+            _scored(name, train, test, budget=budget, **more)
+        _scored("spectral", train, test)
+
+
+SHUFFLED = ("barlow_twins", "simclr")
+
+
+@contextmanager
+def cifar_split(count: int) -> Iterator[tuple[Path, Path]]:
+    """Folders of training and test images, as benchmarks/images.py splits them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        unzip_split(CIFAR, folder, 10, 5, 0)
+        subset(folder / "train", count)
+        yield folder / "train", folder / "test"
+
+
+def _scored(name: str, train: Path, test: Path, **options: Any) -> None:
+    """One row a contestant: kNN and probe with all labels."""
+    with tempfile.TemporaryDirectory() as folder:
+        cpu = time.process_time()
+        run = learn(
+            train,
+            Path(folder) / "run",
+            preset="fast",
+            views=" ".join(RECIPE),
+            report=False,
+            **options,
+        )
+        cpu = time.process_time() - cpu
+        scores = run.evaluate(train, test)["labelled"]
+        facts = {"cpu_s": cpu, "samples": run.config.get("train", {}).get("samples")}
+        for row in scores:
+            if row["labels"] == "all":
+                emit(
+                    part="objectives",
+                    run=name,
+                    contestant=row["name"],
+                    reader=row["reader"],
+                    value=row["value"],
+                    low=row["low"],
+                    high=row["high"],
+                    **facts,
+                )
+
+
+# planted faults
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "healthy": {},
+    "rate x 100": {"rate": 100},
+    "variance weight 0": {"variance": 0.0},
+    "NaN": {"nan": 40},
+    "frozen": {"rate": 1e-12},
+    "batch of 4": {"batch": 4},
+}
+SMALL_STEPS, SMALL_BATCH = 300, 64
+
+
+def faults(seeds: int = 10) -> None:
+    """VICReg on digits with a small convnet: what is seen, and where training ends."""
+    data = load_digits()
+    images = (data.images[:, :, :, None] * 15).astype(np.uint8)
+    for what in FAULTS:
+        for seed in range(20 if what == "healthy" else seeds):
+            emit(part="faults", fault=what, seed=seed, **_faulty(images, data.target, what, seed))
+
+
+def _faulty(images: Any, labels: Any, what: str, seed: int) -> dict[str, Any]:
+    """Train with a fault; alarms, and kNN of one half of the digits by the other."""
+    fault, half = FAULTS[what], len(images) // 2
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(images))
+    images, labels = images[order], labels[order]
+    batch = fault.get("batch", SMALL_BATCH)
+    told: list[str] = []
+    if batch < FEW:  # as learning does before it begins
+        told, batch = ["batch too small"], SMALL_BATCH
+    torch.manual_seed(seed)
+    backbone = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 32, 3, 1, 1),
+        torch.nn.BatchNorm2d(32),
+        torch.nn.ReLU(),
+        torch.nn.Conv2d(32, 64, 3, 2, 1),
+        torch.nn.BatchNorm2d(64),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(),
+    )
+    objective = OBJECTIVES["vicreg"](256, sizes=(256, 64))
+    if "variance" in fault:
+        objective.variance = fault["variance"]
+    views = parse("translation:0.15 rotation:15 noise:0.1")
+    ids = np.array([str(i) for i in range(len(images))])
+    whole_batch = Batch(ids, {"image": images}, ids, digest_rows([i.tobytes() for i in images]))
+
+    def seen(number: int) -> list[Any]:
+        rows = np.random.default_rng((seed, number)).permutation(half)[:batch]
+        picked = whole_batch.take(rows)
+        both = [render(picked, views, seed, 2 * number + side).data["image"] for side in (0, 1)]
+        return [each * np.nan for each in both] if number == fault.get("nan") else both
+
+    def prepare(pixels: Any) -> torch.Tensor:
+        return torch.as_tensor(pixels, dtype=torch.float32).permute(0, 3, 1, 2) / 128 - 1
+
+    plan = planned(half, SMALL_STEPS * batch, batch=batch, seed=seed)
+    plan = replace(plan, rate=plan.rate * fault.get("rate", 1))
+    trainer = Trainer(launched("cpu", "32-true"), backbone, objective, seen, prepare, plan)
+    regulator = Regulator(trainer, lambda _, facts: told.append(facts["kind"]))
+    regulator.before()
+    for _ in trainer.steps():
+        regulator.after()
+        regulator.before()
+    with torch.inference_mode():
+        z = backbone.eval()(prepare(images)).numpy()
+    z -= z[:half].mean(0)
+    z /= np.linalg.norm(z, axis=1, keepdims=True) + 1e-12
+    score = (knn(z[:half], labels[:half], z[half:]) == labels[half:]).mean() * 100
+    return {"alarms": told, "knn": float(score)}
+
+
+PARTS = {"speed": speed, "objectives": objectives, "faults": faults}
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def test_the_teacher_slows_down_until_it_stands():
     assert plan.momentum_at(100) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize(("examples", "batch"), [(40, 16), (256, 64), (1000, 128), (10**6, 256)])
+@pytest.mark.parametrize(("examples", "batch"), [(40, 16), (256, 32), (10_000, 128), (10**6, 256)])
 def test_batches_fit_the_data(examples, batch):
     assert fitting_batch(examples) == batch
     assert planned(examples, 10 * examples).batch == batch
@@ -98,7 +98,7 @@ def test_batches_fit_the_data(examples, batch):
 def test_what_is_told_goes_before_defaults():
     plan = planned(1000, 5000, batch=50, optimizer="SGD", rate=None, clip=0.0)
     assert (plan.batch, plan.steps, plan.optimizer, plan.clip) == (50, 100, "SGD", 0.0)
-    assert plan.rate == pytest.approx(0.06 * 50 / 256)
+    assert plan.rate == pytest.approx(0.03 * 50 / 128)
 
 
 # data

@@ -50,7 +50,7 @@ def regulated(made, steps=None):
         ("too fast", {"change": 2.0}),
         ("frozen", {"change": 0.0}),
         ("collapse", {"spread": 0.001}),
-        ("collapse", {"variance": 1e-5}),
+        ("collapse", {"variance": 0.02}),
         ("collapse along one direction", {"rank": 1.1}),
         ("too good", {"loss": 0.001}),
     ],

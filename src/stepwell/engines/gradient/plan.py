@@ -11,9 +11,13 @@ LARGEST = 256
 """Batch where there are enough examples."""
 FEW = 16
 """A batch below this is raised where there are more examples."""
-FOR = 256
-"""Rates are for a batch of so many, and grow with it."""
-RATES = {"SGD": 0.06, "AdamW": 1e-3}
+FOR = 128
+"""Rates are for a batch of so many. SGD's grows with it, Adam's with its root."""
+RATES = {"SGD": 0.03, "AdamW": 2e-3}
+"""Adam's: SimCLR, ResNet-18, 100 s on 10,000 training images of CIFAR-10 came to 30.8 kNN on others
+with 1e-3 and 32.6 with 3e-3 at batches of 256, and to 35.7 with 2e-3 at 128."""
+AN_EPOCH = 40
+"""Updates an epoch should hold at least."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,24 @@ def planned(examples: int, samples: int, **told: Any) -> Plan:
     wanted: Mapping[str, Any] = {name: value for name, value in told.items() if value is not None}
     batch = int(wanted.get("batch") or fitting_batch(examples))
     optimizer = str(wanted.get("optimizer", "AdamW"))
-    rate = RATES.get(optimizer, RATES["AdamW"]) * batch / FOR
+    rate = usual_rate(optimizer, batch)
     steps = max(1, round(samples / batch))
     return Plan(**{"rate": rate, **wanted, "steps": steps, "batch": batch})
 
 
+def usual_rate(optimizer: str, batch: int) -> float:
+    """The learning rate that suits an optimizer of torch.optim and a batch."""
+    grown = batch / FOR if optimizer == "SGD" else (batch / FOR) ** 0.5
+    return RATES.get(optimizer, RATES["AdamW"]) * grown
+
+
 def fitting_batch(examples: int) -> int:
-    """The largest power of two up to :data:`LARGEST` that leaves several batches an epoch."""
+    """The largest power of two, 32 to :data:`LARGEST`, that leaves :data:`AN_EPOCH` updates an
+    epoch; less where there are not two batches of 32."""
     size = LARGEST
-    while size > 16 and 4 * size > examples:
+    while size > 32 and AN_EPOCH * size > examples:
+        size //= 2
+    while size > 4 and 2 * size > examples:
         size //= 2
     return size
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from stepwell.engines.gradient.plan import FOR, RATES
+from stepwell.engines.gradient.plan import usual_rate
 from stepwell.engines.gradient.watch import Alarm, Look, Watch
 from stepwell.interfaces import Observer, StepwellError
 
@@ -98,7 +98,7 @@ class Regulator:
         trainer = self._trainer
         trainer.network.requires_grad_(True)
         plan = trainer.plan
-        usual = RATES.get(plan.optimizer, RATES["AdamW"]) * plan.batch / FOR
+        usual = usual_rate(plan.optimizer, plan.batch)
         trainer.pace = max(trainer.pace, usual / max(plan.rate, 1e-30))
         return f"all layers trained; rate {plan.rate * trainer.pace:.2g}"
 
