@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint bench bench-peers bench-staircase clean
+.PHONY: demo test test-slow lint bench bench-peers bench-staircase bench-gradient clean
 
 $(VENV)/.ready: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
@@ -48,10 +48,14 @@ bench: $(VENV)/.ready  ## the tables in benchmarks/results (hours; needs ../shar
 	$(BIN)/python benchmarks/tables.py build/rows.jsonl > benchmarks/results/images.md
 
 bench-staircase: $(VENV)/.ready  ## the tables in benchmarks/results/staircase.md (half an hour; torch)
-	$(BIN)/python -m pip install --quiet --editable '.[torch]'
 	mkdir -p build
 	$(BIN)/python benchmarks/staircase.py linear kernels wide nets cost explain > build/staircase.jsonl
 	$(BIN)/python benchmarks/staircase.py --table build/staircase.jsonl > benchmarks/results/staircase.md
+
+bench-gradient: $(VENV)/.ready  ## the tables in benchmarks/results/gradient.md (an hour)
+	mkdir -p build
+	$(BIN)/python benchmarks/gradient.py speed objectives faults > build/gradient.jsonl
+	$(BIN)/python benchmarks/gradient.py --table build/gradient.jsonl > benchmarks/results/gradient.md
 
 PEER ?= build/peer/bin/python
 bench-peers: $(VENV)/.ready  ## lightly at equal CPU time (an hour; PEER=a python that has lightly)

@@ -1,6 +1,6 @@
 """The gradient engine: speed beside a bare loop, objectives and pretexts, planted faults.
 
-    python benchmarks/gradient.py speed objectives faults frozen > build/gradient.jsonl
+    python benchmarks/gradient.py speed objectives faults > build/gradient.jsonl
     python benchmarks/gradient.py --table build/gradient.jsonl > benchmarks/results/gradient.md
 
 Needs torch. CIFAR-10, drawn by hash. Labels are read for scores only. One JSON line each.
@@ -154,12 +154,12 @@ def cifar_split(count: int) -> Iterator[tuple[Path, Path]]:
         yield folder / "train", folder / "test"
 
 
-def _scored(name: str, train: Path, test: Path, **options: Any) -> None:
+def _scored(name: str, images: Path, test: Path, **options: Any) -> None:
     """One row a contestant: kNN and probe with all labels."""
     with tempfile.TemporaryDirectory() as folder:
         cpu = time.process_time()
         run = learn(
-            train,
+            images,
             Path(folder) / "run",
             preset="fast",
             views=" ".join(RECIPE),
@@ -167,7 +167,7 @@ def _scored(name: str, train: Path, test: Path, **options: Any) -> None:
             **options,
         )
         cpu = time.process_time() - cpu
-        scores = run.evaluate(train, test)["labelled"]
+        scores = run.evaluate(images, test)["labelled"]
         facts = {"cpu_s": cpu, "samples": run.config.get("train", {}).get("samples")}
         for row in scores:
             if row["labels"] == "all":
@@ -264,7 +264,15 @@ PARTS = {"speed": speed, "objectives": objectives, "faults": faults}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    parser.add_argument("--table", type=Path)
     options = parser.parse_args()
+    if options.table:
+        from gradient_tables import HEAD
+        from gradient_tables import PARTS as TABLES
+        from tables import page
+
+        rows = [json.loads(line) for line in options.table.read_text().splitlines()]
+        print(page(HEAD, TABLES, rows))
     for part in options.parts:
         PARTS[part]()
 

@@ -351,9 +351,12 @@ def main() -> None:
     parser.add_argument("--table", type=Path)
     options = parser.parse_args()
     if options.table:
-        from staircase_tables import page
+        from staircase_tables import HEAD
+        from staircase_tables import PARTS as TABLES
+        from tables import page
 
-        print(page([json.loads(line) for line in options.table.read_text().splitlines()]))
+        rows = [json.loads(line) for line in options.table.read_text().splitlines()]
+        print(page(HEAD, TABLES, rows))
     for part in options.parts:
         PARTS[part]()
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import platform
-from datetime import date
-from typing import Any
-
 import numpy as np
 from tables import grouped, table
-
-from stepwell.recording import versions
 
 HEAD = """# The staircase: theory, forecasts and explanations as measured
 
@@ -18,22 +12,6 @@ Written by `make bench-staircase` (`benchmarks/staircase.py`) on {date}, {machin
 Medians and worst cases are over modes whose critical times do not nearly tie; how many were left
 out is said. docs/staircase.md has the equations.
 """
-
-
-def page(rows: list[dict[str, Any]]) -> str:
-    """The whole page."""
-    head = HEAD.format(
-        date=date.today(),
-        machine=f"{platform.system()} {platform.machine()}, 2 cores",
-        python=platform.python_version(),
-        versions=", ".join(f"{k} {v}" for k, v in versions().items()),
-    )
-    parts = [head]
-    for name, (title, note, write) in PARTS.items():
-        some = [row for row in rows if row["part"] == name]
-        if some:
-            parts.append(f"## {title}\n\n{note}\n\n{write(some)}")
-    return "\n".join(parts)
 
 
 def _percent(value: float | None, digits: int = 2) -> str:

@@ -9,13 +9,14 @@ import json
 import platform
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from statistics import mean, stdev
 
 from stepwell.recording import versions
 
+Writer = Callable[[list[dict]], str]
 HEAD = """# Images: accuracy, time and memory beside controls and peers
 
 Written by `make bench` (`benchmarks/*.py`) and `make bench-peers` (`benchmarks/peers/`) on {date},
@@ -39,6 +40,23 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     """Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def page(head: str, parts: Mapping[str, tuple[str, str, Writer]], rows: list[dict]) -> str:
+    """A page of the parts that have rows; ``head`` is told date, machine and versions."""
+    texts = [
+        head.format(
+            date=date.today(),
+            machine=f"{platform.system()} {platform.machine()}, 2 cores",
+            python=platform.python_version(),
+            versions=", ".join(f"{k} {v}" for k, v in versions().items()),
+        )
+    ]
+    for name, (title, note, write) in parts.items():
+        some = [row for row in rows if row["part"] == name]
+        if some:
+            texts.append(f"## {title}\n\n{note}\n\n{write(some)}")
+    return "\n".join(texts)
 
 
 def grouped(rows: list[dict], *keys: str) -> dict[tuple, list[dict]]:
