@@ -248,7 +248,8 @@ def _faulty(images: Any, labels: Any, what: str, seed: int) -> dict[str, Any]:
     regulator = Regulator(trainer, lambda _, facts: told.append(facts["kind"]))
     regulator.before()
     for _ in trainer.steps():
-        regulator.after()
+        if not regulator.after():
+            break
         regulator.before()
     with torch.inference_mode():
         z = backbone.eval()(prepare(images)).numpy()

@@ -60,7 +60,8 @@ class SwAV(Objective):
 
 def sinkhorn(scores: Tensor, epsilon: float, rounds: int) -> Tensor:
     """(n, k) soft assignments: each row sums to 1, each cluster to about n / k."""
-    q = torch.exp((scores.double() - scores.double().max()) / epsilon).T
+    exact = scores if scores.device.type == "mps" else scores.double()  # which has no doubles
+    q = torch.exp((exact - exact.max()) / epsilon).T
     for _ in range(rounds):
         q = q / q.sum(1, keepdim=True) / len(q)
         q = q / q.sum(0, keepdim=True) / q.shape[1]

@@ -31,6 +31,7 @@ class RankBatchNorm(nn.modules.batchnorm._BatchNorm):
         return out
 
     def _over_ranks(self, input: Tensor) -> Tensor:
+        kind, input = input.dtype, input.float()
         axes = [0, *range(2, input.ndim)]
         shape = [1, -1, *[1] * (input.ndim - 2)]
         ranks = torch.distributed.get_world_size()
@@ -40,7 +41,9 @@ class RankBatchNorm(nn.modules.batchnorm._BatchNorm):
         variance = all_reduce(apart.square().mean(axes)) / ranks
         self._follow(mean, variance * count / max(count - 1, 1))
         out = apart * torch.rsqrt(variance + self.eps).view(shape)
-        return out * self.weight.view(shape) + self.bias.view(shape) if self.affine else out
+        if self.affine:
+            out = out * self.weight.view(shape) + self.bias.view(shape)
+        return out.to(kind)
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor) -> None:

@@ -88,10 +88,10 @@ def _joined(value: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 
 def random_state() -> dict[str, Any]:
-    """Of every generator that training draws from."""
+    """Of the generators that training draws from: the CPU's, and that of its device."""
     found: dict[str, Any] = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        found["cuda"] = torch.cuda.get_rng_state_all()
+        found["cuda"] = torch.cuda.get_rng_state()
     return found
 
 
@@ -99,4 +99,4 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     """The inverse of :func:`random_state`."""
     torch.set_rng_state(state["cpu"])
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state(state["cuda"])

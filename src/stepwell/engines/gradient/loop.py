@@ -119,8 +119,9 @@ class Trainer:
         seen, projected = self._forward(self._run, views)
         objective = self.network.objective
         if self.teacher is not None:
-            targets = [self.teacher(torch.cat(views))]
-            targets = list(targets[0].split([len(v) for v in views]))
+            with self.fabric.autocast():
+                whole = self.teacher(torch.cat(views)).float()
+            targets = list(whole.split([len(v) for v in views]))
         else:
             targets = [z.detach() for z in projected] if objective.compares else []
         seen = [self._everyone(z, True) for z in seen]
@@ -143,21 +144,29 @@ class Trainer:
         return found.flatten(0, 1)
 
     def _update(self) -> None:
-        if self.plan.clip:
-            norm = self.fabric.clip_gradients(
-                self._run, self.optimizer, max_norm=self.plan.clip, error_if_nonfinite=False
-            )
-            self.norm = float(norm)
-        # What is not finite would spoil the weights for good.
-        if math.isfinite(self.loss) and not math.isnan(self.norm if self.plan.clip else 0.0):
+        norm = self.fabric.clip_gradients(
+            self._run,
+            self.optimizer,
+            max_norm=self.plan.clip or math.inf,
+            error_if_nonfinite=False,
+        )
+        self.norm = float(norm)
+        # What is not finite would spoil the weights for good. A gradient scaler leaves such
+        # steps out by itself, and learns from them.
+        if self._scaled or (math.isfinite(self.loss) and math.isfinite(self.norm)):
             before = [p.clone() for p in self._layers()] if self.measures else []
             self.optimizer.step()
             self._change = self._changed(before)
         self.optimizer.zero_grad(set_to_none=True)
 
+    @property
+    def _scaled(self) -> bool:
+        return self.plan.precision.startswith("16")
+
     def _layers(self) -> list[Tensor]:
         """A few matrices and filters, from the first to the last."""
-        every = [p.detach() for p in self.network.parameters() if p.ndim > 1]
+        every = [p for p in self.network.parameters() if p.ndim > 1 and p.requires_grad]
+        every = [p.detach() for p in every]
         rows = torch.linspace(0, len(every) - 1, min(len(every), MEASURED)).tolist()
         return [every[round(row)] for row in rows]
 
@@ -173,14 +182,16 @@ class Trainer:
 
     def look(self) -> Look | None:
         """What was measured of the last step; None if nothing was, and its loss is finite."""
-        if math.isfinite(self.loss) and not self.measures:
+        norm = 0.0 if self._scaled else self.norm
+        if math.isfinite(self.loss) and math.isfinite(norm) and not self.measures:
             return None
         chance = self.network.objective.chance(self.plan.batch // self.plan.accumulate)
         facts = {"chance": math.nan if chance is None else chance}
         if self._projected is not None and math.isfinite(self.loss):
             names = ("spread", "variance", "rank")
             facts |= dict(zip(names, spread_of(self._projected.cpu().numpy()), strict=True))
-        return Look(self.step, self.loss, self.norm, self._change, **facts)
+        pace = self.plan.rate_at(self.step - 1) * self.pace / max(self.plan.rate, 1e-300)
+        return Look(self.step, self.loss, norm, self._change, pace=pace, **facts)
 
     def weights(self) -> dict[str, Any]:
         """Of the network and its teacher."""
@@ -205,6 +216,7 @@ class Trainer:
             "pace": self.pace,
             "variance": getattr(self.network.objective, "variance", None),
             "optimizer": self.optimizer.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
             "random": random_state(),
         }
 
@@ -215,6 +227,7 @@ class Trainer:
             self.network.objective.variance = state["variance"]
         self.set_weights(state)
         self.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
         set_random_state(state["random"])
 
     @property

@@ -37,8 +37,9 @@ class Teacher:
     """
 
     def __init__(self, network: Network) -> None:
-        self.backbone = deepcopy(network.backbone).requires_grad_(False)
-        self.projector = deepcopy(network.objective.projector).requires_grad_(False)
+        # As in BYOL, the teacher normalises by its batch, whatever mode the network is in.
+        self.backbone = deepcopy(network.backbone).requires_grad_(False).train()
+        self.projector = deepcopy(network.objective.projector).requires_grad_(False).train()
 
     def __call__(self, x: Tensor) -> Tensor:
         """(n, d) projections, without a gradient."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from stepwell.engines.gradient.plan import usual_rate
 from stepwell.engines.gradient.watch import Alarm, Look, Watch
-from stepwell.interfaces import Observer, StepwellError
+from stepwell.interfaces import Observer
 
 EVENT = "regulate"
 OFTEN, EVERY = 20, 20
@@ -31,6 +31,7 @@ class Regulator:
 
     def __init__(self, trainer: Any, tell: Observer) -> None:
         self._trainer, self._tell, self._watch = trainer, tell, Watch()
+        self.done: list[dict[str, Any]] = []
         self._alarms, self._kept_at = 0, -KEPT_EVERY
         self._good: dict[str, Any] = {}
         self._keep()
@@ -40,35 +41,56 @@ class Regulator:
         step = self._trainer.step
         self._trainer.measures = step < OFTEN or step % EVERY == 0
 
-    def after(self) -> None:
-        """Judge the step that was done, and act.
+    def after(self) -> bool:
+        """Judge the step that was done, and act; False if nothing helps and training ends.
 
-        Raises
-        ------
-        StepwellError
-            If nothing helps.
+        The first of several ranks judges for all, so that they do the same.
         """
-        look = self._trainer.look()
+        look, fabric = self._trainer.look(), self._trainer.fabric
         if look is None:
-            return
-        alarm = self._watch.judge(look)
+            return True
+        alarm = fabric.broadcast(self._watch.judge(look))
         if alarm is None:
-            if look.step - self._kept_at >= KEPT_EVERY and self._watch.calm:
+            if look.step - self._kept_at >= KEPT_EVERY and fabric.broadcast(self._watch.calm):
                 self._keep()
-            return
-        self._alarms += 1
+            return True
+        self._watch.forget()
+        if alarm.kind == "too good" and self._warned:
+            return True
+        self._alarms += alarm.kind != "too good"
         if self._alarms > MOST:
             self._restore()
-            raise StepwellError(
-                f"Expected training that settles, found {alarm.kind} ({alarm.why}) again after "
-                f"{MOST} tries to mend it: look at the data, or choose another objective or rate."
-            )
-        did = self._act(alarm, look)
-        self._watch.forget()
+            self._say(look, alarm, f"nothing helped {MOST} times: ended at the last good state")
+            return False
+        self._say(look, alarm, self._act(alarm))
+        return True
+
+    def _say(self, look: Look, alarm: Alarm, did: str) -> None:
         facts = {"step": look.step, "kind": alarm.kind, "why": alarm.why, "did": did}
+        self.done.append(facts)
         self._tell(EVENT, facts)
 
-    def _act(self, alarm: Alarm, look: Look) -> str:
+    @property
+    def _warned(self) -> bool:
+        return any(row["kind"] == "too good" for row in self.done)
+
+    def state(self) -> dict[str, Any]:
+        """What it remembers, and the last good state."""
+        return {
+            "watch": self._watch.state(),
+            "alarms": self._alarms,
+            "kept_at": self._kept_at,
+            "good": self._good,
+            "done": self.done,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self._watch.restore(state["watch"])
+        self._alarms, self._kept_at = state["alarms"], state["kept_at"]
+        self._good, self.done = state["good"], state["done"]
+
+    def _act(self, alarm: Alarm) -> str:
         actions: dict[str, Callable[[], str]] = {
             "not finite": lambda: self._slower(2),
             "too fast": lambda: self._slower(10),
@@ -95,16 +117,15 @@ class Regulator:
         return self._slower(3)
 
     def _thaw(self) -> str:
-        trainer = self._trainer
-        trainer.network.requires_grad_(True)
-        plan = trainer.plan
+        trainer, plan = self._trainer, self._trainer.plan
         usual = usual_rate(plan.optimizer, plan.batch)
         trainer.pace = max(trainer.pace, usual / max(plan.rate, 1e-30))
-        return f"all layers trained; rate {plan.rate * trainer.pace:.2g}"
+        return f"rate raised to {plan.rate * trainer.pace:.2g}"
 
     def _keep(self) -> None:
         self._good = deepcopy(self._trainer.weights())
         self._kept_at = self._trainer.step
 
     def _restore(self) -> None:
-        self._trainer.set_weights(self._good)
+        # A copy: weights that are loaded share memory with the state on some paths.
+        self._trainer.set_weights(deepcopy(self._good))

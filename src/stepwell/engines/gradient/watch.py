@@ -10,8 +10,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,9 @@ from numpy.typing import NDArray
 FAST = 0.15
 """Median relative change of a layer in one step above which a rate is too high. Measured at most,
 AdamW: .01 (small convnet), .02 (ResNet-18); at a hundred times the rate .13 to .22."""
-STILL = 1e-7
-"""… and below which nothing is learned."""
+STILL, RUNNING = 1e-7, 0.05
+"""… and below which, for the share of the rate, nothing is learned; asked while that is above
+.05."""
 ALIKE = 0.02
 """Share of the mean square of projections that is variance, below which they are all alike."""
 SHRUNK = 0.03
@@ -44,9 +47,11 @@ class Look:
     ----------
     step : int
     loss, norm : float
-        Norm of the gradient; NaN where it is not measured.
+        Norm: of the gradient.
     chance : float
         Loss of an embedding that tells nothing apart; NaN where it is not known.
+    pace : float
+        The learning rate of the step, as a share of the highest.
     change : float
         Median relative change of the layers in this step; NaN where it is not measured.
     spread : float
@@ -59,12 +64,13 @@ class Look:
 
     step: int
     loss: float
-    norm: float = float("nan")
+    norm: float = 0.0
     change: float = float("nan")
     spread: float = float("nan")
     variance: float = float("nan")
     rank: float = float("nan")
     chance: float = float("nan")
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,8 @@ class Watch:
         """The alarm that a look completes, if it does."""
         if not isfinite(look.loss):
             return Alarm("not finite", f"loss {look.loss}")
-        if look.norm == float("inf"):
-            return Alarm("not finite", "gradient is infinite")
+        if not isfinite(look.norm):
+            return Alarm("not finite", f"norm of the gradient {look.norm}")
         self._looks += 1
         if self._looks == 1:
             self._variance = look.variance
@@ -109,6 +115,16 @@ class Watch:
         self._seen.clear()
         self._looks = 1
 
+    def state(self) -> dict[str, Any]:
+        """What it remembers, as plain values."""
+        seen = {kind: list(row) for kind, row in self._seen.items()}
+        return {"seen": seen, "looks": self._looks, "variance": self._variance}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self._seen = {kind: deque(row, maxlen=PATIENCE) for kind, row in state["seen"].items()}
+        self._looks, self._variance = state["looks"], state["variance"]
+
     def _signs(self, look: Look) -> list[tuple[str, bool, str]]:
         settled = self._looks > GRACE
         shrunk = look.variance < SHRUNK * self._variance
@@ -117,7 +133,11 @@ class Watch:
         good = look.chance > 0 and 0 <= look.loss < GOOD * look.chance
         return [
             ("too fast", look.change > FAST, f"layers change by {look.change:.0%} a step"),
-            ("frozen", look.change < STILL, f"layers change by {look.change:.1e} a step"),
+            (
+                "frozen",
+                look.pace > RUNNING and look.change < STILL * look.pace,
+                f"layers change by {look.change:.1e} a step",
+            ),
             ("collapse", alike, f"projections vary by {look.spread:.1%} of their size"),
             ("collapse along one direction", flat, f"effective rank {look.rank:.2f}"),
             ("too good", settled and good, f"loss {look.loss:.2g}, chance {look.chance:.2g}"),
