@@ -43,15 +43,13 @@ class Work(Protocol):
 def target_of(out: Any, source: Source, overwrite: bool) -> Path:
     """Where the run goes; refused early if something is there."""
     target = named_target(out, source)
-    if not target.exists():
-        return target
-    if unfinished(target):
-        if overwrite:
-            return target
+    if unfinished(target) and not overwrite:
         raise UsageError(
             f"Expected a free name for the run, found a training that was stopped at {target}: "
             f"`stepwell learn --resume {target}` goes on with it, --overwrite begins anew."
         )
+    if not target.exists():
+        return target
     if not (target / "config.toml").is_file():
         raise UsageError(
             f"Expected a free name for the run, found something else at {target}: "

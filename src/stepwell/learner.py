@@ -19,7 +19,7 @@ from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.labels import check_labels
 from stepwell.preparing import Learned, Settings, check, prepare, untrained
-from stepwell.resuming import LOG, Keeper, clear, told
+from stepwell.resuming import LOG, Keeper, beside, clear, told
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
 
@@ -119,6 +119,7 @@ def learn(
             training=dict(train or {}),
         )
     )
+    training.wished(settings.training, budget, Stopwatch()) if settings.trains else None
     source = _open(src, settings, strict)
     if test is not None and evaluate_with is None:
         raise UsageError("Expected labels to score with, found only a test set: give both.")
@@ -156,7 +157,8 @@ def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:
         )
     settings = check(Settings(**asked["settings"]))
     source = open_source(where, **asked["source"]["options"])
-    return _learned(source, target, settings, After(**asked["after"]), observe, True, resumed=True)
+    after, overwrite = After(**asked["after"]), bool(asked["overwrite"])
+    return _learned(source, target, settings, after, observe, overwrite, resumed=True)
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def _learned(
         return _helped(source, target, settings, resumed)
     with (
         lock(lock_of(target), str(target)),
-        new_folder(target, overwrite=overwrite or settings.trains) as folder,
+        new_folder(target, overwrite=overwrite) as folder,
         recording.Recorder(_log(folder, target, resumed), observe) as tell,
     ):
         entries = gathering.census(source, tell)
@@ -194,7 +196,8 @@ def _learned(
         train = None
         if settings.trains:
             wish = training.wished(settings.training, settings.budget, watch)
-            keeper = Keeper(target, _asked(source, settings, after), folder, resumed, tell)
+            asked = _asked(source, settings, after) | {"overwrite": overwrite}
+            keeper = Keeper(target, asked, folder, resumed, tell)
             every = partial(gathering.one_pass, source, founders, entries, ids, _chunk(founders))
             train = partial(training.train_encoder, every, wish, seed, folder, keeper, tell)
         learned = prepare(source, founders, settings, tell, train)
@@ -220,6 +223,7 @@ def _learned(
         recording.write_card(draft)
         recording.write_cost(draft, watch.facts())
     # The run is whole from here on: whatever happens to scores and page, it stays.
+    clear(target)
     run = Run(target)
     run.data = source
     if after.evaluate_with is not None:
@@ -251,11 +255,9 @@ def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> 
 
 def _log(folder: Path, target: Path, resumed: bool) -> Path:
     """Where events go; after those of the training that was stopped, where one goes on."""
-    log = folder / LOG
-    if resumed and (target / LOG).is_file():
-        log.write_bytes((target / LOG).read_bytes())
-    elif not resumed:
-        clear(target)
+    log, before = folder / LOG, beside(target) / LOG
+    if resumed and before.is_file():
+        log.write_bytes(before.read_bytes())
     return log
 
 
@@ -268,14 +270,21 @@ def _asked(source: Source, settings: Settings, after: After) -> dict[str, Any]:
             "options": dict(source.options),
         },
         "settings": plain if _names(plain.values()) else None,
-        "after": {k: v if _names([v]) else None for k, v in vars(after).items()},
+        "after": {name: _absolute(value) for name, value in vars(after).items()},
     }
+
+
+def _absolute(value: Any) -> Any:
+    """What a file can hold: paths in full, yes or no; None for arrays and objects."""
+    if isinstance(value, (str, Path)):
+        return str(Path(value).absolute())
+    return value if isinstance(value, bool) else None
 
 
 def _names(values: Iterable[Any]) -> bool:
     """Whether all of these are what a file can hold."""
     return all(
-        value is None or isinstance(value, (str, int, float, bool, dict)) for value in values
+        value is None or isinstance(value, (str, int, float, bool, dict, list)) for value in values
     )
 
 

@@ -1,7 +1,8 @@
-"""A training that was stopped: what it left where its run will be, and how it goes on.
+"""A training that was stopped: what it left beside its run, and how it goes on.
 
-Until a run is whole, its directory holds ``resume.json`` (what it was told), the last
-``checkpoint.safetensors``, and ``steps.jsonl`` up to then.
+Until a run NAME is whole, ``.NAME.training`` holds ``resume.json`` (what it was told), the
+last ``checkpoint.safetensors``, and ``steps.jsonl`` up to then. A run that is there already
+stays untouched.
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ EVERY_S = 60.0
 """Between two checkpoints."""
 
 
+def beside(path: Path) -> Path:
+    """Where the training of a run keeps its checkpoints."""
+    path = path.absolute()
+    return path.with_name(f".{path.name}.training")
+
+
 def unfinished(path: Path) -> bool:
-    """Whether a training was stopped here before its run was whole."""
-    return (path / TOLD).is_file() and not (path / "config.toml").is_file()
+    """Whether the training of a run was stopped before the run was whole."""
+    return all((beside(path) / name).is_file() for name in (TOLD, STATE))
 
 
 def told(path: Path) -> dict[str, Any]:
@@ -40,7 +47,7 @@ def told(path: Path) -> dict[str, Any]:
             f"Expected a training that was stopped, found "
             f"{'a finished run' if whole else 'none'} at {path}: leave --resume out to begin one."
         )
-    found: dict[str, Any] = json.loads((path / TOLD).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((beside(path) / TOLD).read_text(encoding="utf-8"))
     return found
 
 
@@ -65,12 +72,13 @@ class Keeper:
         self, target: Path, told: Mapping[str, Any], folder: Path, resume: bool, tell: Observer
     ) -> None:
         self._target, self._told, self._log, self._tell = target, told, folder / LOG, tell
+        self._place, self._begun = beside(target), resume
         self._last = time.perf_counter()
         self.state: dict[str, Any] | None = None
         if resume:
             from stepwell.engines.gradient.checkpoint import load
 
-            self.state = load(target / STATE)
+            self.state = load(self._place / STATE)
 
     def due(self) -> bool:
         """Whether it is time for another checkpoint."""
@@ -80,12 +88,14 @@ class Keeper:
         """Write a checkpoint; the one before stays until this one is whole."""
         from stepwell.engines.gradient.checkpoint import save
 
-        self._target.mkdir(parents=True, exist_ok=True)
-        save(self._target / STATE, state)
+        if not self._begun:  # of an earlier training, which this one takes the place of
+            clear(self._target)
+        self._place.mkdir(parents=True, exist_ok=True)
+        write_json(self._place / TOLD, self._told)
+        save(self._place / STATE, state)
         if self._log.is_file():
-            write_atomic(self._target / LOG, self._log.read_bytes())
-        write_json(self._target / TOLD, self._told)
-        self._last = time.perf_counter()
+            write_atomic(self._place / LOG, self._log.read_bytes())
+        self._begun, self._last = True, time.perf_counter()
         self._tell("kept", {"path": str(self._target)})
 
     def check(self, what: str, expected: Any) -> None:
@@ -98,6 +108,5 @@ class Keeper:
 
 
 def clear(target: Path) -> None:
-    """Remove a stopped training, to begin another."""
-    if unfinished(target):
-        shutil.rmtree(target)
+    """Remove what a training has kept: its run is whole, or another takes its place."""
+    shutil.rmtree(beside(target), ignore_errors=True)

@@ -214,7 +214,7 @@ def load(path: str | PathLike[str]) -> Run:
 
 def _read_config(path: Path) -> dict[str, Any]:
     file = path / "config.toml"
-    if unfinished(path):
+    if not file.is_file() and unfinished(path):
         raise StepwellError(
             f"Expected a finished run, found a training that was stopped at {path}: `stepwell "
             f"learn --resume {path}` goes on with it."

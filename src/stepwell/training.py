@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from stepwell.engines import units_of
 from stepwell.engines.gradient.plan import FEW, Plan, fitting_batch, planned
 from stepwell.engines.gradient.watch import effective_rank
-from stepwell.interfaces import Batch, Observer, Pretext, UsageError
+from stepwell.interfaces import Batch, Observer, Pretext, UsageError, ignore
 from stepwell.kit.names import nearest
 from stepwell.kit.ranks import machines, ranks, ranks_here
+from stepwell.kit.stopping import Stopping
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.torch import fabric_or_error, torch_or_error
 from stepwell.resuming import Keeper
@@ -33,6 +35,8 @@ WARM = 3
 """Steps that the speed is measured on, and which are then undone."""
 BUDGET_S = 600.0
 """What is trained for if nothing is said."""
+TOLD = 20
+"""Alarms that a run's configuration lists."""
 FOLLOWED = 32
 """Records before a next step is forecast, and then every eighth."""
 
@@ -89,8 +93,16 @@ def check_plan(plan: Mapping[str, Any], samples: int | None) -> None:
                 f"Expected a setting of training ({', '.join(sorted(known))}), found {name!r}."
                 f"{nearest(name, known)}"
             )
-        if isinstance(value, (int, float)) and value < 0:
-            raise UsageError(f"Expected {name} of 0 or more, found {value}.")
+        low = 1 if name in ("batch", "accumulate") else 0
+        if isinstance(value, (int, float)) and value < low:
+            raise UsageError(f"Expected {name} of {low} or more, found {value}.")
+    if plan.get("rate") == 0:
+        raise UsageError("Expected a learning rate above 0, found 0: nothing would be learned.")
+    precisions = ("32-true", "bf16-mixed", "16-mixed")
+    if plan.get("precision", "32-true") not in precisions:
+        raise UsageError(
+            f"Expected a precision ({', '.join(precisions)}), found {plan['precision']!r}."
+        )
     if samples is not None and samples < 1:
         raise UsageError(f"Expected at least one sample to train on, found {samples}.")
 
@@ -121,10 +133,9 @@ def views_of(pretext: Pretext, batch: Batch, seed: int, epoch: int) -> list[Any]
         both = [partner(batch, seed, 2 * epoch + side) for side in (0, 1)]
         return [next(iter(side.data.values())) for side in both]
     pairs = next(iter(pretext.pairs(batch, seed, epoch)))
-    order = np.argsort(pairs.unit, kind="stable")
-    first = np.searchsorted(pairs.unit[order], np.unique(pairs.unit))
-    columns = next(iter(pairs.x.data.values()))
-    return [columns[order[first]], columns[order[first + 1]]]
+    order, start, _ = units_of(pairs.unit)  # units of two rows or more
+    column = next(iter(pairs.x.data.values()))
+    return [column[order[start]], column[order[start + 1]]]
 
 
 class Training:
@@ -141,8 +152,8 @@ class Training:
     tell : callable
     keeper : Keeper
         Holds the state of one that was stopped, and writes new ones down.
-    shuffled : bool
-        The control: each example is paired with another one.
+    shuffled_like : Training, optional
+        The one that this is the control of: the same plan, each example paired with another.
     """
 
     def __init__(
@@ -154,7 +165,7 @@ class Training:
         seed: int,
         tell: Observer,
         keeper: Keeper,
-        shuffled: bool = False,
+        shuffled_like: Training | None = None,
     ) -> None:
         torch = torch_or_error()
         self.encoder, self.pretext, self.data = encoder, pretext, data
@@ -163,18 +174,31 @@ class Training:
         torch.manual_seed(seed)
         self.objective = objective_of(wish.objective)(encoder.width)
         encoder.device = str(self.fabric.device)
-        self.probe, self._keeper, self.shuffled = self._probe(), keeper, shuffled
+        self.probe, self._keeper = self._probe(), keeper
+        self.shuffled = shuffled_like is not None
         before = keeper.state or {}
         self.records: list[dict[str, Any]] = before.get("records", [])
-        if "plan" in before:
+        self.regulated: list[dict[str, Any]] = []
+        self.plan: Plan
+        self.seen: set[int]
+        if shuffled_like is not None:
+            self.plan, self.seen = shuffled_like.plan, shuffled_like.seen
+            self.records = shuffled_like.records
+            self.trained = shuffled_like.encoder.module.state_dict()
+            self.regulated_before = shuffled_like.regulated
+        elif "plan" in before:
             self.plan, self.seen = Plan(**before["plan"]), set(before["seen"])
+            self._check(self.plan)
         else:
             self.plan, self.seen = self._planned(wish)
 
-    def _planned(self, wish: Wish) -> tuple[Any, set[int]]:
-        """The plan, and the steps to look at; speed is measured where time is what is given."""
+    def _check(self, plan: Any) -> None:
         from stepwell.engines.gradient.loop import check_batch
 
+        check_batch(plan.batch, plan.accumulate, self.fabric.world_size, len(self.data))
+
+    def _planned(self, wish: Wish) -> tuple[Any, set[int]]:
+        """The plan, and the steps to look at; speed is measured where time is what is given."""
         told = {**wish.plan, "seed": self.seed}
         batch, fitting = told.get("batch"), fitting_batch(len(self.data))
         if batch is not None and batch < FEW <= fitting:
@@ -183,7 +207,7 @@ class Training:
             facts = {"step": 0, "kind": "batch too small", "why": why}
             self._tell("regulate", facts | {"did": f"batches of {fitting} instead of {batch}"})
         draft = planned(len(self.data), wish.samples or len(self.data), **told)
-        check_batch(draft.batch, self.fabric.world_size)
+        self._check(draft)
         # What was measured differs between ranks; the plan must not.
         seconds, looking = self.fabric.broadcast(self._speed(draft))
         samples = wish.samples
@@ -202,6 +226,9 @@ class Training:
         before = deepcopy(self.encoder.module.state_dict()), deepcopy(self.objective.state_dict())
         state = torch.get_rng_state()
         trainer, times = self._trainer(draft), [time.perf_counter()]
+        trainer.views_of(0)  # where another device trains, making views may take longer
+        viewing = time.perf_counter() - times[0]
+        times = [time.perf_counter()]
         for _ in trainer.steps(until=WARM):
             times.append(time.perf_counter())
         self._spectrum(0)
@@ -210,7 +237,8 @@ class Training:
         self.objective.load_state_dict(before[1])
         self.objective.zero_grad(set_to_none=True)
         torch.set_rng_state(state)
-        return min(after - before for before, after in pairwise(times)), looking
+        step = min(after - before for before, after in pairwise(times))
+        return max(step, viewing), looking
 
     def _looks(self, steps: int, seconds: float, looking: float) -> set[int]:
         """Steps after which the spectrum is logged: as many as their share of the time allows."""
@@ -246,28 +274,36 @@ class Training:
         from stepwell.engines.gradient.regulate import Regulator
 
         trainer, first = self._trainer(self.plan), self.fabric.global_rank == 0
+        regulator = Regulator(trainer, self._regulated if first else ignore)
         if before is not None:
-            trainer.restore(before)
+            trainer.restore(before["trainer"])
+            regulator.restore(before["regulator"])
         elif first and not self.shuffled:
             self._look(0)
-        regulator = Regulator(trainer, self._tell)
         regulator.before()
-        try:
+        with Stopping() as stopping:
             for step in trainer.steps():
-                regulator.after()
+                going = regulator.after()
                 regulator.before()
                 if first and step in self.seen and not self.shuffled:
                     self._look(step)
-                self._progress(step, trainer)
-                if first and self._keeper.due():
-                    self._keep(trainer)
-        except KeyboardInterrupt:
-            if first:
-                self._keep(trainer)
-            raise
+                try:
+                    self._progress(step, trainer)
+                except KeyboardInterrupt:  # an observer may stop it too
+                    stopping.asked = True
+                if first and (stopping.asked or self._keeper.due()):
+                    self._keep(trainer, regulator)
+                if stopping.asked:
+                    raise KeyboardInterrupt
+                if not going:
+                    break
+        self.regulated = regulator.done
         self.encoder.module.eval()
 
-    def _keep(self, trainer: Any) -> None:
+    def _regulated(self, event: str, facts: Mapping[str, Any]) -> None:
+        self._tell(event, {**facts, "control": True} if self.shuffled else facts)
+
+    def _keep(self, trainer: Any, regulator: Any) -> None:
         self._keeper.save(
             {
                 "data": self.data.digest,
@@ -275,12 +311,15 @@ class Training:
                 "seen": sorted(self.seen),
                 "records": self.records,
                 "trainer": trainer.state(),
+                "regulator": regulator.state(),
                 "trained": self.trained,
+                "regulated": self.regulated_before,
             }
         )
 
     trained: Mapping[str, Any] | None = None
-    """Weights of the encoder that this is the control of."""
+    """Weights of the encoder that this is the control of, and how that was regulated."""
+    regulated_before: Sequence[Mapping[str, Any]] = ()
 
     def _progress(self, step: int, trainer: Any) -> None:
         facts: dict[str, Any] = {
@@ -290,7 +329,7 @@ class Training:
         facts |= {"loss": trainer.loss, "wait": trainer.wait}
         chance = self.objective.chance(self.plan.batch)
         facts |= {"chance": chance} if chance is not None else {}
-        if self.records:
+        if self.records and not self.shuffled:
             facts["rank"] = effective_rank(np.array(self.records[-1]["covariance"]))
         if self._next:
             facts["next"] = self._next
@@ -331,10 +370,10 @@ class Training:
 
 def launched(device: str, precision: str) -> Any:
     """Lightning Fabric on a device, or on what torchrun has started."""
-    more: dict[str, Any] = {"devices": 1}
+    kind, _, number = device.partition(":")
+    more: dict[str, Any] = {"devices": [int(number)] if number else 1}
     if ranks() > 1:
         more = {"devices": ranks_here(), "num_nodes": machines(), "strategy": "ddp"}
-    kind = device.split(":")[0]
     fabric = fabric_or_error().Fabric(accelerator=kind, precision=precision, **more)
     fabric.launch()
     return fabric
@@ -369,14 +408,14 @@ def train_encoder(
         training = Training(encoder, pretext, data, wish, seed, tell, keeper)
         if before.get("trained"):  # it was the control that was stopped
             encoder.module.load_state_dict(before["trained"])
+            training.regulated = before["regulated"]
         else:
-            training.run(before.get("trainer"))
-        plan = training.plan
+            training.run(before or None)
         if twin is not None:
-            control = Training(twin, pretext, data, wish, seed, tell, keeper, shuffled=True)
-            control.plan, control.seen = plan, training.seen
-            control.records, control.trained = training.records, encoder.module.state_dict()
-            control.run(before.get("trainer") if before.get("trained") else None)
+            control = Training(twin, pretext, data, wish, seed, tell, keeper, training)
+            control.run(before if before.get("trained") else None)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    return {"objective": wish.objective, "samples": plan.steps * plan.batch, **plan.plain()}, twin
+    plan = training.plan
+    facts = {"objective": wish.objective, "samples": plan.steps * plan.batch, **plan.plain()}
+    return facts | {"regulated": training.regulated[:TOLD]}, twin

@@ -133,7 +133,7 @@ def told(**more):
     return {"samples": 960, "batch": 32, "device": "cpu", **more}
 
 
-def learned(src, out, observe=lambda *_: None, **more):
+def learned(src, out, observe=lambda *_: None, overwrite=False, **more):
     return stepwell.learn(
         src,
         out,
@@ -143,6 +143,7 @@ def learned(src, out, observe=lambda *_: None, **more):
         train=told(**more),
         report=False,
         observe=observe,
+        overwrite=overwrite,
     )
 
 
@@ -167,6 +168,8 @@ def test_ctrl_c_leaves_a_training_that_goes_on_bit_for_bit(call, digits, tmp_pat
         learned(digits, out, stop)
     assert resuming.unfinished(out)
     assert not list(tmp_path.glob(".*.partial"))
+    assert not out.exists()
+    assert str(out) in call("status", tmp_path).out
     for words in (("embed", out, digits, "--out", tmp_path / "z.npy"), ("report", out)):
         said = call(*words)
         assert said.code == 1
@@ -184,10 +187,53 @@ def test_ctrl_c_leaves_a_training_that_goes_on_bit_for_bit(call, digits, tmp_pat
         if line.get("clock") == "samples"
     ]
     assert times == sorted(set(times))
-    assert not resuming.unfinished(out)
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
     again = call("learn", "--resume", out)
     assert again.code == 2
     assert "a finished run" in again.err
+
+
+def test_a_stopped_training_leaves_the_run_it_would_replace_alone(call, digits, tmp_path, whole):
+    def stop(event, facts):
+        if event == "train" and facts["done"] >= 320:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    shutil.copytree(whole, out)
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    with pytest.raises(KeyboardInterrupt):
+        learned(digits, out, stop, overwrite=True, objective="byol", shuffled=False)
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+    assert resuming.unfinished(out)
+    mistake = call("learn", digits, *SMALL, "--objective", "simcl", "--out", out, "--overwrite")
+    assert mistake.code == 2
+    assert resuming.unfinished(out)  # a mistake costs nothing
+    assert call("learn", "--resume", out).code == 0
+    straight = learned(digits, tmp_path / "other", objective="byol", shuffled=False)
+    assert weights(out) == weights(straight.path)
+
+
+def test_a_signal_in_the_middle_of_a_step_is_heard_after_it(digits, tmp_path, whole):
+    import os
+    import signal
+
+    from stepwell.engines.gradient.loop import Trainer
+
+    update, steps = Trainer._update, []
+
+    def interrupted(self):
+        steps.append(1)
+        if len(steps) == 12:  # three of them are the measurement of speed
+            os.kill(os.getpid(), signal.SIGINT)
+        return update(self)
+
+    out = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_update", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            learned(digits, out)
+    stepwell.resume(out)
+    assert weights(out) == weights(whole)
 
 
 def test_kill_9_leaves_a_training_that_goes_on(call, digits, tmp_path, whole):

@@ -247,7 +247,16 @@ def test_an_unknown_optimizer_names_the_nearest(data):
         trainer(data, optimizer="AdmW")
 
 
-@pytest.mark.parametrize(("batch", "ranks", "said"), [(3, 1, "at least 4"), (10, 4, "evenly")])
-def test_batches_that_can_not_be_compared_are_refused(batch, ranks, said):
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((3, 1, 1, 100), "at least 4"),
+        ((16, 1, 16, 100), "2 a part"),
+        ((32, 3, 1, 100), "share evenly"),
+        ((10, 1, 4, 100), "share evenly"),
+        ((128, 1, 1, 100), "at most all 100"),
+    ],
+)
+def test_batches_that_can_not_be_compared_are_refused(sizes, said):
     with pytest.raises(StepwellError, match=said):
-        check_batch(batch, ranks)
+        check_batch(*sizes)

@@ -110,8 +110,8 @@ def test_a_rate_that_is_too_high_is_lowered(data, optimizer):
 
 def test_a_batch_that_is_no_number_is_passed_over(data):
     made = trainer(data, steps=12)
-    views = made._views
-    made._views = lambda n: [v * np.nan for v in views(n)] if n == 6 else views(n)
+    views = made.views_of
+    made.views_of = lambda n: [v * np.nan for v in views(n)] if n == 6 else views(n)
     told = regulated(made)
     assert [row["kind"] for row in told] == ["not finite"]
     assert np.isfinite(made.loss)
@@ -154,7 +154,7 @@ def test_the_end_of_the_schedule_is_not_frozen():
 
 def test_what_nothing_helps_ends_at_the_last_good_state(data):
     made = trainer(data, steps=100)
-    made._views = lambda n: [np.full((64, 8, 8, 1), np.nan)] * 2
+    made.views_of = lambda n: [np.full((64, 8, 8, 1), np.nan)] * 2
     before = {k: v.clone() for k, v in made.network.named_parameters()}
     told = regulated(made)
     assert f"nothing helped {MOST} times" in told[-1]["did"]

@@ -10,6 +10,7 @@ import click
 
 from stepwell.cli.console import emit, json_option, say, table
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.resuming import unfinished
 
 
 @click.command("status")
@@ -17,6 +18,10 @@ from stepwell.interfaces import StepwellError, UsageError
 @json_option
 def command(where: Path, as_json: bool) -> None:
     """What the run at WHERE is; or all runs below that folder."""
+    if unfinished(where) and not where.is_dir():
+        raise StepwellError(
+            f"A training was stopped at {where}: `stepwell learn --resume {where}` goes on with it."
+        )
     if not where.is_dir():
         raise UsageError(f"Expected a run or a folder of runs, found nothing at {where}.")
     one = (where / "config.toml").is_file()
@@ -32,6 +37,9 @@ def command(where: Path, as_json: bool) -> None:
     else:
         names = ["run", "created", "examples", "seconds", "verdict"]
         say(table([[shorten(str(row.get(n, "")), 72) for n in names] for row in rows], names))
+    for left in sorted(where.glob(".*.training")):
+        run = where / left.name.removeprefix(".").removesuffix(".training")
+        say(f"stopped: {run} (go on with: stepwell learn --resume {run})")
     for left in sorted(where.glob(".*.partial")):
         say(f"unfinished: {left.name} (removed when the same name is learned again)")
     return None

@@ -52,7 +52,7 @@ class Trainer:
         plan: Plan,
     ) -> None:
         self.fabric, self.plan, self.step = fabric, plan, 0
-        self._views, self._prepare = views, prepare
+        self.views_of, self._prepare = views, prepare
         self.network = Network(backbone, objective)
         if fabric.world_size > 1:
             over_ranks(self.network)
@@ -89,8 +89,8 @@ class Trainer:
         """Views, made ahead where another device trains; on the same cores that would only
         make two kinds of threads wait for each other."""
         if self.fabric.device.type == "cpu":
-            return nullcontext(map(self._views, numbers))
-        return Ahead(self._views, numbers)
+            return nullcontext(map(self.views_of, numbers))
+        return Ahead(self.views_of, numbers)
 
     def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
@@ -258,15 +258,26 @@ def _warn_of_parts(plan: Plan) -> None:
         )
 
 
-def check_batch(batch: int, ranks: int) -> None:
-    """Raise where a batch can't be compared within, or not be shared evenly."""
-    if batch % ranks:
+def check_batch(batch: int, parts: int, ranks: int, examples: int) -> None:
+    """Raise where a batch can't be compared within, or not be shared evenly.
+
+    Raises
+    ------
+    UsageError, StepwellError
+    """
+    shares = parts * ranks
+    if batch % shares:
         raise UsageError(
-            f"Expected a batch that {ranks} ranks can share evenly, found {batch}: "
-            f"take {max(1, batch // ranks) * ranks}."
+            f"Expected a batch that {shares} parts (of accumulation and ranks) share evenly, found "
+            f"{batch}: take {max(2, round(batch / shares)) * shares}."
         )
-    if batch < 4:
+    if batch < 4 or batch < 2 * shares:
         raise StepwellError(
-            f"Expected batches of at least 4 examples to compare, found {batch}: raise --batch, "
-            f"or give more examples."
+            f"Expected at least 4 examples a batch and 2 a part to compare, found {batch} in "
+            f"{shares} parts: raise --batch, or give more examples."
+        )
+    if batch > examples:
+        raise UsageError(
+            f"Expected a batch of at most all {examples:,} examples, found {batch:,}: lower "
+            f"--batch."
         )
