@@ -74,14 +74,26 @@ def export(run: Run, out: Path, *, onnx: bool = True, overwrite: bool = False) -
             f"Expected a run whose encoder is a network, found {run.encoder.name!r}: learn with "
             f"--backbone, with or without --engine gradient."
         )
-    if out.exists() and not overwrite:
-        raise UsageError(f"Expected a free name, found something at {out}: add --overwrite.")
-    some = _some(run)
+    _check_free(out, overwrite)
+    some, encoder = _some(run), run.encoder.on("cpu")  # type: ignore[attr-defined]
     with new_folder(out.absolute(), overwrite=overwrite) as folder:
-        facts = {"out": str(out), "features": _write_backbone(run, folder, some)}
+        facts = {"out": str(out), "features": _write_backbone(encoder, folder, some)}
         if onnx:
-            facts["cosine"] = _write_onnx(run, folder / ONNX, some)
+            facts["cosine"] = _write_onnx(run, encoder, folder / ONNX, some)
     return facts
+
+
+def _check_free(out: Path, overwrite: bool) -> None:
+    """Raise unless there is nothing at ``out``, or an export that may be replaced."""
+    ours = {WEIGHTS, SNIPPET, ONNX}
+    if out.exists() and not (out.is_dir() and {p.name for p in out.iterdir()} <= ours):
+        raise UsageError(
+            f"Expected a new folder, found something else at {out}: choose another --out."
+        )
+    if out.exists() and not overwrite:
+        raise UsageError(
+            f"Expected a new folder, found an export at {out}: add --overwrite to replace it."
+        )
 
 
 def _some(run: Run) -> Batch:
@@ -90,10 +102,9 @@ def _some(run: Run) -> Batch:
     return concatenate(run.own_source().batches(CHECKED, ids=names))
 
 
-def _write_backbone(run: Run, folder: Path, some: Batch) -> float:
+def _write_backbone(encoder: Any, folder: Path, some: Batch) -> float:
     from safetensors.torch import save_file
 
-    encoder: Any = run.encoder
     weights = {k: v.cpu().contiguous() for k, v in encoder.module.net.state_dict().items()}
     save_file(weights, folder / WEIGHTS)
     write_atomic(folder / SNIPPET, code_of(encoder))
@@ -153,9 +164,9 @@ def _pixels(encoder: Any, some: Batch) -> Any:
     return (encoder.prepared(some.data["image"]).cpu() * spread + mean) * 255
 
 
-def _write_onnx(run: Run, path: Path, some: Batch) -> float:
+def _write_onnx(run: Run, encoder: Any, path: Path, some: Batch) -> float:
     """The embedder, and the least cosine of its embeddings with the run's."""
-    torch, encoder = torch_or_error(), run.encoder
+    torch = torch_or_error()
     try:
         import onnxruntime
         import onnxscript  # noqa: F401
@@ -167,7 +178,7 @@ def _write_onnx(run: Run, path: Path, some: Batch) -> float:
     images = _pixels(encoder, some)
     with torch.inference_mode():
         torch.onnx.export(
-            _embedder(run).eval(),
+            _embedder(run.map, encoder).eval(),
             (images,),
             path,
             input_names=["pixels"],
@@ -178,7 +189,7 @@ def _write_onnx(run: Run, path: Path, some: Batch) -> float:
         )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found: NDArray = session.run(None, {"pixels": images.numpy()})[0]
-    cosine = float((found * run.map(run.encoder.embed(some))).sum(1).min())
+    cosine = float((found * run.map(encoder.embed(some))).sum(1).min())
     if not cosine > ALIKE:
         raise StepwellError(
             f"Expected the exported network to embed as the run does, found a cosine of "
@@ -187,15 +198,14 @@ def _write_onnx(run: Run, path: Path, some: Batch) -> float:
     return cosine
 
 
-def _embedder(run: Run) -> Any:
+def _embedder(found: Any, encoder: Any) -> Any:
     """Pixels (n, c, side, side) in [0, 255] → (n, k): normalise, backbone, closed form."""
-    torch, encoder, found = torch_or_error(), run.encoder, run.map
-    spec: Any = encoder.spec  # type: ignore[attr-defined]
+    torch, spec = torch_or_error(), encoder.spec
 
     class Embedder(torch.nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
             super().__init__()
-            self.net = encoder.module.cpu()  # type: ignore[attr-defined]
+            self.net = encoder.module
             named = {"mean": spec.mean, "spread": spec.spread}
             for name, value in named.items():
                 self.register_buffer(name, torch.tensor(value)[:, None, None])

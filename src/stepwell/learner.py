@@ -210,6 +210,8 @@ def _learned(
         sample = _pass(batches, len(ids), founders, learned, folder, settings, tell)
         tell("solve", {})
         learned.solution = learned.engine.solve(tell)
+        if learned.twin is not None:
+            learned.control_by_twin(founders, seed)
         recording.write_parts(folder, learned)
         recording.write_index(folder, learned.solution.map, tell)
         facts = {"skipped": [vars(s) for s in source.skipped], "chunk": _chunk(founders)}

@@ -72,6 +72,19 @@ class Learned:
         """Set the pretext for so many examples, where it can be."""
         self.pretext = suited(self.pretext, examples)
 
+    def control_by_twin(self, founders: Batch, seed: int) -> None:
+        """The control on shuffled pairs, all the way: of the twin's features, by the same
+        closed form with the same choices."""
+        if self.twin is None or self.solution is None:
+            return
+        names = [str(i) for i in founders.ids]
+        features = self.twin.embed(founders)
+        engine = SpectralEngine.prepared(features, names, self.engine.choice)
+        for _ in engine.learn([founders], suited(self.pretext, len(founders)), self.twin, seed):
+            pass
+        controls = {**self.solution.controls, "shuffled": engine.shuffled()}
+        self.solution = replace(self.solution, controls=controls)
+
     @property
     def width(self) -> int:
         """Features of an example."""

@@ -140,6 +140,11 @@ def warnings(config: dict) -> list[str]:
         found.append(
             f"Learned from {config['learn']['share']:.0%} of the data, as the budget said."
         )
+    for row in config.get("train", {}).get("regulated", [])[:3]:
+        found.append(
+            f"Training looked after itself at step {row['step']:,}: {row['kind']} ({row['why']}); "
+            f"{row['did']}."
+        )
     if asked and config["cost"]["seconds"] > 1.1 * asked:
         found.append(
             f"It took {duration(config['cost']['seconds'])} instead of {duration(asked)}: reading "

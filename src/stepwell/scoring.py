@@ -96,8 +96,9 @@ class Contestants:
         found["random encoder"] = np.asarray(self._random(batch, features), np.float32)
         if self._network:
             found[ALONE] = np.asarray(features, np.float32)
-        if self._twin is not None:
-            found["shuffled pairs"] = np.asarray(self._twin.embed(batch), np.float32)
+        if self._twin is not None:  # the map of shuffled pairs is of its features
+            shuffled = self._maps["shuffled pairs"](self._twin.embed(batch))
+            found["shuffled pairs"] = np.asarray(shuffled)
         return {name: rows for name, rows in found.items() if name in self.roles}
 
 

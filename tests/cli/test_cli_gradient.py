@@ -327,3 +327,27 @@ def test_backbones_of_timm_are_exported(digits, tmp_path, name):
     encoder = NetworkEncoder(name, device="cpu", small=True)
     run = stepwell.learn(digits, tmp_path / "run", encoder=encoder, preset="fast", report=False)
     assert export(run, tmp_path / "out")["cosine"] > 0.999
+
+
+def test_code_that_a_run_names_is_run_only_where_it_is_trusted(trained, tmp_path):
+    open_it = f"import stepwell; stepwell.load({str(trained)!r}).encoder; print('opened')"
+    words = [sys.executable, "-c", open_it]
+    tests = str(__import__("helpers").PLUGINS.parent)
+    known = {**environment(), "PYTHONPATH": tests}
+    said = subprocess.run(words, env=known, capture_output=True, text=True, check=False)
+    assert "If you trust that code: STEPWELL_TRUST=helpers:tiny_net" in said.stderr
+    known["STEPWELL_TRUST"] = "helpers:tiny_net"
+    said = subprocess.run(words, env=known, capture_output=True, text=True, check=False)
+    assert said.stdout == "opened\n", said.stderr
+
+
+def test_an_export_replaces_nothing_but_an_export(call, trained, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    for out in (mine, trained):
+        said = call("export", trained, "--out", out, "--overwrite", "--no-onnx")
+        assert said.code == 2
+        assert "found something else" in said.err
+    assert (mine / "thesis.txt").is_file()
+    assert stepwell.load(trained).has("encoder")

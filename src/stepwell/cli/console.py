@@ -22,12 +22,13 @@ TITLES = {
     "evaluate": "scoring with labels",
     "score": "scoring",
     "report": "drawing the report",
-    "spectrum": "logging the staircase",
     "theory": "figures",
     "decode": "decoding",
     "train": "training",
     "control": "training the control on shuffled pairs",
 }
+ASIDE = ("spectrum", "regulate")
+"""Events that interrupt no progress."""
 QUIET_S = 2.0
 """Nothing is printed about anything shorter than this."""
 PAUSE_S = 5.0
@@ -71,14 +72,17 @@ class Progress:
         self._now: tuple[str, Mapping[str, Any], float] | None = None
         self._done, self._open, self._silent = threading.Event(), False, silent
         self._thread = threading.Thread(target=self._tell, daemon=True)
-        self._kept = ""
+        self._kept, self._first = "", 0
 
     def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
         if event == "kept":
             self._kept = str(facts["path"])
             return
+        if event in ASIDE:  # told in the middle of something that goes on
+            return
         same = self._now is not None and self._now[0] == event
         begin = self._now[2] if same and self._now else time.perf_counter()
+        self._first = self._first if same else int(facts.get("done", 0))
         self._now = (event, facts, begin)
 
     def _tell(self) -> None:
@@ -88,7 +92,7 @@ class Progress:
             event, facts, begin = self._now
             elapsed = time.perf_counter() - begin
             if elapsed >= QUIET_S:
-                self._print(f"{TITLES.get(event, event)}: {describe(facts, elapsed)}")
+                self._print(f"{TITLES.get(event, event)}: {describe(facts, elapsed, self._first)}")
             elif self._open:
                 self._print("")
 
@@ -112,12 +116,15 @@ class Progress:
             click.echo(f"stopped; go on with: stepwell learn --resume {self._kept}", err=True)
 
 
-def describe(facts: Mapping[str, Any], elapsed: float) -> str:
-    """``12,000 of 50,000 · 410/s · 93 s left · waiting for data 2 %``."""
+def describe(facts: Mapping[str, Any], elapsed: float, first: int = 0) -> str:
+    """``12,000 of 50,000 · 410/s · 93 s left · waiting for data 2 %``.
+
+    ``first``: how many were done when ``elapsed`` began.
+    """
     done, of = facts.get("done"), facts.get("of")
     if not done:
         return f"{facts['found']:,} found" if "found" in facts else f"{elapsed:.0f} s"
-    rate = done / max(elapsed, 1e-9)
+    rate = max(done - first, 1) / max(elapsed, 1e-9)
     words = [f"{done:,} of {of:,}" if of else f"{done:,}"]
     words.append(f"{rate:,.0f}/s" if rate >= 1 else f"{rate:.2f}/s")
     if of and done:

@@ -120,6 +120,11 @@ def command(
         opened = Run(sibling).open if sibling else open_source
         source = opened(src, strict=options["strict"], **told(source_options))
     budget = seconds(options.pop("budget"))
+    if dry_run and (options["engine"] != "spectral" or options["backbone"]):
+        raise click.UsageError(
+            "Expected the spectral engine on patches for --dry-run, found a network: leave "
+            "--dry-run out; --budget says how long it may take."
+        )
     if dry_run:
         from stepwell.planning import plan
 

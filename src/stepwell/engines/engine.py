@@ -74,6 +74,10 @@ class SpectralEngine:
             self._kept.offer(encoded)
             yield encoded.batch, encoded.codes
 
+    def shuffled(self) -> SpectralMap:
+        """The map that shuffled pairs give."""
+        return self._kept.shuffled(self.quantiser, self.choice, self.moments.units)[0]
+
     def solve(self, observe: Observer) -> Solution:
         """The closed form, and the controls that know no pairs or shuffled ones."""
         if not self.moments.units:

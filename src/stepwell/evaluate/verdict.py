@@ -69,6 +69,10 @@ def unlabelled_verdict(
     return {"tone": tone, "sentence": said, "details": details}
 
 
+LADDER = {"features alone": "what the closed form adds to them"}
+"""What else than pairs a difference to a step of the ladder shows."""
+
+
 def labelled_verdict(
     rows: Sequence[Mapping[str, Any]], gaps: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
@@ -89,14 +93,12 @@ def labelled_verdict(
     details = [f"Difference to {rival['name']}: {_interval(gap)}."]
     for row in final:
         if row["role"] == "ladder":
-            found = gaps[row["name"]]
-            if tone == "good" and found["low"] <= 0:
+            found, what = gaps[row["name"]], LADDER.get(row["name"], "what the pairs add")
+            if tone == "good" and found["low"] <= 0 and what == "what the pairs add":
                 said += f"; its pairs add nothing sure to whitening ({found['value']:+.1f})"
                 tone = "mixed" if found["high"] < 0 else tone
-            ten = _with_ten(rows)
-            details.append(
-                f"Difference to {row['name']}, what the pairs add: {_interval(found)}{ten}."
-            )
+            ten = _with_ten(rows, row["name"])
+            details.append(f"Difference to {row['name']}, {what}: {_interval(found)}{ten}.")
     return {"tone": tone, "sentence": f"{said}.", "details": details}
 
 
@@ -104,9 +106,11 @@ def _interval(gap: Mapping[str, float]) -> str:
     return f"{gap['value']:+.1f} points, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"
 
 
-def _with_ten(rows: Sequence[Mapping[str, Any]]) -> str:
+def _with_ten(rows: Sequence[Mapping[str, Any]], name: str) -> str:
     """The same difference with ten labels a class, where there were as many."""
-    found = {r["role"]: r for r in rows if r["reader"] == "knn" and r["labels"] == 10}
-    if "ours" not in found or "ladder" not in found:
+    some = [r for r in rows if r["reader"] == "knn" and r["labels"] == 10]
+    ours = next((r["value"] for r in some if r["role"] == "ours"), None)
+    theirs = next((r["value"] for r in some if r["name"] == name), None)
+    if ours is None or theirs is None:
         return ""
-    return f"; {found['ours']['value'] - found['ladder']['value']:+.1f} with 10 labels a class"
+    return f"; {ours - theirs:+.1f} with 10 labels a class"

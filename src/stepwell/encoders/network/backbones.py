@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,6 +21,10 @@ SMALL = 96
 """Images up to this side get a stem that keeps their resolution."""
 TRANSFORMERS = ("vit", "deit")
 """What names of transformers that take a size of patches begin with."""
+TRUST = "STEPWELL_TRUST"
+"""Environment variable that names backbones of one's own that may be built when a run is opened."""
+_TRUSTED: set[str] = set()
+_OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 GRID = 8
 """Patches a side of a transformer on small images."""
 
@@ -59,6 +65,27 @@ class Spec:
         """The inverse of :meth:`plain`."""
         tuples = {name: tuple(settings[name]) for name in ("mean", "spread")}
         return cls(**{**settings, **tuples})
+
+
+def trust(name: str) -> None:
+    """Let a backbone of one's own be built: its user has named it in this process."""
+    _TRUSTED.add(name)
+
+
+def check_trusted(spec: Spec) -> None:
+    """Raise for a network that a run made of somebody's code wants built.
+
+    Raises
+    ------
+    StepwellError
+        Unless the code was named in this process, or in the environment.
+    """
+    known = {*_TRUSTED, *os.environ.get(TRUST, "").split()}
+    if ":" in spec.name and spec.name not in known:
+        raise StepwellError(
+            f"Expected a network that timm makes, found one made by the code {spec.name!r}, which "
+            f"opening it would run. If you trust that code: {TRUST}={spec.name} stepwell …"
+        )
 
 
 def build(spec: Spec, seed: int, weights: str | None = None) -> Any:
@@ -113,7 +140,8 @@ def _known(name: str) -> str:
 
 
 def _timm(spec: Spec, weights: str | None) -> Any:
-    timm, options = timm_or_error(), {**small_options(spec), **spec.options}
+    own = {k: v for k, v in spec.options.items() if not k.startswith(("pretrained", "checkpoint"))}
+    timm, options = timm_or_error(), {**small_options(spec), **own}
     if weights is not None:
         options["pretrained"] = True
         if weights != "hub":
@@ -168,6 +196,8 @@ def _small_stem(model: Any) -> None:
 
 def _own(spec: Spec, weights: str | None) -> Any:
     name = spec.name
+    if not _OWN.fullmatch(name):
+        raise UsageError(f"Expected a backbone package.module:function, found {name!r}.")
     place, _, made = name.partition(":")
     try:
         function = getattr(import_module(place), made)

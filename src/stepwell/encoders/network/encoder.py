@@ -15,7 +15,9 @@ from stepwell.encoders.network.backbones import (
     Spec,
     build,
     check_features,
+    check_trusted,
     pretrained_spec,
+    trust,
 )
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
 from stepwell.kit.torch import torch_or_error
@@ -66,6 +68,7 @@ class NetworkEncoder:
     def fit(self, founders: Batch, *, seed: int = 0, observe: Observer = ignore) -> Self:
         """Build the network for images like these; nothing is trained."""
         images = np.asarray(founders.data["image"])
+        trust(self.backbone)
         self._place(self._spec_for(images), seed, self.weights)
         self._measure(images[:2])
         return self
@@ -135,8 +138,14 @@ class NetworkEncoder:
 
     def copied(self) -> NetworkEncoder:
         """The same network with weights of its own."""
-        twin = self.randomised(0)
+        return self.on(self.device)
+
+    def on(self, device: str) -> NetworkEncoder:
+        """A copy on another device."""
+        twin = NetworkEncoder(self.backbone, None, self.side, device, self.options)
+        twin._place(self._built(), 0, None)
         twin.module.load_state_dict(self.module.state_dict())
+        twin.width = self.width
         return twin
 
     def _built(self) -> Spec:
@@ -153,6 +162,7 @@ class NetworkEncoder:
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
         torch, spec = torch_or_error(), Spec.of(settings["spec"])
+        check_trusted(spec)
         encoder = cls(spec.name, None, spec.side, None, spec.options)
         encoder._place(spec, 0, None)
         weights = {name: torch.tensor(np.asarray(value)) for name, value in arrays.items()}
