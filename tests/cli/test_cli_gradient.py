@@ -95,6 +95,16 @@ def test_a_budget_is_turned_into_samples(call, digits, tmp_path):
     assert config["cost"]["seconds"] < 30
 
 
+@pytest.mark.parametrize(
+    "words", [("--precision", "bf16-mixed"), ("--accumulate", "2"), ("--optimizer", "SGD")]
+)
+def test_other_ways_to_train(call, digits, tmp_path, words):
+    more = ("--samples", "320", "--no-shuffled", "--no-report", "--out", tmp_path / "r")
+    said = call("learn", digits, *SMALL, *words, *more)
+    assert said.code == 0, said.err
+    assert stepwell.load(tmp_path / "r").config["train"]["regulated"] == []
+
+
 def test_a_backbone_can_stay_frozen(call, digits, tmp_path):
     words = ("--backbone", "helpers:tiny_net", "--preset", "fast", "--out", tmp_path / "r")
     said = call("learn", digits, *words, "--labels", digits / "train", "--no-report", "--json")
