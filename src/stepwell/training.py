@@ -78,6 +78,10 @@ def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> W
     objective_of(objective)
     samples, shuffled = plan.pop("samples", None), bool(plan.pop("shuffled", True))
     check_plan(plan, samples)
+    if samples is not None and budget is not None:
+        raise UsageError(
+            "Expected samples or a budget to train for, found both: leave one of them out."
+        )
     end = BUDGET_S if budget is None and samples is None else budget
     left = None if end is None else lambda: AFTER * end - watch.wall()
     return Wish(objective, samples, left, shuffled, plan)

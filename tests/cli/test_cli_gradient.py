@@ -127,6 +127,10 @@ def test_a_backbone_can_stay_frozen(call, digits, tmp_path):
         (("--engine", "gradient", "--samples", "0"), "at least one sample"),
         (("--engine", "gradient", "--rate", "-1"), "0 or more"),
         ((*SMALL, "--optimizer", "SGDD", "--samples", "100"), "optimizer of torch.optim"),
+        ((*SMALL, "--samples", "100", "--budget", "1m"), "leave one of them out"),
+        ((*SMALL, "--accumulate", "0"), "accumulate of 1 or more"),
+        ((*SMALL, "--precision", "32"), "Expected a precision"),
+        ((*SMALL, "--batch", "5000", "--samples", "9000"), "at most all"),
     ],
 )
 def test_mistakes_are_told(call, digits, tmp_path, words, said):
