@@ -8,8 +8,6 @@ Needs torch. CIFAR-10, drawn by hash. Labels are read for scores only. One JSON 
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,8 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from gradient_tables import HEAD
+from gradient_tables import PARTS as TABLES
 from images import DATA, subset, unzip_split
 from sklearn.datasets import load_digits
+from tables import emit, run_parts
 
 from stepwell import learn
 from stepwell.encoders import NetworkEncoder
@@ -42,10 +43,6 @@ CIFAR = DATA / "cifar10-train.zip"
 RECIPE = ("flip", "zoom-strong", "jitter")
 PAIRS, STEPS = 15, 10
 """Interleaved pairs of timings, and steps in each."""
-
-
-def emit(**row: Any) -> None:
-    print(json.dumps(row, default=float), flush=True)
 
 
 @contextmanager
@@ -262,21 +259,5 @@ def _faulty(images: Any, labels: Any, what: str, seed: int) -> dict[str, Any]:
 PARTS = {"speed": speed, "objectives": objectives, "faults": faults}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
-    parser.add_argument("--table", type=Path)
-    options = parser.parse_args()
-    if options.table:
-        from gradient_tables import HEAD
-        from gradient_tables import PARTS as TABLES
-        from tables import page
-
-        rows = [json.loads(line) for line in options.table.read_text().splitlines()]
-        print(page(HEAD, TABLES, rows))
-    for part in options.parts:
-        PARTS[part]()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS, HEAD, TABLES)

@@ -10,8 +10,6 @@ is tuned on them. One JSON line each.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +17,9 @@ from typing import Any
 
 import numpy as np
 from images import DATA, FASHION
+from staircase_tables import HEAD
+from staircase_tables import PARTS as TABLES
+from tables import emit, run_parts
 
 from stepwell import experiments, learn, stepping
 from stepwell.engines import engine
@@ -43,10 +44,6 @@ SOURCES = {
 SHARES = (0.01, 0.1)
 LEAST = 2.5
 """Steps that are forecast rise by this much in the logarithm: less has no 1 % of its size."""
-
-
-def emit(**row: Any) -> None:
-    print(json.dumps(row, default=float), flush=True)
 
 
 # theory against training
@@ -345,21 +342,5 @@ PARTS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
-    parser.add_argument("--table", type=Path)
-    options = parser.parse_args()
-    if options.table:
-        from staircase_tables import HEAD
-        from staircase_tables import PARTS as TABLES
-        from tables import page
-
-        rows = [json.loads(line) for line in options.table.read_text().splitlines()]
-        print(page(HEAD, TABLES, rows))
-    for part in options.parts:
-        PARTS[part]()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS, HEAD, TABLES)

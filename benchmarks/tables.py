@@ -5,6 +5,7 @@ python benchmarks/tables.py ROWS.jsonl > benchmarks/results/images.md
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 from stepwell.recording import versions
 
@@ -57,6 +59,28 @@ def page(head: str, parts: Mapping[str, tuple[str, str, Writer]], rows: list[dic
         if some:
             texts.append(f"## {title}\n\n{note}\n\n{write(some)}")
     return "\n".join(texts)
+
+
+def run_parts(
+    about: str | None,
+    parts: Mapping[str, Callable[[], None]],
+    head: str,
+    tables: Mapping[str, tuple[str, str, Writer]],
+) -> None:
+    """A benchmark's command line: measure parts by name, or ``--table ROWS`` as a page."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("parts", nargs="*", choices=[*parts, []])
+    parser.add_argument("--table", type=Path)
+    options = parser.parse_args()
+    if options.table:
+        print(page(head, tables, [json.loads(line) for line in options.table.open()]))
+    for part in options.parts:
+        parts[part]()
+
+
+def emit(**row: Any) -> None:
+    """A row of a table, as a line of JSON."""
+    print(json.dumps(row, default=float), flush=True)
 
 
 def grouped(rows: list[dict], *keys: str) -> dict[tuple, list[dict]]:

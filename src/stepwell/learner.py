@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from stepwell.preparing import Learned, Settings, check, prepare, untrained
 from stepwell.resuming import LOG, Keeper, beside, clear, told
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
+from stepwell.wishing import wished
 
 WAIT_S = 0.2
 """Between two looks at whether the first rank has written the run."""
@@ -119,12 +120,15 @@ def learn(
             training=dict(train or {}),
         )
     )
-    training.wished(settings.training, budget, Stopwatch()) if settings.trains else None
     source = _open(src, settings, strict)
     if test is not None and evaluate_with is None:
         raise UsageError("Expected labels to score with, found only a test set: give both.")
-    target = gathering.named_target(out, source) if rank() else None
-    target = target or gathering.target_of(out, source, overwrite)
+    # The first rank makes the run: only there must its place be free.
+    target = (
+        gathering.named_target(out, source)
+        if rank()
+        else gathering.target_of(out, source, overwrite)
+    )
     return _learned(
         source, target, settings, After(evaluate_with, test, report), observe, overwrite
     )
@@ -193,20 +197,20 @@ def _learned(
         check_labels(after.test, entries)
         founders = gathering.founders_of(source, entries, seed, tell)
         ids = {name for name, _ in entries}
+        chunk = _chunk(founders)
         train = None
         if settings.trains:
-            wish = training.wished(settings.training, settings.budget, watch)
             asked = _asked(source, settings, after) | {"overwrite": overwrite}
             keeper = Keeper(target, asked, folder, resumed, tell)
-            every = partial(gathering.one_pass, source, founders, entries, ids, _chunk(founders))
-            train = partial(training.train_encoder, every, wish, seed, folder, keeper, tell)
+            every = partial(gathering.one_pass, source, founders, entries, ids, chunk)
+            train = _trainer(every, settings, folder, keeper, watch, tell)
         learned = prepare(source, founders, settings, tell, train)
         if settings.budget is not None and not settings.trains:
             ids = gathering.within(settings.budget, watch, learned, source, entries, founders, seed)
             settings.share = len(ids) / len(entries)
         learned.suit(len(ids))
         tell("learn", {"done": 0, "of": len(ids)})
-        batches = gathering.one_pass(source, founders, entries, ids, _chunk(founders))
+        batches = gathering.one_pass(source, founders, entries, ids, chunk)
         sample = _pass(batches, len(ids), founders, learned, folder, settings, tell)
         tell("solve", {})
         learned.solution = learned.engine.solve(tell)
@@ -214,16 +218,10 @@ def _learned(
             learned.control_by_twin(founders, seed)
         recording.write_parts(folder, learned)
         recording.write_index(folder, learned.solution.map, tell)
-        facts = {"skipped": [vars(s) for s in source.skipped], "chunk": _chunk(founders)}
+        facts = {"skipped": [vars(s) for s in source.skipped], "chunk": chunk}
         recording.write_config(folder, learned, source, settings, facts, watch.facts())
-        draft = Run(folder)
-        tell("score", {})
-        probe = scoring.probe(learned, sample, seed + 1)
-        scores = scoring.without_labels(draft, learned, probe, seed=seed)
-        stepping.log_orders(learned, probe, tell)
-        recording.write_scores(folder, scores)
-        recording.write_card(draft)
-        recording.write_cost(draft, watch.facts())
+        _score(folder, learned, sample, seed, tell)
+        recording.write_cost(Run(folder), watch.facts())
     # The run is whole from here on: whatever happens to scores and page, it stays.
     clear(target)
     run = Run(target)
@@ -237,19 +235,43 @@ def _learned(
     return run
 
 
+def _score(folder: Path, learned: Learned, sample: Batch, seed: int, tell: Observer) -> None:
+    """Scores without labels, both orders of the staircase, and the card, into a draft."""
+    draft = Run(folder)
+    tell("score", {})
+    probe = scoring.probe(learned, sample, seed + 1)
+    scores = scoring.without_labels(draft, learned, probe, seed=seed)
+    stepping.log_orders(learned, probe, tell)
+    recording.write_scores(folder, scores)
+    recording.write_card(draft)
+
+
+def _trainer(
+    every: Callable[[], Iterable[Batch]],
+    settings: Settings,
+    folder: Path,
+    keeper: Keeper,
+    watch: Stopwatch,
+    tell: Observer,
+) -> Callable[..., Any]:
+    """What trains an encoder with a pretext on ``every`` example."""
+    wish = wished(settings.training, settings.budget, watch)
+    return partial(training.train_encoder, every, wish, settings.seed, folder, keeper, tell)
+
+
 def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> Run:
     """What every rank but the first does: train along, and wait for the run."""
-    with TemporaryDirectory() as folder:
-        entries = gathering.census(source, ignore)
-        founders = gathering.founders_of(source, entries, settings.seed, ignore)
-        if settings.trains:
-            wish = training.wished(settings.training, settings.budget, Stopwatch())
-            keeper = Keeper(target, {}, Path(folder), resumed, ignore)
+    if settings.trains:
+        with TemporaryDirectory() as name:
+            folder, watch = Path(name), Stopwatch()
+            entries = gathering.census(source, ignore)
+            founders = gathering.founders_of(source, entries, settings.seed, ignore)
             ids = {name for name, _ in entries}
             every = partial(gathering.one_pass, source, founders, entries, ids, _chunk(founders))
+            keeper = Keeper(target, {}, folder, resumed, ignore)
             found = untrained(source, founders, settings, ignore)
-            told = (every, wish, settings.seed, Path(folder), keeper, ignore)
-            training.train_encoder(*told, found.encoder, found.pretext)
+            train = _trainer(every, settings, folder, keeper, watch, ignore)
+            train(found.encoder, found.pretext)
     while held(lock_of(target)):
         time.sleep(WAIT_S)
     return Run(target)

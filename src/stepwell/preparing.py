@@ -21,9 +21,11 @@ from stepwell.interfaces import (
 )
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
+from stepwell.kit.stopwatch import Stopwatch
 from stepwell.pretexts import PRETEXTS, TwoViews, suited
 from stepwell.recalibrate import Calibration, as_asked, calibrate
 from stepwell.run import Run
+from stepwell.wishing import wished
 
 ENGINES = ("spectral", "gradient")
 BACKBONE = "resnet18"
@@ -168,6 +170,8 @@ def _check_engine(settings: Settings) -> None:
             f"Expected settings of training with the engine gradient, found {names} with "
             f"{settings.engine}: add --engine gradient, or leave them out."
         )
+    if settings.trains:  # before anything is read
+        wished(settings.training, settings.budget, Stopwatch())
 
 
 Trained = tuple[Mapping[str, Any], Encoder | None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,121 +12,27 @@ from typing import Any
 import numpy as np
 
 from stepwell.engines import units_of
-from stepwell.engines.gradient.plan import FEW, Plan, fitting_batch, planned
+from stepwell.engines.gradient.plan import FEW, PRECISIONS, Plan, fitting_batch, planned
 from stepwell.engines.gradient.watch import effective_rank
-from stepwell.interfaces import Batch, Observer, Pretext, UsageError, ignore
-from stepwell.kit.names import nearest
+from stepwell.interfaces import Batch, Observer, Pretext, ignore
 from stepwell.kit.ranks import machines, ranks, ranks_here
 from stepwell.kit.stopping import Stopping
-from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.torch import fabric_or_error, torch_or_error
 from stepwell.resuming import Keeper
 from stepwell.staircase.forecast import next_step, words
 from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, schedule
+from stepwell.wishing import Wish, objective_of
 
 PROBED = 64
 """Examples whose two views the spectrum is logged on."""
-AFTER = 0.85
-"""Share of a budget after which training ends: embedding all, scores and the page follow."""
 LOOKING, LOOKS = 0.02, 24
 """Share of the time that logging may take, and records that are made whatever they take."""
 WARM = 3
 """Steps that the speed is measured on, and which are then undone."""
-BUDGET_S = 600.0
-"""What is trained for if nothing is said."""
 TOLD = 20
 """Alarms that a run's configuration lists."""
 FOLLOWED = 32
 """Records before a next step is forecast, and then every eighth."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a training was told; see :func:`~stepwell.learn`.
-
-    Attributes
-    ----------
-    samples : int, optional
-        Views' examples in all.
-    left : callable, optional
-        Seconds that training may still take; asked when it begins.
-    shuffled : bool
-        Train a control on shuffled pairs too, for as many samples.
-    plan : mapping
-        Fields of :class:`~stepwell.engines.gradient.plan.Plan`.
-    """
-
-    objective: str = "barlow_twins"
-    samples: int | None = None
-    left: Callable[[], float] | None = None
-    shuffled: bool = True
-    plan: Mapping[str, Any] = field(default_factory=dict)
-
-
-def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> Wish:
-    """A wish from settings, checked before anything is read.
-
-    Raises
-    ------
-    UsageError
-        For an unknown objective or setting, or sizes that make no sense.
-    """
-    plan = {name: value for name, value in told.items() if value is not None}
-    plan.pop("device", None)
-    objective = str(plan.pop("objective", Wish.objective))
-    objective_of(objective)
-    samples, shuffled = plan.pop("samples", None), bool(plan.pop("shuffled", True))
-    check_plan(plan, samples)
-    if samples is not None and budget is not None:
-        raise UsageError(
-            "Expected samples or a budget to train for, found both: leave one of them out."
-        )
-    end = BUDGET_S if budget is None and samples is None else budget
-    left = None if end is None else lambda: AFTER * end - watch.wall()
-    return Wish(objective, samples, left, shuffled, plan)
-
-
-def check_plan(plan: Mapping[str, Any], samples: int | None) -> None:
-    """Raise for settings that are unknown or make no sense."""
-    known = {"batch", "optimizer", "rate", "decay", "warmup", "clip", "accumulate", "momentum"}
-    known |= {"precision", "compiled"}
-    for name, value in plan.items():
-        if name not in known:
-            raise UsageError(
-                f"Expected a setting of training ({', '.join(sorted(known))}), found {name!r}."
-                f"{nearest(name, known)}"
-            )
-        low = 1 if name in ("batch", "accumulate") else 0
-        if isinstance(value, (int, float)) and value < low:
-            raise UsageError(f"Expected {name} of {low} or more, found {value}.")
-    if plan.get("rate") == 0:
-        raise UsageError("Expected a learning rate above 0, found 0: nothing would be learned.")
-    precisions = ("32-true", "bf16-mixed", "16-mixed")
-    if plan.get("precision", "32-true") not in precisions:
-        raise UsageError(
-            f"Expected a precision ({', '.join(precisions)}), found {plan['precision']!r}."
-        )
-    if samples is not None and samples < 1:
-        raise UsageError(f"Expected at least one sample to train on, found {samples}.")
-
-
-def objective_of(name: str) -> Any:
-    """The class of an objective.
-
-    Raises
-    ------
-    UsageError
-        For an unknown name, with the nearest one.
-    """
-    torch_or_error()
-    from stepwell.objectives import OBJECTIVES
-
-    if name not in OBJECTIVES:
-        known = ", ".join(sorted(OBJECTIVES))
-        raise UsageError(
-            f"Expected an objective ({known}), found {name!r}.{nearest(name, OBJECTIVES)}"
-        )
-    return OBJECTIVES[name]
 
 
 def views_of(pretext: Pretext, batch: Batch, seed: int, epoch: int) -> list[Any]:
@@ -174,7 +79,11 @@ class Training:
         torch = torch_or_error()
         self.encoder, self.pretext, self.data = encoder, pretext, data
         self.seed, self._tell = seed, tell
-        self.fabric = launched(encoder.device, wish.plan.get("precision", "32-true"))
+        self.fabric: Any = (
+            shuffled_like.fabric
+            if shuffled_like is not None
+            else launched(encoder.device, wish.plan.get("precision", PRECISIONS[0]))
+        )
         torch.manual_seed(seed)
         self.objective = objective_of(wish.objective)(encoder.width)
         encoder.device = str(self.fabric.device)
@@ -183,13 +92,17 @@ class Training:
         before = keeper.state or {}
         self.records: list[dict[str, Any]] = before.get("records", [])
         self.regulated: list[dict[str, Any]] = []
+        # Of the encoder that this is the control of: its weights, and how it was regulated.
+        self._trained: Mapping[str, Any] | None = None
+        self._regulated_before: Sequence[Mapping[str, Any]] = ()
+        self._next = ""
         self.plan: Plan
         self.seen: set[int]
         if shuffled_like is not None:
             self.plan, self.seen = shuffled_like.plan, shuffled_like.seen
             self.records = shuffled_like.records
-            self.trained = shuffled_like.encoder.module.state_dict()
-            self.regulated_before = shuffled_like.regulated
+            self._trained = shuffled_like.encoder.module.state_dict()
+            self._regulated_before = shuffled_like.regulated
         elif "plan" in before:
             self.plan, self.seen = Plan(**before["plan"]), set(before["seen"])
             self._check(self.plan)
@@ -316,14 +229,10 @@ class Training:
                 "records": self.records,
                 "trainer": trainer.state(),
                 "regulator": regulator.state(),
-                "trained": self.trained,
-                "regulated": self.regulated_before,
+                "trained": self._trained,
+                "regulated": self._regulated_before,
             }
         )
-
-    trained: Mapping[str, Any] | None = None
-    """Weights of the encoder that this is the control of, and how that was regulated."""
-    regulated_before: Sequence[Mapping[str, Any]] = ()
 
     def _progress(self, step: int, trainer: Any) -> None:
         facts: dict[str, Any] = {
@@ -338,8 +247,6 @@ class Training:
         if self._next:
             facts["next"] = self._next
         self._tell("control" if self.shuffled else "train", facts)
-
-    _next = ""
 
     def _look(self, step: int) -> None:
         """Log the spectrum after a step; now and then ask it for the next one to come."""
@@ -405,7 +312,7 @@ def train_encoder(
 
     place = folder / "decoded"
     try:
-        data = Decoded(place, batches(), 0, tell)
+        data = Decoded(place, batches(), tell)
         keeper.check("data", data.digest)
         before = keeper.state or {}
         twin = encoder.copied() if wish.shuffled else None

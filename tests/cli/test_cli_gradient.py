@@ -161,6 +161,16 @@ def learned(src, out, observe=lambda *_: None, overwrite=False, **more):
     )
 
 
+def stops(stage="train"):
+    """An observer that interrupts a stage once 320 samples of it are done."""
+
+    def stop(event, facts):
+        if event == stage and facts["done"] >= 320:
+            raise KeyboardInterrupt
+
+    return stop
+
+
 def weights(path, part="encoder"):
     return (path / "parts" / part / "arrays.safetensors").read_bytes()
 
@@ -173,13 +183,9 @@ def whole(digits, tmp_path_factory):
 
 @pytest.mark.parametrize("stage", ["train", "control"])
 def test_ctrl_c_leaves_a_training_that_goes_on_bit_for_bit(call, digits, tmp_path, whole, stage):
-    def stop(event, facts):
-        if event == stage and facts["done"] >= 320:
-            raise KeyboardInterrupt
-
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        learned(digits, out, stop)
+        learned(digits, out, stops(stage))
     assert resuming.unfinished(out)
     assert not list(tmp_path.glob(".*.partial"))
     assert not out.exists()
@@ -208,15 +214,11 @@ def test_ctrl_c_leaves_a_training_that_goes_on_bit_for_bit(call, digits, tmp_pat
 
 
 def test_a_stopped_training_leaves_the_run_it_would_replace_alone(call, digits, tmp_path, whole):
-    def stop(event, facts):
-        if event == "train" and facts["done"] >= 320:
-            raise KeyboardInterrupt
-
     out = tmp_path / "run"
     shutil.copytree(whole, out)
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     with pytest.raises(KeyboardInterrupt):
-        learned(digits, out, stop, overwrite=True, objective="byol", shuffled=False)
+        learned(digits, out, stops(), overwrite=True, objective="byol", shuffled=False)
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
     assert resuming.unfinished(out)
     mistake = call("learn", digits, *SMALL, "--objective", "simcl", "--out", out, "--overwrite")
@@ -275,14 +277,10 @@ stepwell.learn({str(digits)!r}, {str(out)!r}, engine="gradient", backbone="helpe
 
 
 def test_other_data_or_settings_are_refused(call, digits, tmp_path):
-    def stop(event, facts):
-        if event == "train" and facts["done"] >= 320:
-            raise KeyboardInterrupt
-
     out, data = tmp_path / "run", tmp_path / "data"
     shutil.copytree(digits, data)
     with pytest.raises(KeyboardInterrupt):
-        learned(data, out, stop)
+        learned(data, out, stops())
     said = call("learn", "--resume", out, "--samples", "100")
     assert said.code == 2
     assert "--samples" in said.err

@@ -94,7 +94,7 @@ def labelled_verdict(
     for row in final:
         if row["role"] == "ladder":
             found, what = gaps[row["name"]], LADDER.get(row["name"], "what the pairs add")
-            if tone == "good" and found["low"] <= 0 and what == "what the pairs add":
+            if tone == "good" and found["low"] <= 0 and row["name"] not in LADDER:
                 said += f"; its pairs add nothing sure to whitening ({found['value']:+.1f})"
                 tone = "mixed" if found["high"] < 0 else tone
             ten = _with_ten(rows, row["name"])

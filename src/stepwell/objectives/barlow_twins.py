@@ -19,6 +19,8 @@ EPSILON = 1e-5
 class BarlowTwins(Joint):
     """Σᵢ (1 - Cᵢᵢ)² + λ Σᵢ≠ⱼ Cᵢⱼ², C the correlation matrix between the views of a batch.
 
+    Of linear maps, at λ → 1, the span of the top eigenvectors of Σ^-½ΓΣ^-½.
+
     Parameters
     ----------
     off : float
@@ -26,9 +28,6 @@ class BarlowTwins(Joint):
     """
 
     name: ClassVar[str] = "barlow_twins"
-    closed_form: ClassVar[str] = (
-        "for linear maps at λ → 1, the span of the top eigenvectors of Σ^-½ΓΣ^-½"
-    )
 
     def __init__(self, width: int, sizes: Sequence[int] | None = None, off: float = 0.005) -> None:
         super().__init__(width, sizes)

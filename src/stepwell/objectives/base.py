@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise, permutations
 from typing import ClassVar
 
 import torch
@@ -29,8 +29,6 @@ class Objective(nn.Module):
     teacher: ClassVar[bool] = False
     compares: ClassVar[bool] = True
     """Whether targets are needed at all."""
-    closed_form: ClassVar[str] = ""
-    """What is known of its optimum without training, in words; empty if nothing is."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -77,6 +75,19 @@ def mlp(sizes: Sequence[int], *, normed_end: bool = False) -> nn.Sequential:
     if normed_end:
         layers.append(nn.BatchNorm1d(sizes[-1], affine=False))
     return nn.Sequential(*layers)
+
+
+def over_pairs(
+    one: Callable[[Tensor, Tensor], Tensor], seen: Sequence[Tensor], targets: Sequence[Tensor]
+) -> Tensor:
+    """Mean of ``one(seen[i], targets[j])`` over ordered pairs of views i ≠ j."""
+    pairs = permutations(range(len(seen)), 2)
+    return torch.stack([one(seen[i], targets[j]) for i, j in pairs]).mean()
+
+
+def cosine(z: Tensor, others: Tensor) -> Tensor:
+    """Mean cosine of rows with the same rows of others."""
+    return (unit(z) * unit(others)).sum(1).mean()
 
 
 def unit(z: Tensor) -> Tensor:

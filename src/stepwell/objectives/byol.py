@@ -10,25 +10,25 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from stepwell.objectives.base import mlp
-from stepwell.objectives.simsiam import SimSiam
+from stepwell.objectives.base import Objective, cosine, mlp, over_pairs
 
 
-class BYOL(SimSiam):
+class BYOL(Objective):
     """2 - 2 cosine of a view's prediction with the teacher's projection of the other."""
 
     name: ClassVar[str] = "byol"
     teacher: ClassVar[bool] = True
+    sizes: ClassVar[tuple[int, ...]] = (1024, 256)
 
     def __init__(self, width: int, sizes: Sequence[int] | None = None) -> None:
-        super().__init__(width, sizes)
-        sizes = tuple(sizes or (1024, 256))
+        super().__init__(width)
+        sizes = tuple(sizes or self.sizes)
         self.projector = mlp((width, *sizes))
         self.predictor = mlp((sizes[-1], sizes[0], sizes[-1]))
 
     def loss(self, seen: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """Mean over ordered pairs of views."""
-        return 2 + 2 * super().loss(seen, targets)
+        return 2 - 2 * over_pairs(cosine, seen, targets)
 
     def chance(self, n: int) -> float:
         """Directions that have nothing to do with each other."""

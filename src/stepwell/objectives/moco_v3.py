@@ -6,14 +6,13 @@ X. Chen, S. Xie & K. He, ICCV 2021 (arXiv 2104.02057), algorithm 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
 from math import log
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from stepwell.objectives.base import Objective, mlp, unit
+from stepwell.objectives.base import Objective, mlp, over_pairs, unit
 
 
 class MoCoV3(Objective):
@@ -33,8 +32,7 @@ class MoCoV3(Objective):
 
     def loss(self, seen: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """Sum of both directions, as the paper has it; mean over pairs of views."""
-        both = [self._one(seen[i], targets[j]) for i, j in permutations(range(len(seen)), 2)]
-        return 2 * torch.stack(both).mean()
+        return 2 * over_pairs(self._one, seen, targets)
 
     def _one(self, queries: Tensor, known: Tensor) -> Tensor:
         near = unit(queries) @ unit(known).T / self.temperature

@@ -6,13 +6,11 @@ X. Chen & K. He, CVPR 2021 (arXiv 2011.10566), equations 1 to 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from stepwell.objectives.base import Objective, mlp, unit
+from stepwell.objectives.base import Objective, cosine, mlp, over_pairs
 
 
 class SimSiam(Objective):
@@ -30,12 +28,7 @@ class SimSiam(Objective):
 
     def loss(self, seen: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """Mean over ordered pairs of views."""
-        return -torch.stack(
-            [
-                (unit(seen[i]) * unit(targets[j])).sum(1).mean()
-                for i, j in permutations(range(len(seen)), 2)
-            ]
-        ).mean()
+        return -over_pairs(cosine, seen, targets)
 
     def chance(self, n: int) -> float:
         """Directions that have nothing to do with each other."""

@@ -13,12 +13,12 @@ from stepwell.objectives.base import Joint, off_diagonal
 
 
 class SpectralContrastive(Joint):
-    """-2 E[z·z'] over pairs + E[(z·z')²] over rows of different examples."""
+    """-2 E[z·z'] over pairs + E[(z·z')²] over rows of different examples.
+
+    Of linear maps WᵀW = Σ^-½ U Λ Uᵀ Σ^-½, with the top eigenvectors of Σ^-½ΓΣ^-½.
+    """
 
     name: ClassVar[str] = "spectral_contrastive"
-    closed_form: ClassVar[str] = (
-        "for linear maps WᵀW = Σ^-½ U Λ Uᵀ Σ^-½, the top eigenvectors of Σ^-½ΓΣ^-½"
-    )
 
     def pair(self, z: Tensor, partners: Tensor) -> Tensor:
         """The loss of two views, (n, d)."""

@@ -6,18 +6,15 @@ M. Caron et al., NeurIPS 2020 (arXiv 2006.09882), equations 2 to 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
-from math import log
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from stepwell.objectives.base import Objective, mlp
-from stepwell.objectives.dino import Prototypes
+from stepwell.objectives.prototypes import Clustering
 
 
-class SwAV(Objective):
+class SwAV(Clustering):
     """Cross-entropy with codes that Sinkhorn-Knopp makes of the other view's scores.
 
     Parameters
@@ -40,22 +37,13 @@ class SwAV(Objective):
         epsilon: float = 0.05,
         rounds: int = 3,
     ) -> None:
-        super().__init__(width)
-        sizes = tuple(sizes or self.sizes)
-        self.projector = nn.Sequential(mlp((width, *sizes)), Prototypes(sizes[-1], prototypes))
-        self.temperature, self.epsilon, self.rounds = temperature, epsilon, rounds
-        self.prototypes = prototypes
+        super().__init__(width, sizes or self.sizes, prototypes, temperature)
+        self.epsilon, self.rounds = epsilon, rounds
 
     def loss(self, seen: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
         """Mean over ordered pairs of views."""
         codes = [sinkhorn(scores.detach(), self.epsilon, self.rounds) for scores in targets]
-        logs = [torch.log_softmax(scores / self.temperature, dim=1) for scores in seen]
-        pairs = permutations(range(len(seen)), 2)
-        return -torch.stack([(codes[j] * logs[i]).sum(1).mean() for i, j in pairs]).mean()
-
-    def chance(self, n: int) -> float:
-        """All clusters alike."""
-        return log(self.prototypes)
+        return self.agreement(seen, codes)
 
 
 def sinkhorn(scores: Tensor, epsilon: float, rounds: int) -> Tensor:

@@ -19,6 +19,9 @@ EPSILON = 1e-4
 class VICReg(Joint):
     """λ · invariance + μ · variance + ν · covariance.
 
+    Of linear maps under a hard covariance constraint, the span of the top eigenvectors of
+    Σ^-½ΓΣ^-½.
+
     Parameters
     ----------
     invariance, variance, covariance : float
@@ -28,10 +31,6 @@ class VICReg(Joint):
     name: ClassVar[str] = "vicreg"
     usual_variance: ClassVar[float] = 25.0
     """What training goes back to where a lower weight let everything collapse."""
-    closed_form: ClassVar[str] = (
-        "for linear maps under a hard covariance constraint, the span of the top eigenvectors "
-        "of Σ^-½ΓΣ^-½"
-    )
 
     def __init__(
         self,

@@ -5,7 +5,6 @@ A. Ermolov, A. Siarohin, E. Sangineto & N. Sebe, ICML 2021 (arXiv 2007.06346), e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -22,10 +21,6 @@ class WhitenedMSE(Joint):
 
     name: ClassVar[str] = "whitened_mse"
     sizes: ClassVar[tuple[int, ...]] = (512, 64)
-    closed_form: ClassVar[str] = "none beyond the constraint: whitened outputs can't collapse"
-
-    def __init__(self, width: int, sizes: Sequence[int] | None = None) -> None:
-        super().__init__(width, sizes)
 
     def pair(self, z: Tensor, partners: Tensor) -> Tensor:
         """The loss of two views, (n, d); n must be larger than d."""

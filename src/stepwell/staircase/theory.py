@@ -187,17 +187,7 @@ def predict(gamma: F64, weights: F64, *, rate: float | None = None) -> Modes:
         For a Γ without a positive eigenvalue, weights that do not fit or are not small, or a
         rate at which descent does not settle.
     """
-    weights = np.asarray(weights, np.float64)
-    if weights.ndim != 2 or weights.shape[1] != len(gamma):
-        raise StepwellError(
-            f"Expected initial weights (d, {len(gamma)}), found shape {weights.shape}: "
-            f"a column for every row of Γ."
-        )
-    if not np.isfinite(weights).all():
-        raise StepwellError(
-            "Expected finite initial weights, found NaN or infinity: draw them from a normal "
-            "distribution."
-        )
+    weights = _checked_weights(weights, len(gamma))
     d = len(weights)
     values, vectors = positive_modes(gamma, len(gamma))
     if rate is not None and not 0 < rate < STABLE / float(values[0]):
@@ -228,6 +218,21 @@ def predict(gamma: F64, weights: F64, *, rate: float | None = None) -> Modes:
     values, times = values[order], times[order]
     tied = near_ties(values, times, rate)
     return Modes(values, vectors[:, order], start[order], times, tied, d - len(values), shared)
+
+
+def _checked_weights(weights: F64, width: int) -> F64:
+    weights = np.asarray(weights, np.float64)
+    if weights.ndim != 2 or weights.shape[1] != width:
+        raise StepwellError(
+            f"Expected initial weights (d, {width}), found shape {weights.shape}: "
+            f"a column for every row of Γ."
+        )
+    if not np.isfinite(weights).all():
+        raise StepwellError(
+            "Expected finite initial weights, found NaN or infinity: draw them from a normal "
+            "distribution."
+        )
+    return weights
 
 
 def growth(gamma: F64, rate: float | None) -> F64:

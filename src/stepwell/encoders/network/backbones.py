@@ -107,7 +107,7 @@ def build(spec: Spec, seed: int, weights: str | None = None) -> Any:
     torch = torch_or_error()
     with _seeded(torch, seed):
         module = _own(spec, weights) if ":" in spec.name else _timm(spec, weights)
-    return _Pooled.around(module)
+    return _pooled(module)
 
 
 def pretrained_spec(spec: Spec, source: str | None) -> Spec:
@@ -195,17 +195,7 @@ def _small_stem(model: Any) -> None:
 
 
 def _own(spec: Spec, weights: str | None) -> Any:
-    name = spec.name
-    if not _OWN.fullmatch(name):
-        raise UsageError(f"Expected a backbone package.module:function, found {name!r}.")
-    place, _, made = name.partition(":")
-    try:
-        function = getattr(import_module(place), made)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"Expected a backbone package.module:function that can be imported, found {name!r}: "
-            f"{error}."
-        ) from None
+    name, function = spec.name, _function_of(spec.name)
     module = function(**_taken(function, spec))
     if not isinstance(module, torch_or_error().nn.Module):
         raise UsageError(f"Expected a torch module from {name}, found {type(module).__name__}.")
@@ -224,8 +214,21 @@ def _own(spec: Spec, weights: str | None) -> Any:
 
 def own_options(spec: Spec) -> dict[str, Any]:
     """What the function of an own backbone is told."""
-    place, _, made = spec.name.partition(":")
-    return _taken(getattr(import_module(place), made), spec)
+    return _taken(_function_of(spec.name), spec)
+
+
+def _function_of(name: str) -> Any:
+    """What ``package.module:function`` names."""
+    if not _OWN.fullmatch(name):
+        raise UsageError(f"Expected a backbone package.module:function, found {name!r}.")
+    place, _, made = name.partition(":")
+    try:
+        return getattr(import_module(place), made)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"Expected a backbone package.module:function that can be imported, found {name!r}: "
+            f"{error}."
+        ) from None
 
 
 def _taken(function: Any, spec: Spec) -> dict[str, Any]:
@@ -246,27 +249,24 @@ def _safe(weights: str) -> Path:
     return path
 
 
-class _Pooled:
-    """Namespace of the wrapper; its class needs torch, which is imported late."""
+def _pooled(module: Any) -> Any:
+    """Around a module; its class needs torch, which is imported late."""
+    torch = torch_or_error()
 
-    @staticmethod
-    def around(module: Any) -> Any:
-        torch = torch_or_error()
+    class Pooled(torch.nn.Module):  # type: ignore[name-defined]
+        """Features averaged over places or tokens, where a backbone has these."""
 
-        class Pooled(torch.nn.Module):  # type: ignore[name-defined]
-            """Features averaged over places or tokens, where a backbone has these."""
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = module
 
-            def __init__(self) -> None:
-                super().__init__()
-                self.net = module
+        def forward(self, x: Any) -> Any:
+            out = self.net(x)
+            if out.ndim == 4:
+                return out.mean((2, 3))
+            return out.mean(1) if out.ndim == 3 else out
 
-            def forward(self, x: Any) -> Any:
-                out = self.net(x)
-                if out.ndim == 4:
-                    return out.mean((2, 3))
-                return out.mean(1) if out.ndim == 3 else out
-
-        return Pooled()
+    return Pooled()
 
 
 def check_features(features: Any, name: str) -> None:

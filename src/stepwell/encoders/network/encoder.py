@@ -131,10 +131,7 @@ class NetworkEncoder:
 
     def randomised(self, seed: int) -> NetworkEncoder:
         """The same backbone with random weights: a control."""
-        twin = NetworkEncoder(self.backbone, None, self.side, self.device, self.options)
-        twin._place(self._built(), seed, None)
-        twin.width = self.width
-        return twin
+        return self._twin(seed, self.device)
 
     def copied(self) -> NetworkEncoder:
         """The same network with weights of its own."""
@@ -142,9 +139,13 @@ class NetworkEncoder:
 
     def on(self, device: str) -> NetworkEncoder:
         """A copy on another device."""
-        twin = NetworkEncoder(self.backbone, None, self.side, device, self.options)
-        twin._place(self._built(), 0, None)
+        twin = self._twin(0, device)
         twin.module.load_state_dict(self.module.state_dict())
+        return twin
+
+    def _twin(self, seed: int, device: str) -> NetworkEncoder:
+        twin = NetworkEncoder(self.backbone, None, self.side, device, self.options)
+        twin._place(self._built(), seed, None)
         twin.width = self.width
         return twin
 

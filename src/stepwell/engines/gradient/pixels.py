@@ -27,9 +27,7 @@ class Decoded:
     batches : iterable of Batch
     """
 
-    def __init__(
-        self, folder: Path, batches: Iterable[Batch], of: int = 0, observe: Observer = ignore
-    ) -> None:
+    def __init__(self, folder: Path, batches: Iterable[Batch], observe: Observer = ignore) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         parts: list[Batch] = []
         shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
@@ -45,7 +43,7 @@ class Decoded:
                     files[name].write(column.tobytes())
                 parts.append(batch.with_data())
                 done += len(batch)
-                observe("decode", {"done": done, "of": max(of, done)})
+                observe("decode", {"done": done})
         if not parts:
             raise StepwellError("Expected examples that can be read, found none.")
         self._index = _joined(parts)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import cos, pi
 from typing import Any
+
+from stepwell.interfaces import UsageError
+from stepwell.kit.names import nearest
 
 LARGEST = 256
 """Batch where there are enough examples."""
@@ -16,6 +19,7 @@ FOR = 128
 RATES = {"SGD": 0.03, "AdamW": 2e-3}
 """Adam's: SimCLR, ResNet-18, 100 s on 10,000 training images of CIFAR-10 came to 30.8 kNN on others
 with 1e-3 and 32.6 with 3e-3 at batches of 256, and to 35.7 with 2e-3 at 128."""
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 AN_EPOCH = 40
 """Updates an epoch should hold at least."""
 
@@ -43,7 +47,7 @@ class Plan:
     momentum : float
         Of the teacher at the first step; it rises to 1 by a cosine.
     precision : str
-        As Lightning Fabric names it: "32-true", "bf16-mixed", "16-mixed".
+        One of :data:`PRECISIONS`, as Lightning Fabric names them.
     compiled : bool
         Through ``torch.compile``.
     seed : int
@@ -58,7 +62,7 @@ class Plan:
     clip: float = 3.0
     accumulate: int = 1
     momentum: float = 0.99
-    precision: str = "32-true"
+    precision: str = PRECISIONS[0]
     compiled: bool = False
     seed: int = 0
 
@@ -76,6 +80,32 @@ class Plan:
     def plain(self) -> dict[str, Any]:
         """As settings."""
         return asdict(self)
+
+
+def check_told(told: Mapping[str, Any]) -> None:
+    """Raise for fields of a plan that nobody may set, or values that make no sense.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name for an unknown one.
+    """
+    known = {each.name for each in fields(Plan)} - {"steps", "seed"}
+    for name, value in told.items():
+        if name not in known:
+            raise UsageError(
+                f"Expected a setting of training ({', '.join(sorted(known))}), found {name!r}."
+                f"{nearest(name, known)}"
+            )
+        low = 1 if name in ("batch", "accumulate") else 0
+        if isinstance(value, (int, float)) and value < low:
+            raise UsageError(f"Expected {name} of {low} or more, found {value}.")
+    if told.get("rate") == 0:
+        raise UsageError("Expected a learning rate above 0, found 0: nothing would be learned.")
+    if told.get("precision", PRECISIONS[0]) not in PRECISIONS:
+        raise UsageError(
+            f"Expected a precision ({', '.join(PRECISIONS)}), found {told['precision']!r}."
+        )
 
 
 def planned(examples: int, samples: int, **told: Any) -> Plan:

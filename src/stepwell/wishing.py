@@ -1,0 +1,85 @@
+"""What a training was told: objective, samples or time, fields of its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepwell.engines.gradient.plan import check_told
+from stepwell.interfaces import UsageError
+from stepwell.kit.names import nearest
+from stepwell.kit.stopwatch import Stopwatch
+from stepwell.kit.torch import torch_or_error
+
+AFTER = 0.85
+"""Share of a budget after which training ends: embedding all, scores and the page follow."""
+BUDGET_S = 600.0
+"""What is trained for if nothing is said."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a training was told; see :func:`~stepwell.learn`.
+
+    Attributes
+    ----------
+    samples : int, optional
+        Views' examples in all.
+    left : callable, optional
+        Seconds that training may still take; asked when it begins.
+    shuffled : bool
+        Train a control on shuffled pairs too, for as many samples.
+    plan : mapping
+        Fields of :class:`~stepwell.engines.gradient.plan.Plan`.
+    """
+
+    objective: str = "barlow_twins"
+    samples: int | None = None
+    left: Callable[[], float] | None = None
+    shuffled: bool = True
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+
+def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> Wish:
+    """A wish from settings, checked before anything is read.
+
+    Raises
+    ------
+    UsageError
+        For an unknown objective or setting, or sizes that make no sense.
+    """
+    plan = {name: value for name, value in told.items() if value is not None}
+    plan.pop("device", None)
+    objective = str(plan.pop("objective", Wish.objective))
+    objective_of(objective)
+    samples, shuffled = plan.pop("samples", None), bool(plan.pop("shuffled", True))
+    check_told(plan)
+    if samples is not None and samples < 1:
+        raise UsageError(f"Expected at least one sample to train on, found {samples}.")
+    if samples is not None and budget is not None:
+        raise UsageError(
+            "Expected samples or a budget to train for, found both: leave one of them out."
+        )
+    end = BUDGET_S if budget is None and samples is None else budget
+    left = None if end is None else lambda: AFTER * end - watch.wall()
+    return Wish(objective, samples, left, shuffled, plan)
+
+
+def objective_of(name: str) -> Any:
+    """The class of an objective.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name, with the nearest one.
+    """
+    torch_or_error()
+    from stepwell.objectives import OBJECTIVES
+
+    if name not in OBJECTIVES:
+        known = ", ".join(sorted(OBJECTIVES))
+        raise UsageError(
+            f"Expected an objective ({known}), found {name!r}.{nearest(name, OBJECTIVES)}"
+        )
+    return OBJECTIVES[name]
