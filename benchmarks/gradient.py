@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,15 +28,15 @@ from stepwell import learn
 from stepwell.encoders import NetworkEncoder
 from stepwell.engines.gradient.loop import Trainer
 from stepwell.engines.gradient.pixels import Decoded
-from stepwell.engines.gradient.plan import FEW, planned
+from stepwell.engines.gradient.plan import FEW, PRECISIONS, planned
 from stepwell.engines.gradient.regulate import Regulator
 from stepwell.evaluate.probe import knn
-from stepwell.interfaces import Batch
+from stepwell.interfaces import Batch, Seen
 from stepwell.kit.hashing import digest_rows, drawn
 from stepwell.objectives import OBJECTIVES
 from stepwell.pretexts import TwoViews
 from stepwell.sources import open_source
-from stepwell.training import launched, views_of
+from stepwell.training import launched, shown_of
 from stepwell.views import parse, render
 
 CIFAR = DATA / "cifar10-train.zip"
@@ -61,31 +61,46 @@ def decoded(count: int, first: int = 0) -> Iterator[Decoded]:
 def speed(backbone: str = "resnet18", batch: int = 128) -> None:
     """Samples a second, ours and of a bare loop with the same views, in turns."""
     with decoded(4096) as data:
-        made = {name: _runner(name, data, backbone, batch) for name in ("ours", "bare")}
-        for run in made.values():
-            run(24)  # the first 20 steps are all looked at, later ones one in twenty
-        for turn in range(PAIRS):
-            order = list(made) if turn % 2 else list(made)[::-1]
-            rates = {name: STEPS * batch / made[name](STEPS) for name in order}
-            emit(part="speed", backbone=backbone, batch=batch, turn=turn, **rates)
+        for row in in_turns(data, backbone, batch, "cpu", PRECISIONS[0]):
+            emit(part="speed", backbone=backbone, batch=batch, **row)
 
 
-def _runner(name: str, data: Decoded, backbone: str, batch: int) -> Any:
+def in_turns(
+    data: Decoded, backbone: str, batch: int, device: str, precision: str
+) -> Iterator[dict[str, float]]:
+    """Rates of both loops, one row a turn."""
+    made = {name: _runner(name, data, backbone, batch, device, precision) for name in LOOPS}
+    for run in made.values():
+        run(24)  # the first 20 steps are all looked at, later ones one in twenty
+    for turn in range(PAIRS):
+        order = list(made) if turn % 2 else list(made)[::-1]
+        yield {"turn": turn} | {name: STEPS * batch / made[name](STEPS) for name in order}
+
+
+LOOPS = ("ours", "bare")
+
+
+def _runner(
+    name: str, data: Decoded, backbone: str, batch: int, device: str, precision: str
+) -> Callable[[int], float]:
     """A function from a number of steps to the seconds they take."""
-    encoder = NetworkEncoder(backbone, device="cpu").fit(data.take(np.arange(256)))
+    encoder = NetworkEncoder(backbone, device=device).fit(data.take(np.arange(256)))
     torch.manual_seed(0)
     objective = OBJECTIVES["barlow_twins"](encoder.width)
-    plan, pretext = planned(len(data), 10**6, batch=batch), TwoViews(RECIPE)
+    plan = planned(len(data), 10**6, batch=batch, precision=precision)
+    pretext = TwoViews(RECIPE)
 
-    def views(number: int) -> Any:
+    def shows(number: int) -> Seen:
         rows, epoch = data.rows_of(number, batch, 0)
-        return views_of(pretext, data.take(rows), 0, epoch)
+        some = data.take(rows)
+        if device != "cpu":
+            some = some.with_data(image=encoder.placed(some.data["image"]))
+        return shown_of(pretext, some, 0, epoch)
 
     if name == "bare":
-        return _bare(encoder, objective, views, plan)
-    trainer = Trainer(
-        launched("cpu", "32-true"), encoder.module, objective, views, encoder.prepared, plan
-    )
+        return _bare(encoder, objective, shows, plan, device)
+    fabric = launched(device, precision)
+    trainer = Trainer(fabric, encoder.module, objective, shows, encoder.prepared, plan)
     regulator = Regulator(trainer, lambda *_: None)
 
     def run(steps: int) -> float:
@@ -99,18 +114,22 @@ def _runner(name: str, data: Decoded, backbone: str, batch: int) -> Any:
     return run
 
 
-def _bare(encoder: Any, objective: Any, views: Any, plan: Any) -> Any:
+def _bare(
+    encoder: Any, objective: Any, shows: Callable[[int], Seen], plan: Any, device: str
+) -> Callable[[int], float]:
     """What anybody would write."""
-    net = torch.nn.Sequential(encoder.module, objective.projector).train()
+    net = torch.nn.Sequential(encoder.module, objective.projector).to(device).train()
     optimizer = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=plan.decay)
-    done = 0
+    mixed, done = plan.precision != PRECISIONS[0], 0
 
     def run(steps: int) -> float:
         nonlocal done
         begin = time.perf_counter()
         for _ in range(steps):
-            x, partners = (encoder.prepared(each) for each in views(done))
-            z, others = net(torch.cat([x, partners])).chunk(2)
+            x, partners = (encoder.prepared(each) for each in shows(done).views)
+            with torch.autocast(device, torch.bfloat16, enabled=mixed):
+                projected = net(torch.cat([x, partners]))
+            z, others = projected.float().chunk(2)
             loss = objective.pair(z, others)
             optimizer.zero_grad()
             loss.backward()
@@ -230,18 +249,18 @@ def _faulty(images: Any, labels: Any, what: str, seed: int) -> dict[str, Any]:
     ids = np.array([str(i) for i in range(len(images))])
     whole_batch = Batch(ids, {"image": images}, ids, digest_rows([i.tobytes() for i in images]))
 
-    def seen(number: int) -> list[Any]:
+    def shows(number: int) -> Seen:
         rows = np.random.default_rng((seed, number)).permutation(half)[:batch]
         picked = whole_batch.take(rows)
         both = [render(picked, views, seed, 2 * number + side).data["image"] for side in (0, 1)]
-        return [each * np.nan for each in both] if number == fault.get("nan") else both
+        return Seen([each * np.nan for each in both] if number == fault.get("nan") else both)
 
     def prepare(pixels: Any) -> torch.Tensor:
         return torch.as_tensor(pixels, dtype=torch.float32).permute(0, 3, 1, 2) / 128 - 1
 
     plan = planned(half, SMALL_STEPS * batch, batch=batch, seed=seed)
     plan = replace(plan, rate=plan.rate * fault.get("rate", 1))
-    trainer = Trainer(launched("cpu", "32-true"), backbone, objective, seen, prepare, plan)
+    trainer = Trainer(launched("cpu", "32-true"), backbone, objective, shows, prepare, plan)
     regulator = Regulator(trainer, lambda _, facts: told.append(facts["kind"]))
     regulator.before()
     for _ in trainer.steps():

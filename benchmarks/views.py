@@ -57,7 +57,7 @@ class Trial:
     def law(self, recipe: list[str]):
         """Moments of each example and two views of it."""
         pretext = TwoViews(recipe)
-        seen = [pretext.partner(self.known, 0, epoch) for epoch in range(PARTNERS)]
+        seen = [pretext.changed(self.known, 0, epoch) for epoch in range(PARTNERS)]
         codes = [self.codes[: self.cut], *(self.quantiser(self.encoder.embed(s)) for s in seen)]
         moments = DenseMoments(self.encoder.width)
         moments.add(np.concatenate(codes), np.tile(np.arange(self.cut), 1 + PARTNERS))

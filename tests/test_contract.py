@@ -72,7 +72,7 @@ def test_encoders(name, channels, digit_batch):
     check_encoder(ENCODERS[name], founders, founders.take(slice(20, 37)))
 
 
-@pytest.mark.parametrize("name", PRETEXTS)
+@pytest.mark.parametrize("name", [n for n, kind in PRETEXTS.items() if kind.target == "same"])
 def test_pretexts(name, digit_batch):
     check_pretext(PRETEXTS[name](), digit_batch.take(slice(0, 12)))
 

@@ -7,8 +7,8 @@ rows into codes; :class:`Moments` of the paired codes are all an engine needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -112,6 +112,28 @@ class Pairs:
     anchor: NDArray[np.intp] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a network is shown of n examples, and what it is to tell.
+
+    Attributes
+    ----------
+    views : sequence of (n, h, w, c)
+        Row by row of the same examples. Full-size ones come first, smaller ones may follow.
+    told : mapping of name to (n,) or (n, q) int
+        Pseudo-labels: classes from 0 that were made from the data.
+    hidden : sequence of (n, g, g) bool or None
+        Which patches of each view the network does not see; a teacher does.
+    whole : sequence of (n, h, w, c) or None
+        What a teacher sees instead of the full-size views: of other examples, for a control.
+    """
+
+    views: Sequence[Array]
+    told: Mapping[str, Array] = field(default_factory=dict)
+    hidden: Sequence[Array | None] | None = None
+    whole: Sequence[Array] | None = None
+
+
 @dataclass(frozen=True)
 class Skipped:
     """An example that could not be read, and why."""
@@ -165,6 +187,14 @@ class Pretext(Protocol):
     - ``options``: plain settings (TOML types or None) that make it again,
       ``Class(**options)``; what names its ``recipe`` is shown to the reader;
     - ``suited(examples) -> Pretext``: itself, set for so many examples.
+
+    One that networks are trained with also has
+
+    - ``seen(batch, seed, epoch, views) -> Seen``: what they are shown, of so many full views;
+    - ``gives: frozenset[str]`` and ``objective: str``: what objectives find in it (``views``,
+      ``classes``, ``hidden``), and the usual one of them;
+    - ``classes: Mapping[str, tuple[int, int]]``: of each pseudo-label, how many it tells of an
+      example, and of how many classes.
     """
 
     name: ClassVar[str]

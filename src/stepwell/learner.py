@@ -18,7 +18,7 @@ from stepwell.kit.files import held, lock, lock_of, new_folder
 from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.labels import check_labels
-from stepwell.preparing import Learned, Settings, check, prepare, untrained
+from stepwell.preparing import Learned, Settings, check, prepare, teaching, untrained
 from stepwell.resuming import LOG, Keeper, beside, clear, told
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
@@ -271,7 +271,7 @@ def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> 
             keeper = Keeper(target, {}, folder, resumed, ignore)
             found = untrained(source, founders, settings, ignore)
             train = _trainer(every, settings, folder, keeper, watch, ignore)
-            train(found.encoder, found.pretext)
+            train(found.encoder, teaching(source, settings, found.pretext), found.pretext)
     while held(lock_of(target)):
         time.sleep(WAIT_S)
     return Run(target)

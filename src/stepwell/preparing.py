@@ -22,10 +22,10 @@ from stepwell.interfaces import (
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
 from stepwell.kit.stopwatch import Stopwatch
-from stepwell.pretexts import PRETEXTS, TwoViews, suited
+from stepwell.pretexts import PRETEXTS, TwoViews, refuse_pairs, suited
 from stepwell.recalibrate import Calibration, as_asked, calibrate
 from stepwell.run import Run
-from stepwell.wishing import wished
+from stepwell.wishing import check_fits, wished
 
 ENGINES = ("spectral", "gradient")
 BACKBONE = "resnet18"
@@ -123,9 +123,10 @@ def check(settings: Settings) -> Settings:
         known = ", ".join(DIMENSIONS)
         raise UsageError(f"Expected a preset ({known}), found {settings.preset!r}.{hint}")
     _check_engine(settings)
-    if settings.views is not None and settings.pretext not in (None, TwoViews.name):
+    if settings.views is not None and settings.pretext not in (None, *PRETEXTS):
         raise UsageError(
-            "Expected views for the pretext two_views, found them with another: leave one out."
+            f"Expected views for a pretext that takes a recipe ({', '.join(PRETEXTS)}), found them "
+            f"with another: leave one out."
         )
     if settings.founders_from is None:
         return settings
@@ -172,6 +173,11 @@ def _check_engine(settings: Settings) -> None:
         )
     if settings.trains:  # before anything is read
         wished(settings.training, settings.budget, Stopwatch())
+        asked = settings.pretext or TwoViews.name
+        if asked in PRETEXTS:
+            check_fits(settings.training.get("objective"), PRETEXTS[asked])
+    elif settings.pretext in PRETEXTS and PRETEXTS[settings.pretext].target == "other":
+        raise refuse_pairs(settings.pretext)
 
 
 Trained = tuple[Mapping[str, Any], Encoder | None]
@@ -183,13 +189,16 @@ def prepare(
     founders: Batch,
     settings: Settings,
     tell: Observer,
-    train: Callable[[Any, Pretext], Trained] | None = None,
+    train: Callable[[Any, Any, Pretext], Trained] | None = None,
 ) -> Learned:
-    """Everything below the moments; ``train`` is called with an encoder that is to be trained."""
+    """Everything below the moments; ``train`` is called with an encoder that is to be trained,
+    the pretext that it is trained on, and that of the closed form."""
     if settings.founders_from is not None:
         return _from_sibling(settings, set(map(str, founders.ids)))
     found = untrained(source, founders, settings, tell)
-    trained: Trained = train(found.encoder, found.pretext) if train else ({}, None)
+    trained: Trained = ({}, None)
+    if train is not None:
+        trained = train(found.encoder, teaching(source, settings, found.pretext), found.pretext)
     features = found.encoder.embed(founders) if found.features is None else found.features
     names = [str(i) for i in founders.ids]
     engine = SpectralEngine.prepared(features, names, Choice(k=DIMENSIONS[settings.preset]))
@@ -200,8 +209,25 @@ def prepare(
 def untrained(source: Source, founders: Batch, settings: Settings, tell: Observer) -> Calibration:
     """The encoder as it is before training, and the views."""
     encoder = _encoder_of(source, settings).fit(founders, seed=settings.seed, observe=tell)
-    pretext = _made("pretexts", PRETEXTS, settings.pretext, source.kind, settings.views)
+    # Networks can be trained on any pretext; views pair what they have learned in closed form.
+    name = None if settings.trains and settings.pretext in PRETEXTS else settings.pretext
+    pretext = _made("pretexts", PRETEXTS, name, source.kind, settings.views)
     return _calibrated(encoder, pretext, founders, settings, tell)
+
+
+def teaching(source: Source, settings: Settings, pairs: Any) -> Any:
+    """The pretext a network is trained on: the one asked for, of the same views as ``pairs``.
+
+    Raises
+    ------
+    UsageError
+        For an objective that has no use for it.
+    """
+    found = pairs
+    if settings.pretext in PRETEXTS and settings.pretext != pairs.name:
+        found = _made("pretexts", PRETEXTS, settings.pretext, source.kind, pairs.recipe)
+    check_fits(settings.training.get("objective"), found)
+    return found
 
 
 def _encoder_of(source: Source, settings: Settings) -> Any:

@@ -156,7 +156,7 @@ class _Judge:
         self._nearest = _nearest_other(self._known, self._known)
 
     def _seen(self, pretext: Any) -> Any:
-        return self._encoder.embed(pretext.partner(self._batch, self._seed, 1))
+        return self._encoder.embed(pretext.changed(self._batch, self._seed, 1))
 
     def kept(self, pretext: Any) -> tuple[float, float]:
         """Shares of views nearer to their own example than its nearest neighbour is, and

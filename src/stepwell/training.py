@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import numpy as np
 from stepwell.engines import units_of
 from stepwell.engines.gradient.plan import FEW, PRECISIONS, Plan, fitting_batch, planned
 from stepwell.engines.gradient.watch import effective_rank
-from stepwell.interfaces import Batch, Observer, Pretext, ignore
+from stepwell.interfaces import Batch, Observer, Pretext, Seen, ignore
 from stepwell.kit.ranks import machines, ranks, ranks_here
 from stepwell.kit.stopping import Stopping
 from stepwell.kit.torch import fabric_or_error, torch_or_error
+from stepwell.pretexts import suited
 from stepwell.resuming import Keeper
 from stepwell.staircase.forecast import next_step, words
 from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, schedule
@@ -31,20 +34,35 @@ WARM = 3
 """Steps that the speed is measured on, and which are then undone."""
 TOLD = 20
 """Alarms that a run's configuration lists."""
+RENEWED = 512
+"""Examples that are embedded at once for new pseudo-labels."""
 FOLLOWED = 32
 """Records before a next step is forecast, and then every eighth."""
 
 
-def views_of(pretext: Pretext, batch: Batch, seed: int, epoch: int) -> list[Any]:
-    """Two arrays of views, row by row of the same examples."""
-    partner = getattr(pretext, "partner", None)
-    if partner is not None:
-        both = [partner(batch, seed, 2 * epoch + side) for side in (0, 1)]
-        return [next(iter(side.data.values())) for side in both]
+def shown_of(pretext: Any, batch: Batch, seed: int, epoch: int, views: int = 2) -> Seen:
+    """What a network is shown of a batch; of a pretext that only pairs, the pairs."""
+    if hasattr(pretext, "seen"):
+        found: Seen = pretext.seen(batch, seed, epoch, views)
+        return found
     pairs = next(iter(pretext.pairs(batch, seed, epoch)))
     order, start, _ = units_of(pairs.unit)  # units of two rows or more
     column = next(iter(pairs.x.data.values()))
-    return [column[order[start]], column[order[start + 1]]]
+    return Seen([column[order[start]], column[order[start + 1]]])
+
+
+def shuffled(seen: Seen) -> Seen:
+    """The same with each example's partners, or what is told of it, those of other examples."""
+
+    def handed_on(values: Any, by: int) -> Any:
+        return np.roll(values, by, 0) if isinstance(values, np.ndarray) else values.roll(by, 0)
+
+    if seen.hidden is not None:
+        return replace(seen, whole=[handed_on(view, 1) for view in seen.views])
+    # By another number each: partners are not partners of each other either.
+    views = [handed_on(view, by) if by else view for by, view in enumerate(seen.views)]
+    told = {name: handed_on(each, 1) for name, each in seen.told.items()}
+    return replace(seen, views=views, told=told)
 
 
 class Training:
@@ -55,6 +73,9 @@ class Training:
     encoder : NetworkEncoder
         Fitted; its module is trained in place.
     pretext : Pretext
+        What the encoder is trained on.
+    pairs : Pretext
+        Whose pairs the spectrum is told of; those of the closed form that follows.
     data : Decoded
     wish : Wish
     seed : int
@@ -68,7 +89,8 @@ class Training:
     def __init__(
         self,
         encoder: Any,
-        pretext: Pretext,
+        pretext: Any,
+        pairs: Pretext,
         data: Any,
         wish: Wish,
         seed: int,
@@ -77,15 +99,19 @@ class Training:
         shuffled_like: Training | None = None,
     ) -> None:
         torch = torch_or_error()
-        self.encoder, self.pretext, self.data = encoder, pretext, data
+        self.encoder, self.data, self._pairs = encoder, data, pairs
+        self.pretext = suited(pretext, len(data))
         self.seed, self._tell = seed, tell
         self.fabric: Any = (
             shuffled_like.fabric
             if shuffled_like is not None
-            else launched(encoder.device, wish.plan.get("precision", PRECISIONS[0]))
+            else launched(encoder.device, wish.plan.get("precision"))
         )
         torch.manual_seed(seed)
-        self.objective = objective_of(wish.objective)(encoder.width)
+        kind = objective_of(wish.objective or self.pretext.objective)
+        self.objective = kind.made(encoder.width, self._task(kind))
+        self._epoch = -1
+        self.objective.to(self.fabric.device)
         encoder.device = str(self.fabric.device)
         self.probe, self._keeper = self._probe(), keeper
         self.shuffled = shuffled_like is not None
@@ -109,6 +135,16 @@ class Training:
         else:
             self.plan, self.seen = self._planned(wish)
 
+    def _task(self, kind: Any) -> Any:
+        """What an objective may have to know."""
+        from stepwell.objectives import Task
+
+        spec = self.encoder.spec
+        classes = getattr(self.pretext, "classes", {})
+        views = len(self._shown(np.arange(2), 0, kind).views) if not self._renews else 1
+        places = self.encoder.places() if kind.reads == "places" else 1
+        return Task(classes, views, (spec.channels, spec.side, spec.side), places)
+
     def _check(self, plan: Any) -> None:
         from stepwell.engines.gradient.loop import check_batch
 
@@ -116,7 +152,8 @@ class Training:
 
     def _planned(self, wish: Wish) -> tuple[Any, set[int]]:
         """The plan, and the steps to look at; speed is measured where time is what is given."""
-        told = {**wish.plan, "seed": self.seed}
+        precision = self.fabric.strategy.precision.precision
+        told = {"precision": precision, **wish.plan, "seed": self.seed}
         batch, fitting = told.get("batch"), fitting_batch(len(self.data))
         if batch is not None and batch < FEW <= fitting:
             told["batch"] = fitting
@@ -125,8 +162,14 @@ class Training:
             self._tell("regulate", facts | {"did": f"batches of {fitting} instead of {batch}"})
         draft = planned(len(self.data), wish.samples or len(self.data), **told)
         self._check(draft)
+        self.plan = draft
+        begin = time.perf_counter()
+        self._renew(0)
+        renewing, self._epoch = time.perf_counter() - begin, -1
         # What was measured differs between ranks; the plan must not.
-        seconds, looking = self.fabric.broadcast(self._speed(draft))
+        step, looking = self._speed(draft)
+        seconds = step + renewing / self._an_epoch
+        seconds, looking = self.fabric.broadcast((seconds, looking))
         samples = wish.samples
         if samples is None:
             left = self.fabric.broadcast(wish.left() if wish.left else 0.0)
@@ -143,7 +186,7 @@ class Training:
         before = deepcopy(self.encoder.module.state_dict()), deepcopy(self.objective.state_dict())
         state = torch.get_rng_state()
         trainer, times = self._trainer(draft), [time.perf_counter()]
-        trainer.views_of(0)  # where another device trains, making views may take longer
+        trainer.shows(0)  # where another device trains, making views may take longer
         viewing = time.perf_counter() - times[0]
         times = [time.perf_counter()]
         for _ in trainer.steps(until=WARM):
@@ -173,15 +216,55 @@ class Training:
         mine = size // self.fabric.world_size
         first = self.fabric.global_rank * mine
 
-        def views(number: int) -> Sequence[Any]:
+        def shows(number: int) -> Seen:
             rows, epoch = self.data.rows_of(number, size, self.seed)
-            batch = self.data.take(rows[first : first + mine])
-            one, other = views_of(self.pretext, batch, self.seed, epoch)
-            return [one, np.roll(other, 1, axis=0) if self.shuffled else other]
+            seen = self._shown(rows[first : first + mine], epoch, self.objective)
+            return shuffled(seen) if self.shuffled else seen
 
         return Trainer(
-            self.fabric, self.encoder.module, self.objective, views, self.encoder.prepared, plan
+            self.fabric, self.encoder.module, self.objective, shows, self.encoder.prepared, plan
         )
+
+    def _shown(self, rows: Any, epoch: int, objective: Any) -> Seen:
+        """What the network is shown of rows of the data."""
+        batch = self._placed(self.data.take(rows))
+        return shown_of(self.pretext, batch, self.seed, epoch, objective.views)
+
+    def _placed(self, batch: Batch) -> Batch:
+        """The batch with its images where the network is: views are made there too."""
+        if self.fabric.device.type == "cpu":
+            return batch
+        return batch.with_data(**{k: self.encoder.placed(v) for k, v in batch.data.items()})
+
+    @property
+    def _renews(self) -> bool:
+        return hasattr(self.pretext, "renew")
+
+    def _renew(self, step: int) -> None:
+        """Let a pretext whose pseudo-labels come from the network make them anew, where an
+        epoch begins. The first of several ranks embeds for all."""
+        epoch = step // self._an_epoch
+        if not self._renews or epoch == self._epoch:
+            return
+        self._epoch, found = epoch, None
+        training = self.encoder.module.training
+        if self.fabric.global_rank == 0:
+            self.encoder.module.eval()
+            blocks = np.array_split(np.arange(len(self.data)), -(-len(self.data) // RENEWED))
+            found = np.concatenate([self.encoder.embed(self.data.take(rows)) for rows in blocks])
+            self.encoder.module.train(training)
+        self.pretext.renew(self.data.digests, self.fabric.broadcast(found), self.seed + epoch)
+
+    @property
+    def _an_epoch(self) -> int:
+        """Steps of an epoch."""
+        return max(1, len(self.data) // self.plan.batch)
+
+    def _ends(self, step: int) -> Iterable[int]:
+        """Steps after which pseudo-labels are made anew; and the last one."""
+        every = self._an_epoch if self._renews else max(self.plan.steps, 1)
+        yield from range((step // every + 1) * every, self.plan.steps, every)
+        yield self.plan.steps
 
     def run(self, before: Mapping[str, Any] | None = None) -> None:
         """Train to the end of the plan, from a trainer's state where there is one.
@@ -195,32 +278,46 @@ class Training:
         if before is not None:
             trainer.restore(before["trainer"])
             regulator.restore(before["regulator"])
+            if self._renews:
+                self.pretext.restore(before["pretext"])
+                self._epoch = before["epoch"]
         elif first and not self.shuffled:
             self._look(0)
         regulator.before()
         with Stopping() as stopping:
-            for step in trainer.steps():
-                going = regulator.after()
-                regulator.before()
-                if first and step in self.seen and not self.shuffled:
-                    self._look(step)
-                try:
-                    self._progress(step, trainer)
-                except KeyboardInterrupt:  # an observer may stop it too
-                    stopping.asked = True
-                if first and (stopping.asked or self._keeper.due()):
-                    self._keep(trainer, regulator)
-                if stopping.asked:
-                    raise KeyboardInterrupt
-                if not going:
+            for end in self._ends(trainer.step):
+                self._renew(trainer.step)
+                if not self._until(end, trainer, regulator, stopping):
                     break
         self.regulated = regulator.done
         self.encoder.module.eval()
+
+    def _until(self, end: int, trainer: Any, regulator: Any, stopping: Any) -> bool:
+        """Train up to a step; False where training was given up."""
+        first = self.fabric.global_rank == 0
+        for step in trainer.steps(until=end):
+            going = regulator.after()
+            regulator.before()
+            if first and step in self.seen and not self.shuffled:
+                self._look(step)
+            try:
+                self._progress(step, trainer)
+            except KeyboardInterrupt:  # an observer may stop it too
+                stopping.asked = True
+            if first and (stopping.asked or self._keeper.due()):
+                self._keep(trainer, regulator)
+            if stopping.asked:
+                raise KeyboardInterrupt
+            if not going:
+                return False
+        return True
 
     def _regulated(self, event: str, facts: Mapping[str, Any]) -> None:
         self._tell(event, {**facts, "control": True} if self.shuffled else facts)
 
     def _keep(self, trainer: Any, regulator: Any) -> None:
+        as_tensor = torch_or_error().as_tensor
+        labels = self.pretext.state() if self._renews else {}
         self._keeper.save(
             {
                 "data": self.data.digest,
@@ -229,6 +326,8 @@ class Training:
                 "records": self.records,
                 "trainer": trainer.state(),
                 "regulator": regulator.state(),
+                "pretext": {name: as_tensor(each) for name, each in labels.items()},
+                "epoch": self._epoch,
                 "trained": self._trained,
                 "regulated": self._regulated_before,
             }
@@ -276,16 +375,26 @@ class Training:
 
     def _probe(self) -> list[Any]:
         rows = self.data.rows_of(0, min(PROBED, len(self.data)), self.seed + 1)[0]
-        return views_of(self.pretext, self.data.take(rows), self.seed + 1, 0)
+        return list(shown_of(self._pairs, self.data.take(rows), self.seed + 1, 0).views[:2])
 
 
-def launched(device: str, precision: str) -> Any:
-    """Lightning Fabric on a device, or on what torchrun has started."""
-    kind, _, number = device.partition(":")
+def launched(device: str, precision: str | None = None) -> Any:
+    """Lightning Fabric on a device, or on what torchrun has started.
+
+    ``precision``: None takes bf16-mixed where the device knows it, and 32-true elsewhere.
+    """
+    torch, kind, _, number = torch_or_error(), *device.partition(":")
+    if kind == "cuda":  # the same run twice is the same run
+        torch.backends.cudnn.deterministic = True
+    if precision is None:
+        mixed = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        precision = "bf16-mixed" if mixed else PRECISIONS[0]
     more: dict[str, Any] = {"devices": [int(number)] if number else 1}
     if ranks() > 1:
         more = {"devices": ranks_here(), "num_nodes": machines(), "strategy": "ddp"}
-    fabric = fabric_or_error().Fabric(accelerator=kind, precision=precision, **more)
+    fabric_module = fabric_or_error()
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # tips are not for users
+    fabric = fabric_module.Fabric(accelerator=kind, precision=precision, **more)
     fabric.launch()
     return fabric
 
@@ -298,9 +407,12 @@ def train_encoder(
     keeper: Keeper,
     tell: Observer,
     encoder: Any,
-    pretext: Pretext,
+    pretext: Any,
+    pairs: Pretext,
 ) -> tuple[dict[str, Any], Any]:
-    """Train ``encoder`` in place on all examples.
+    """Train ``encoder`` in place on what ``pretext`` makes of all examples.
+
+    ``pairs``: the pretext of the closed form that follows.
 
     Returns
     -------
@@ -316,17 +428,19 @@ def train_encoder(
         keeper.check("data", data.digest)
         before = keeper.state or {}
         twin = encoder.copied() if wish.shuffled else None
-        training = Training(encoder, pretext, data, wish, seed, tell, keeper)
+        training = Training(encoder, pretext, pairs, data, wish, seed, tell, keeper)
         if before.get("trained"):  # it was the control that was stopped
             encoder.module.load_state_dict(before["trained"])
             training.regulated = before["regulated"]
         else:
             training.run(before or None)
         if twin is not None:
-            control = Training(twin, pretext, data, wish, seed, tell, keeper, training)
+            other = type(pretext)(**pretext.options) if hasattr(pretext, "renew") else pretext
+            control = Training(twin, other, pairs, data, wish, seed, tell, keeper, training)
             control.run(before if before.get("trained") else None)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     plan = training.plan
-    facts = {"objective": wish.objective, "samples": plan.steps * plan.batch, **plan.plain()}
+    told = {"pretext": pretext.name, "objective": training.objective.name}
+    facts = {**told, "samples": plan.steps * plan.batch, **plan.plain()}
     return facts | {"regulated": training.regulated[:TOLD]}, twin

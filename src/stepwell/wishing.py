@@ -24,6 +24,8 @@ class Wish:
 
     Attributes
     ----------
+    objective : str, optional
+        None: the pretext's usual one.
     samples : int, optional
         Views' examples in all.
     left : callable, optional
@@ -34,7 +36,7 @@ class Wish:
         Fields of :class:`~stepwell.engines.gradient.plan.Plan`.
     """
 
-    objective: str = "barlow_twins"
+    objective: str | None = None
     samples: int | None = None
     left: Callable[[], float] | None = None
     shuffled: bool = True
@@ -51,8 +53,9 @@ def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> W
     """
     plan = {name: value for name, value in told.items() if value is not None}
     plan.pop("device", None)
-    objective = str(plan.pop("objective", Wish.objective))
-    objective_of(objective)
+    objective = plan.pop("objective", None)
+    if objective is not None:
+        objective_of(str(objective))
     samples, shuffled = plan.pop("samples", None), bool(plan.pop("shuffled", True))
     check_told(plan)
     if samples is not None and samples < 1:
@@ -64,6 +67,26 @@ def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> W
     end = BUDGET_S if budget is None and samples is None else budget
     left = None if end is None else lambda: AFTER * end - watch.wall()
     return Wish(objective, samples, left, shuffled, plan)
+
+
+def check_fits(objective: str | None, pretext: Any) -> None:
+    """Raise for an objective that does not find in a pretext what it takes.
+
+    Raises
+    ------
+    UsageError
+        With those that do.
+    """
+    gives: Any = getattr(pretext, "gives", {"views"})
+    if objective is None or objective_of(objective).takes in gives:
+        return
+    from stepwell.objectives import OBJECTIVES
+
+    fitting = ", ".join(name for name, kind in OBJECTIVES.items() if kind.takes in gives)
+    raise UsageError(
+        f"Expected an objective for the pretext {pretext.name} ({fitting}), found {objective}: it "
+        f"takes {objective_of(objective).takes}."
+    )
 
 
 def objective_of(name: str) -> Any:

@@ -105,6 +105,58 @@ def test_other_ways_to_train(call, digits, tmp_path, words):
     assert stepwell.load(tmp_path / "r").config["train"]["regulated"] == []
 
 
+@pytest.mark.parametrize(
+    ("pretext", "objective"),
+    [
+        ("multi_crop", "dino"),
+        ("neighbours", "cross_entropy"),
+        ("neighbours", "vicreg"),
+        ("missing", "masked_autoencoding"),
+        ("missing", "latent_prediction"),
+        ("missing", "ibot"),
+        ("transform", "regression"),
+        ("order", None),
+        ("clusters", None),
+    ],
+)
+def test_any_pretext_can_be_trained_on(call, digits, tmp_path, pretext, objective):
+    words = ("--pretext", pretext, "--samples", "320", "--no-report", "--out", tmp_path / "r")
+    words += ("--objective", objective) if objective else ()
+    said = call("learn", digits, *SMALL, *words)
+    assert said.code == 0, said.err
+    config = stepwell.load(tmp_path / "r").config
+    assert config["train"]["pretext"] == pretext
+    assert config["train"]["objective"] == (objective or "cross_entropy")
+    assert config["learn"]["pretext"] == "two_views"  # of the closed form that follows
+
+
+@pytest.mark.parametrize("pretext", ["neighbours", "missing"])
+def test_some_pretexts_have_a_closed_form(call, digits, tmp_path, pretext):
+    words = ("--pretext", pretext, "--preset", "fast", "--no-report", "--out", tmp_path / "r")
+    said = call("learn", digits, *words)
+    assert said.code == 0, said.err
+    run = stepwell.load(tmp_path / "r")
+    assert run.config["learn"]["pretext"] == pretext
+    assert run.embed(digits / "train").shape[1] == run.width
+
+
+def test_a_training_on_clusters_goes_on_as_if_it_had_not_stopped(digits, tmp_path):
+    told = {"samples": 32 * 24, "batch": 32, "device": "cpu", "shuffled": False}
+    more = {"engine": "gradient", "backbone": "helpers:tiny_net", "pretext": "clusters"}
+    more |= {"preset": "fast", "train": told, "report": False}
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    stepwell.learn(digits, whole, **more)
+
+    def stop(event, facts):
+        if event == "train" and facts["done"] == 32 * 15:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stepwell.learn(digits, out, observe=stop, **more)
+    stepwell.resume(out)
+    assert weights(out) == weights(whole)
+
+
 def test_a_backbone_can_stay_frozen(call, digits, tmp_path):
     words = ("--backbone", "helpers:tiny_net", "--preset", "fast", "--out", tmp_path / "r")
     said = call("learn", digits, *words, "--labels", digits / "train", "--no-report", "--json")
@@ -119,6 +171,10 @@ def test_a_backbone_can_stay_frozen(call, digits, tmp_path):
     [
         (("--engine", "gradeint"), "Did you mean 'gradient'"),
         (("--engine", "gradient", "--objective", "barlow"), "Expected an objective"),
+        (("--engine", "gradient", "--pretext", "order", "--objective", "dino"), "(cross_entropy, "),
+        (("--engine", "gradient", "--objective", "ibot"), "it takes hidden"),
+        (("--pretext", "order"), "Add --engine gradient"),
+        (("--pretext", "ordre"), "Did you mean 'order'"),
         (("--engine", "gradient", "--objective", "simcl"), "Did you mean 'simclr'"),
         (("--engine", "gradient", "--backbone", "resnt18"), "Did you mean 'resnet18'"),
         (("--engine", "gradient", "--encoder", "patches"), "leave one of them out"),
@@ -237,11 +293,11 @@ def test_a_signal_in_the_middle_of_a_step_is_heard_after_it(digits, tmp_path, wh
 
     update, steps = Trainer._update, []
 
-    def interrupted(self):
+    def interrupted(self, loss):
         steps.append(1)
         if len(steps) == 12:  # three of them are the measurement of speed
             os.kill(os.getpid(), signal.SIGINT)
-        return update(self)
+        return update(self, loss)
 
     out = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:

@@ -6,6 +6,7 @@ python ranks_agree.py OUT
 from __future__ import annotations
 
 import sys
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,42 @@ from safetensors.torch import save_file
 
 from stepwell.engines.gradient.loop import Trainer
 from stepwell.engines.gradient.plan import Plan
-from stepwell.objectives import OBJECTIVES
+from stepwell.interfaces import Seen
+from stepwell.objectives import OBJECTIVES, Task
 from stepwell.training import launched
 
 STEPS, BATCH = 20, 32
 
 
-def backbone() -> torch.nn.Module:
-    return torch.nn.Sequential(
-        torch.nn.Conv2d(1, 6, 3, 2, 1),
-        torch.nn.BatchNorm2d(6),
-        torch.nn.ReLU(),
-        torch.nn.AdaptiveAvgPool2d(2),
-        torch.nn.Flatten(),
-    )
+class Backbone(torch.nn.Module):
+    """A convnet with features of 2 x 2 places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 12, 3, 2, 1),
+            torch.nn.BatchNorm2d(12),
+            torch.nn.ReLU(),
+            torch.nn.AdaptiveAvgPool2d(2),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x).mean((2, 3))
+
+    def everything(self, x: torch.Tensor) -> torch.Tensor:
+        found = self.net(x).flatten(2).transpose(1, 2)
+        return torch.cat([found.mean(1, keepdim=True), found], 1)
+
+
+TASK = Task({"which": (2, 3)}, views=2, pixels=(1, 8, 8), places=4)
+
+
+def objective_of(kind: type) -> torch.nn.Module:
+    """With small heads where these have a size."""
+    if kind.takes == "classes":
+        return kind(12, TASK.classes, TASK.views, hidden=16)
+    sized = "sizes" in signature(kind).parameters
+    return kind(12, sizes=(16, 8)) if sized else kind.made(12, TASK)
 
 
 def main(out: Path) -> None:
@@ -35,19 +58,22 @@ def main(out: Path) -> None:
     mine = BATCH // fabric.world_size
     first = fabric.global_rank * mine
 
-    def views(number: int) -> list[np.ndarray]:
+    def shows(number: int) -> Seen:
         rng = np.random.default_rng(number)
         images = rng.standard_normal((BATCH, 8, 8, 1)).astype(np.float32)
         seen = [images + 0.3 * rng.standard_normal(images.shape) for _ in range(2)]
-        return [each[first : first + mine] for each in seen]
+        told, hidden = rng.integers(0, 3, (BATCH, 2)), rng.random((2, BATCH, 4, 4)) < 0.5
+        rows = slice(first, first + mine)
+        masks = [each[rows] for each in hidden] if kind.takes == "hidden" else None
+        return Seen([each[rows] for each in seen], {"which": told[rows]}, masks)
 
     def prepare(images: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(images, dtype=torch.float32).permute(0, 3, 1, 2)
 
-    for name, objective in OBJECTIVES.items():
+    for name, kind in OBJECTIVES.items():
         torch.manual_seed(0)
         plan = Plan(STEPS, BATCH, "SGD", rate=0.02, decay=1e-4, clip=1.0)
-        made = Trainer(fabric, backbone(), objective(24, sizes=(16, 8)), views, prepare, plan)
+        made = Trainer(fabric, Backbone(), objective_of(kind), shows, prepare, plan)
         list(made.steps())
         if fabric.global_rank == 0:
             save_file(made.network.state_dict(), out / f"{name}.safetensors")

@@ -11,15 +11,15 @@ from sklearn.datasets import load_digits
 torch = pytest.importorskip("torch", reason="torch is an optional part")
 lightning_fabric = pytest.importorskip("lightning_fabric")
 
-from stepwell.engines.gradient.ahead import Ahead  # noqa: E402
+from stepwell.engines.gradient.ahead import Batches  # noqa: E402
 from stepwell.engines.gradient.checkpoint import load, save  # noqa: E402
 from stepwell.engines.gradient.loop import Trainer, check_batch  # noqa: E402
 from stepwell.engines.gradient.network import Network, Teacher  # noqa: E402
 from stepwell.engines.gradient.pixels import Decoded  # noqa: E402
 from stepwell.engines.gradient.plan import Plan, fitting_batch, planned  # noqa: E402
-from stepwell.interfaces import Batch, StepwellError, UsageError  # noqa: E402
+from stepwell.interfaces import Batch, Seen, StepwellError, UsageError  # noqa: E402
 from stepwell.kit.hashing import digest_rows  # noqa: E402
-from stepwell.objectives import OBJECTIVES  # noqa: E402
+from stepwell.objectives import OBJECTIVES, Task  # noqa: E402
 
 BATCH = 64
 
@@ -37,30 +37,56 @@ def data(tmp_path_factory):
     return Decoded(tmp_path_factory.mktemp("decoded"), parts)
 
 
+class Convnet(torch.nn.Module):
+    """A small one with 32 features, or 8 of the whole and of each of 2 x 2 places."""
+
+    def __init__(self, places):
+        super().__init__()
+        self.places, self.width = places, 8 if places else 32
+        self.net = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 8, 3, 2, 1),
+            torch.nn.BatchNorm2d(8),
+            torch.nn.ReLU(),
+            torch.nn.Dropout(0.1),
+            torch.nn.AdaptiveAvgPool2d(2),
+        )
+
+    def forward(self, x):
+        found = self.net(x)
+        return found.mean((2, 3)) if self.places else found.flatten(1)
+
+    def everything(self, x):
+        found = self.net(x).flatten(2).transpose(1, 2)
+        return torch.cat([found.mean(1, keepdim=True), found], 1)
+
+
 def trainer(data, objective="barlow_twins", **options):
-    """A small convnet on digits and their noisy twins."""
+    """A small convnet on digits: noisy twins, which of them is turned, or what is hidden."""
     plan = Plan(**{"steps": 12, "batch": BATCH, "rate": 1e-3, **options})
     torch.manual_seed(plan.seed)
-    backbone = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 8, 3, 2, 1),
-        torch.nn.BatchNorm2d(8),
-        torch.nn.ReLU(),
-        torch.nn.Dropout(0.1),
-        torch.nn.AdaptiveAvgPool2d(2),
-        torch.nn.Flatten(),
-    )
+    kind = OBJECTIVES[objective]
+    backbone = Convnet(kind.reads == "places")
+    task = Task({"turned": (1, 2)}, kind.views, (1, 8, 8), 4)
 
-    def views(number):
+    def shows(number):
         rows, epoch = data.rows_of(number, plan.batch // plan.accumulate, plan.seed)
         images = data.take(rows).data["image"].astype(np.float32) / 255
         rng = np.random.default_rng((epoch, number))
-        return [images + 0.1 * rng.standard_normal(images.shape) for _ in range(2)]
+        views = [images + 0.1 * rng.standard_normal(images.shape) for _ in range(kind.views)]
+        if kind.takes == "hidden":
+            return Seen(views, hidden=[rng.random((len(rows), 4, 4)) < 0.5 for _ in views])
+        if kind.takes == "views":
+            return Seen(views)
+        turned = rng.integers(0, 2, len(rows))
+        views = [np.where(turned[:, None, None, None], v[:, ::-1], v) for v in views]
+        return Seen(views, {"turned": turned})
 
     def prepare(images):
         return torch.as_tensor(images, dtype=torch.float32).permute(0, 3, 1, 2)
 
     fabric = lightning_fabric.Fabric(accelerator="cpu", devices=1)
-    return Trainer(fabric, backbone, OBJECTIVES[objective](32), views, prepare, plan)
+    made = kind.made(backbone.width, task)
+    return Trainer(fabric, backbone, made, shows, prepare, plan)
 
 
 def weights_of(made):
@@ -130,18 +156,23 @@ def test_no_examples_are_an_error(tmp_path):
         Decoded(tmp_path, iter(()))
 
 
-def test_work_ahead_comes_in_order_and_its_errors_come_out():
-    def work(number):
-        if number == 5:
-            raise ValueError("five")
-        return number
+@pytest.mark.parametrize("kind", ["cpu", "meta"])
+def test_batches_come_in_order_and_the_next_is_made_ahead_off_the_cpu(kind):
+    made = []
 
-    with Ahead(work, range(9)) as made:
-        assert [next(made) for _ in range(5)] == [0, 1, 2, 3, 4]
-        with pytest.raises(ValueError, match="five"):
-            next(made)
-    with Ahead(lambda n: n, range(10**9)) as made:  # ends though nobody asks for the rest
-        assert next(made) == 0
+    def shows(number):
+        made.append(number)
+        return Seen([np.full((1, 1, 1, 1), number)])
+
+    batches = Batches(shows, range(3), torch.device(kind))
+    assert [int(batches.next().views[0].item()) for _ in range(2)] == [0, 1]
+    batches.prepare()
+    batches.prepare()
+    assert made == ([0, 1] if kind == "cpu" else [0, 1, 2])
+    assert batches.next().views[0] == 2
+    batches.prepare()  # there is none
+    with pytest.raises(StopIteration):
+        batches.next()
 
 
 # teacher and checkpoint
@@ -156,7 +187,7 @@ def test_a_teacher_keeps_a_share_of_itself():
         network.backbone.weight += 1
     teacher.follow(network, 0.9)
     torch.testing.assert_close(teacher.backbone.weight, before + 0.1)
-    assert not teacher(torch.ones(2, 3)).requires_grad
+    assert not teacher([torch.ones(2, 3)])[0].requires_grad
 
 
 def test_any_nested_state_survives_a_file(tmp_path):
@@ -196,7 +227,7 @@ def test_training_lowers_the_loss_and_changes_the_backbone(data, name):
         losses.append(made.loss)
     assert np.isfinite(losses).all()
     assert not equal(before, weights_of(made))
-    if name not in ("dino", "byol", "simsiam"):  # their targets move with them
+    if name not in ("dino", "ibot", "byol", "simsiam"):  # their targets move with them
         assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
 

@@ -19,6 +19,7 @@ from stepwell.engines.gradient.watch import (  # noqa: E402
     effective_rank,
     spread_of,
 )
+from stepwell.interfaces import Seen  # noqa: E402
 from stepwell.objectives import OBJECTIVES  # noqa: E402
 
 FINE = {"loss": 1.0, "change": 0.01, "spread": 0.5, "variance": 1.0, "rank": 9.0, "chance": 4.0}
@@ -110,8 +111,8 @@ def test_a_rate_that_is_too_high_is_lowered(data, optimizer):
 
 def test_a_batch_that_is_no_number_is_passed_over(data):
     made = trainer(data, steps=12)
-    views = made.views_of
-    made.views_of = lambda n: [v * np.nan for v in views(n)] if n == 6 else views(n)
+    shows = made.shows
+    made.shows = lambda n: Seen([v * np.nan for v in shows(n).views]) if n == 6 else shows(n)
     told = regulated(made)
     assert [row["kind"] for row in told] == ["not finite"]
     assert np.isfinite(made.loss)
@@ -131,18 +132,18 @@ def test_a_collapse_raises_the_variance_term(data):
 
 def test_what_stands_still_is_set_going(data):
     made = trainer(data, steps=30, rate=1e-12, decay=0.0)
-    before = made.network.backbone[0].weight.clone()
+    before = made.network.backbone.net[0].weight.clone()
     told = regulated(made)
     assert told[0]["kind"] == "frozen"
-    assert not torch.equal(before, made.network.backbone[0].weight)
+    assert not torch.equal(before, made.network.backbone.net[0].weight)
 
 
 def test_layers_that_someone_froze_stay_frozen(data):
     made = trainer(data, steps=30)
     made.network.backbone.requires_grad_(False)
-    before = made.network.backbone[0].weight.clone()
+    before = made.network.backbone.net[0].weight.clone()
     assert regulated(made) == []
-    assert torch.equal(before, made.network.backbone[0].weight)
+    assert torch.equal(before, made.network.backbone.net[0].weight)
 
 
 def test_the_end_of_the_schedule_is_not_frozen():
@@ -154,7 +155,7 @@ def test_the_end_of_the_schedule_is_not_frozen():
 
 def test_what_nothing_helps_ends_at_the_last_good_state(data):
     made = trainer(data, steps=100)
-    made.views_of = lambda n: [np.full((64, 8, 8, 1), np.nan)] * 2
+    made.shows = lambda n: Seen([np.full((64, 8, 8, 1), np.nan)] * 2)
     before = {k: v.clone() for k, v in made.network.named_parameters()}
     told = regulated(made)
     assert f"nothing helped {MOST} times" in told[-1]["did"]
@@ -164,7 +165,7 @@ def test_what_nothing_helps_ends_at_the_last_good_state(data):
 
 def test_a_gradient_that_is_no_number_is_seen(data):
     made = trainer(data, steps=8)
-    weight = made.network.backbone[0].weight
+    weight = made.network.backbone.net[0].weight
     weight.register_hook(lambda g: g * float("nan") if made.step == 4 else g)
     told = regulated(made)
     assert [row["kind"] for row in told] == ["not finite"]

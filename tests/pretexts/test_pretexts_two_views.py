@@ -32,9 +32,9 @@ def test_the_first_is_untouched_and_said_to_be(digit_batch):
 
 def test_seed_and_epoch_draw_other_views(digit_batch):
     pretext, some = TwoViews(), digit_batch.take(slice(0, 20))
-    first = pretext.partner(some, 0, 0).data["image"]
-    np.testing.assert_array_equal(first, pretext.partner(some, 0, 0).data["image"])
-    for other in (pretext.partner(some, 1, 0), pretext.partner(some, 0, 1)):
+    first = pretext.changed(some, 0, 0).data["image"]
+    np.testing.assert_array_equal(first, pretext.changed(some, 0, 0).data["image"])
+    for other in (pretext.changed(some, 1, 0), pretext.changed(some, 0, 1)):
         assert np.abs(other.data["image"] - first).max() > 1
 
 
@@ -42,7 +42,7 @@ def test_several_recipes_are_one_chain(digit_batch):
     some = digit_batch.take(slice(0, 5))
     chain = TwoViews(("zoom", "noise:0.2"))
     expected = render(some, parse("zoom noise:0.2"), 4).data["image"]
-    np.testing.assert_array_equal(chain.partner(some, 4).data["image"], expected)
+    np.testing.assert_array_equal(chain.changed(some, 4).data["image"], expected)
     assert repr(chain) == "two_views(zoom + noise:0.2)"
     assert TwoViews("zoom").recipe == ("zoom",)
 
@@ -60,7 +60,7 @@ def test_candidates_exist_and_come_the_strongest_first(digit_batch):
     assert TwoViews.gentlest in RECIPES
     for tries in found.values():
         moved = [
-            np.abs(t.partner(digit_batch, 0).data["image"] - digit_batch.data["image"]).mean()
+            np.abs(t.changed(digit_batch, 0).data["image"] - digit_batch.data["image"]).mean()
             for t in tries
         ]
         assert moved[0] == max(moved) > moved[-1]

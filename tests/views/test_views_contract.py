@@ -218,3 +218,14 @@ def test_pictures_round_and_clip():
     result = pictures(np.array(given_, np.float32))
     assert result.dtype == np.uint8
     assert result.tolist() == expected
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("shape", [(9, 9, 3), (8, 6, 1)], ids=str)
+def test_on_tensors_views_are_the_same(name, shape):
+    torch = pytest.importorskip("torch", reason="torch is an optional part")
+    images = batch(20, shape)
+    placed = images.with_data(image=torch.tensor(images.data["image"]))
+    found = render(placed, parse(strong(name)), 3).data["image"]
+    assert isinstance(found, torch.Tensor)
+    np.testing.assert_allclose(found.numpy(), seen(strong(name), images), atol=2e-2)

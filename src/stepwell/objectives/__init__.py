@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from stepwell.objectives.barlow_twins import BarlowTwins
-from stepwell.objectives.base import Objective
+from stepwell.objectives.base import Objective, Task
 from stepwell.objectives.byol import BYOL
+from stepwell.objectives.cross_entropy import CrossEntropy
 from stepwell.objectives.dino import DINO
+from stepwell.objectives.ibot import IBOT
+from stepwell.objectives.latent_prediction import LatentPrediction
 from stepwell.objectives.lejepa import LeJEPA
+from stepwell.objectives.masked_autoencoding import MaskedAutoencoding
 from stepwell.objectives.moco_v3 import MoCoV3
+from stepwell.objectives.regression import Regression
 from stepwell.objectives.simclr import SimCLR
 from stepwell.objectives.simsiam import SimSiam
 from stepwell.objectives.spectral_contrastive import SpectralContrastive
@@ -29,7 +34,12 @@ OBJECTIVES: dict[str, type[Objective]] = {
         MoCoV3,
         DINO,
         SwAV,
+        IBOT,
+        LatentPrediction,
+        MaskedAutoencoding,
+        CrossEntropy,
+        Regression,
     )
 }
 
-__all__ = ["OBJECTIVES", "Objective"]
+__all__ = ["OBJECTIVES", "Objective", "Task"]

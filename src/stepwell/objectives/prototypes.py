@@ -19,7 +19,7 @@ class Prototypes(nn.Module):
         self.rows = nn.Parameter(unit(torch.randn(count, width)))
 
     def forward(self, z: Tensor) -> Tensor:
-        return unit(z) @ unit(self.rows).T
+        return unit(z, -1) @ unit(self.rows).T
 
 
 class Clustering(Objective):

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from stepwell.pretexts.base import refuse_pairs
+from stepwell.pretexts.clusters import Clusters
+from stepwell.pretexts.missing import Missing
+from stepwell.pretexts.multi_crop import MultiCrop
+from stepwell.pretexts.neighbours import Neighbours
+from stepwell.pretexts.order import Order
+from stepwell.pretexts.transform import Transform
 from stepwell.pretexts.two_views import TwoViews
 
-PRETEXTS: dict[str, Any] = {TwoViews.name: TwoViews}
+PRETEXTS: dict[str, Any] = {
+    made.name: made
+    for made in (TwoViews, MultiCrop, Neighbours, Missing, Transform, Order, Clusters)
+}
 
 
 def suited(pretext: Any, examples: int) -> Any:
@@ -14,4 +24,4 @@ def suited(pretext: Any, examples: int) -> Any:
     return pretext.suited(examples) if hasattr(pretext, "suited") else pretext
 
 
-__all__ = ["PRETEXTS", "TwoViews", "suited"]
+__all__ = ["PRETEXTS", "TwoViews", "refuse_pairs", "suited"]

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from stepwell.interfaces import Batch, Pairs, concatenate
+from stepwell.interfaces import Batch, Pairs, Seen, concatenate
 from stepwell.kit.hashing import keys, uniform
-from stepwell.views import RECIPES, View, parse, render
+from stepwell.pretexts.base import OnImages
+from stepwell.views import RECIPES
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "position": ("zoom-strong", "zoom", "zoom-mild", "shift"),
@@ -30,7 +31,7 @@ MOST = 2
 """Partners an example gets at most; four taught no more than two."""
 
 
-class TwoViews:
+class TwoViews(OnImages):
     """Each example as it is, and seen through a chain of random views.
 
     One of the two stays untouched: its code is needed anyway for the embedding, and the
@@ -48,22 +49,22 @@ class TwoViews:
     """
 
     name: ClassVar[str] = "two_views"
-    kinds: ClassVar[frozenset[str]] = frozenset({"image"})
     target: ClassVar[Literal["same", "other"]] = "same"
+    gives: ClassVar[frozenset[str]] = frozenset({"views"})
+    objective: ClassVar[str] = "barlow_twins"
     gentlest: ClassVar[str] = "shift"
     """The view that surely changes nothing: what others are measured against."""
 
     def __init__(
         self, recipe: str | Sequence[str] = ("flip", "zoom"), partners: float | None = None
     ) -> None:
+        super().__init__(recipe)
         self.partners = partners
-        self.recipe = (recipe,) if isinstance(recipe, str) else tuple(recipe)
-        self.views: list[View] = [view for part in self.recipe for view in parse(part)]
 
     @property
     def options(self) -> dict[str, Any]:
         """What makes it again."""
-        return {"recipe": list(self.recipe), "partners": self.partners}
+        return {**super().options, "partners": self.partners}
 
     def suited(self, examples: int) -> TwoViews:
         """With as many partners as pay for so many examples, where none were asked for.
@@ -74,11 +75,13 @@ class TwoViews:
         if self.partners is not None:
             return self
         wanted = max(FEWEST, PAIRED / max(examples, 1))
-        return TwoViews(self.recipe, wanted if wanted < 1 else float(min(MOST, int(wanted))))
+        partners = wanted if wanted < 1 else float(min(MOST, int(wanted)))
+        return type(self)(**{**self.options, "partners": partners})
 
-    def partner(self, batch: Batch, seed: int, epoch: int = 0) -> Batch:
-        """The changed view of every example."""
-        return render(batch, self.views, seed, epoch)
+    def seen(self, batch: Batch, seed: int, epoch: int = 0, views: int = 2) -> Seen:
+        """So many changed views of every example: to a network the untouched one teaches less."""
+        first = epoch * views
+        return Seen([self.changed(batch, seed, first + v).data["image"] for v in range(views)])
 
     def pairs(self, batch: Batch, seed: int, epoch: int = 0) -> Iterator[Pairs]:
         """One unit an example: itself and its partners."""
@@ -88,7 +91,7 @@ class TwoViews:
         chosen = np.flatnonzero(drawn)
         copies = max(1, int(partners)) if len(chosen) else 0
         seen = [
-            self.partner(batch.take(chosen), seed, epoch * copies + copy) for copy in range(copies)
+            self.changed(batch.take(chosen), seed, epoch * copies + copy) for copy in range(copies)
         ]
         unit = np.concatenate([rows, np.tile(chosen, copies)])
         yield Pairs(concatenate([batch, *seen]), unit, anchor=rows)
@@ -100,6 +103,3 @@ class TwoViews:
             family: [TwoViews(name) for name in names if name in RECIPES]
             for family, names in FAMILIES.items()
         }
-
-    def __repr__(self) -> str:
-        return f"two_views({' + '.join(self.recipe)})"

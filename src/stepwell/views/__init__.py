@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
 from numpy.typing import NDArray
 
 from stepwell.interfaces import Batch, UsageError
@@ -18,9 +19,9 @@ from stepwell.kit.hashing import keys, uniform
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import registered
 from stepwell.kit.threads import in_blocks
-from stepwell.views.base import View
+from stepwell.views.base import Images, View, like
 from stepwell.views.colour import Brightness, Contrast, Gain, Grey, Saturation
-from stepwell.views.geometry import Crop, Flip, Rotation, Scaling, Translation
+from stepwell.views.geometry import Crop, Flip, Rotation, Scaling, Translation, cut, quarter_turns
 from stepwell.views.texture import Blur, Erase, Noise
 
 VIEWS: dict[str, type[View]] = {
@@ -108,6 +109,8 @@ def _made(kind: type[View], name: str, strength: str) -> View:
 def render(batch: Batch, views: Sequence[View], seed: int, epoch: int = 0) -> Batch:
     """The batch with its images seen through ``views``, one after the other.
 
+    Images are of any array library: those on an accelerator stay there.
+
     Returns
     -------
     Batch
@@ -115,14 +118,22 @@ def render(batch: Batch, views: Sequence[View], seed: int, epoch: int = 0) -> Ba
     """
     source = batch.data["image"]
 
-    def block(rows: slice) -> NDArray:
-        images = np.asarray(source[rows], np.float32)
-        for place, view in enumerate(views):
-            word = zlib.crc32(f"{place}:{view.name}".encode())
-            key = keys(batch.digest[rows], seed, epoch, word)
-            images = view.apply(images, uniform(key, view.slots), key)
+    def block(rows: slice) -> Images:
+        xp = array_namespace(source)
+        images = xp.astype(source[rows], xp.float32, copy=False)
+        words = (zlib.crc32(f"{place}:{v.name}".encode()) for place, v in enumerate(views))
+        known = [keys(batch.digest[rows], seed, epoch, word) for word in words]
+        drawn = [uniform(key, view.slots) for key, view in zip(known, views, strict=True)]
+        if not drawn:
+            return images
+        numbers, first = like(images, np.concatenate(drawn, axis=1)), 0  # in one transfer
+        for view, key in zip(views, known, strict=True):
+            images = view.apply(images, numbers[:, first : first + view.slots], key)
+            first += view.slots
         return images
 
+    if not is_numpy_array(source):  # an accelerator has no need of blocks
+        return batch.with_data(image=block(slice(None)))
     # Few at a time: what a view makes on the way then stays in the cache.
     size = max(1, _BLOCK_BYTES // max(4 * int(np.prod(np.shape(source)[1:])), 1))
     parts = in_blocks(block, len(batch), size) or [block(slice(0, 0))]
@@ -134,4 +145,14 @@ def pictures(images: NDArray) -> NDArray[np.uint8]:
     return np.clip(np.rint(images), 0, 255).astype(np.uint8)
 
 
-__all__ = ["RECIPES", "VIEWS", "View", "parse", "pictures", "render"]
+__all__ = [
+    "RECIPES",
+    "VIEWS",
+    "View",
+    "cut",
+    "like",
+    "parse",
+    "pictures",
+    "quarter_turns",
+    "render",
+]

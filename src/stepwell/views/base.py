@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-U = NDArray[np.float64]
+Images = Any
+"""(n, h, w, c) float32 of any library that follows the array API standard, on any device."""
+Numbers = Any
+"""Uniform numbers in [0, 1), of the same library and device."""
 
 
 class View(ABC):
@@ -39,21 +42,31 @@ class View(ABC):
             raise ValueError(f"strength of {self.name}: 0 to {self.most:g}")
 
     @abstractmethod
-    def apply(self, images: F32, u: U, key: NDArray[np.uint64]) -> F32:
+    def apply(self, images: Images, u: Numbers, key: NDArray[np.uint64]) -> Images:
         """Change (n, h, w, c) images in [0, 255] as (n, slots) uniform numbers say.
 
-        ``key`` (n,) is there for views that need a number per pixel.
+        Images and numbers may be of any array library. ``key`` (n,), of numpy, is there for
+        views that need a number per pixel.
         """
 
     def __repr__(self) -> str:
         return f"{self.name}:{self.strength:g}"
 
 
-def column(values: NDArray) -> F32:
+def like(images: Images, values: Any) -> Any:
+    """Values as an array of the images' library, where the images are."""
+    xp, place = array_namespace(images), device(images)
+    if str(place).startswith("mps") and np.asarray(values).dtype == np.float64:
+        values = np.asarray(values, np.float32)  # all that Apple's devices know
+    return xp.asarray(values, device=place)
+
+
+def column(values: Any) -> Images:
     """(n,) → (n, 1, 1, 1) float32, to multiply images with."""
-    return values.astype(np.float32)[:, None, None, None]
+    xp = array_namespace(values)
+    return xp.astype(values, xp.float32)[:, None, None, None]
 
 
-def around_one(u: NDArray, strength: float) -> F32:
+def around_one(u: Numbers, strength: float) -> Images:
     """Factors uniform in [1 - strength, 1 + strength], as a column."""
     return column(1 + strength * (2 * u - 1))

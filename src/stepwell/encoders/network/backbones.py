@@ -180,7 +180,7 @@ def small_options(spec: Spec) -> dict[str, Any]:
     """Keywords that fit a model made for 224 pixels to another size."""
     if spec.name.startswith(TRANSFORMERS):
         small = {"patch_size": max(spec.side // GRID, 1)} if spec.small else {}
-        return {"img_size": spec.side, **small}
+        return {"img_size": spec.side, "dynamic_img_size": True, **small}
     if spec.name.startswith("convnext") and spec.small:
         return {"patch_size": 1 if spec.side <= SMALL // 2 else 2}
     return {}
@@ -261,12 +261,37 @@ def _pooled(module: Any) -> Any:
             self.net = module
 
         def forward(self, x: Any) -> Any:
-            out = self.net(x)
-            if out.ndim == 4:
-                return out.mean((2, 3))
-            return out.mean(1) if out.ndim == 3 else out
+            return _averaged(self.net(x))
+
+        def everything(self, x: Any) -> Any:
+            """(n, 1 + t, d): features of the whole, then those of t places."""
+            if hasattr(self.net, "forward_features"):  # a model of timm
+                found = self.net.forward_features(x)
+                whole = _averaged(self.net.forward_head(found, pre_logits=True))
+                apart = _apart(found, self.net)
+            else:
+                found = self.net(x)
+                whole, apart = _averaged(found), _apart(found, None)
+            return torch.cat([whole[:, None], apart], 1)
 
     return Pooled()
+
+
+def _averaged(features: Any) -> Any:
+    """(n, d) features of the whole, averaged over what places or tokens there are."""
+    if features.ndim == 4:
+        return features.mean((2, 3))
+    return features.mean(1) if features.ndim == 3 else features
+
+
+def _apart(features: Any, net: Any) -> Any:
+    """(n, t, d) features of places; of a model that has none, those of the whole."""
+    if features.ndim == 4:
+        last = getattr(net, "output_fmt", "NCHW") == "NHWC"
+        return features.flatten(1, 2) if last else features.flatten(2).transpose(1, 2)
+    if features.ndim == 2:
+        return features[:, None]
+    return features[:, getattr(net, "num_prefix_tokens", 0) :]
 
 
 def check_features(features: Any, name: str) -> None:

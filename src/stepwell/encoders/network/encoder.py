@@ -22,7 +22,8 @@ from stepwell.encoders.network.backbones import (
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
 from stepwell.kit.torch import torch_or_error
 
-_BLOCK = 64
+_BLOCK = {"cpu": 64}
+"""Images that are embedded at once; 512 elsewhere."""
 
 
 class NetworkEncoder:
@@ -63,12 +64,13 @@ class NetworkEncoder:
         self.small = small
         self.spec: Spec | None = None
         self.module: Any = None
-        self.width = 0
+        self.width, self._canvas = 0, 0
 
     def fit(self, founders: Batch, *, seed: int = 0, observe: Observer = ignore) -> Self:
         """Build the network for images like these; nothing is trained."""
         images = np.asarray(founders.data["image"])
         trust(self.backbone)
+        self._canvas = images.shape[1]
         self._place(self._spec_for(images), seed, self.weights)
         self._measure(images[:2])
         return self
@@ -82,7 +84,11 @@ class NetworkEncoder:
         small = self.small
         if small is None:
             small = side <= SMALL and self.weights is None and self._keeps_resolution()
-        spec = Spec(self.backbone, channels, side, small, mean, spread, self.options)
+        options = self.options
+        if self.weights is None and self.backbone.startswith(TRANSFORMERS):
+            # A mean of places serves every objective; only some would train a class token.
+            options = {"global_pool": "avg", **options}
+        spec = Spec(self.backbone, channels, side, small, mean, spread, options)
         known = pretrained_spec(spec, self.weights)
         return replace(known, side=self.side) if self.side else known
 
@@ -96,6 +102,7 @@ class NetworkEncoder:
                 (float(np.mean(side)),) * spec.channels for side in (spec.mean, spec.spread)
             )
             spec = replace(spec, mean=mean, spread=spread)
+        self._norm: Any = None  # mean and spread where the network is, made once
         self.spec, self.module = spec, build(spec, seed, weights).to(self.device).eval()
 
     def _measure(self, images: NDArray) -> None:
@@ -104,19 +111,52 @@ class NetworkEncoder:
         check_features(features, self.backbone)
         self.width = int(features.shape[1])
 
-    def prepared(self, images: Any) -> Any:
-        """(n, h, w, c) in [0, 255] → (n, c, side, side) as the network expects it."""
+    def places(self) -> int:
+        """Of how many places the network has features, a square number.
+
+        Raises
+        ------
+        UsageError
+            Where they are not those of a square, or of another width than the whole's.
+        """
+        torch, spec = torch_or_error(), self._built()
+        x = torch.zeros(2, spec.channels, spec.side, spec.side, device=self.device)
+        try:
+            with torch.inference_mode():
+                found = self.module.everything(x)
+        except RuntimeError as error:
+            raise UsageError(
+                f"Expected a backbone whose places have as many features as the whole, found "
+                f"{self.backbone}: {str(error).splitlines()[0]}"
+            ) from None
+        count = found.shape[1] - 1
+        if round(count**0.5) ** 2 != count or found.shape[2] != self.width:
+            raise UsageError(
+                f"Expected a backbone with features of a square of places, found {self.backbone} "
+                f"with {count} places: take a ViT, or another objective."
+            )
+        return int(count)
+
+    def placed(self, images: Any) -> Any:
+        """Images as a tensor where the network computes."""
         torch = torch_or_error()
-        spec = self._built()
-        x = torch.as_tensor(np.ascontiguousarray(images)).to(self.device)
-        x = x.permute(0, 3, 1, 2).float() / 255
-        if x.shape[-2:] != (spec.side, spec.side):
-            size = (spec.side, spec.side)
+        if not isinstance(images, torch.Tensor):
+            images = torch.as_tensor(np.ascontiguousarray(images))
+        return images.to(self.device)
+
+    def prepared(self, images: Any) -> Any:
+        """(n, h, w, c) in [0, 255] → (n, c, side, side) as the network expects it; of views
+        that are smaller than the canvas, a part of that."""
+        torch, spec = torch_or_error(), self._built()
+        x = self.placed(images).permute(0, 3, 1, 2).float() / 255
+        smaller = x.shape[-1] / self._canvas if x.shape[-1] <= self._canvas / 2 else 1.0
+        size = (round(spec.side * smaller),) * 2
+        if x.shape[-2:] != size:
             x = torch.nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
-        mean, spread = (
-            torch.tensor(side, device=self.device)[:, None, None]
-            for side in (spec.mean, spec.spread)
-        )
+        if self._norm is None or self._norm[0].device != x.device:
+            pair = (torch.tensor(each)[:, None, None] for each in (spec.mean, spec.spread))
+            self._norm = [each.to(x.device) for each in pair]
+        mean, spread = self._norm
         return ((x - mean) / spread).contiguous(memory_format=torch.channels_last)
 
     def embed(self, batch: Batch) -> NDArray[np.float32]:
@@ -124,8 +164,9 @@ class NetworkEncoder:
         torch, images = torch_or_error(), batch.data["image"]
         parts = [np.zeros((0, self.width), np.float32)]
         with torch.inference_mode():
-            for start in range(0, len(images), _BLOCK):
-                found = self.module(self.prepared(images[start : start + _BLOCK]))
+            size = _BLOCK.get(self.device, 512)
+            for start in range(0, len(images), size):
+                found = self.module(self.prepared(images[start : start + size]))
                 parts.append(found.float().cpu().numpy())
         return np.concatenate(parts)
 
@@ -146,7 +187,7 @@ class NetworkEncoder:
     def _twin(self, seed: int, device: str) -> NetworkEncoder:
         twin = NetworkEncoder(self.backbone, None, self.side, device, self.options)
         twin._place(self._built(), seed, None)
-        twin.width = self.width
+        twin.width, twin._canvas = self.width, self._canvas
         return twin
 
     def _built(self) -> Spec:

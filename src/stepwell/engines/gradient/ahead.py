@@ -1,58 +1,66 @@
-"""Work done ahead of who needs it, in a thread of its own."""
+"""Batches: the next one is made while the device is busy with the last."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Any
 
-T = TypeVar("T")
-DEPTH = 3
-_END = object()
+import torch
+from torch import Tensor
+
+from stepwell.interfaces import Seen
+
+Shows = Callable[[int], Seen]
+"""Number of a batch → what the network is shown of it; of this rank's examples."""
 
 
-class Ahead(Generic[T]):
-    """``work(0)``, ``work(1)`` … made in a thread, at most :data:`DEPTH` before they are asked for.
+class Batches:
+    """What ``shows`` makes of each number in turn.
 
-    An error in ``work`` is raised where its result is asked for.
+    An accelerator works through what it was given while the host goes on. :meth:`prepare`, called
+    then, has the next batch made beside it: in a stream of its own, where a device has streams,
+    so that copying to it does not wait for all that went before. A thread would only compete with
+    the one that gives the device its work.
+
+    Parameters
+    ----------
+    shows : callable
+    numbers : iterable of int
+    device : torch.device
     """
 
-    def __init__(self, work: Callable[[int], T], numbers: range) -> None:
-        self._made: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(DEPTH)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(work, numbers), daemon=True)
-        self._thread.start()
+    def __init__(self, shows: Shows, numbers: Iterable[int], device: torch.device) -> None:
+        self._shows, self._numbers, self._device = shows, iter(numbers), device
+        self._stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._made: Seen | None = None
 
-    def _run(self, work: Callable[[int], T], numbers: range) -> None:
-        for number in numbers:
-            try:
-                found: tuple[T | None, BaseException | None] = (work(number), None)
-            except BaseException as error:  # whatever it is belongs to the asker
-                found = (None, error)
-            while not self._stopped.is_set():
-                try:
-                    self._made.put(found, timeout=0.1)
-                    break
-                except queue.Full:
-                    continue
-            if self._stopped.is_set() or found[1] is not None:
-                return
+    def prepare(self) -> None:
+        """Make the next batch now, if there is one; on the CPU it can as well wait."""
+        if self._device.type != "cpu" and self._made is None:
+            self._made = self._next()
 
-    def next(self) -> T:
-        """The next result, waited for."""
-        result, error = self._made.get()
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value]
+    def next(self) -> Seen:
+        """The next batch."""
+        made = self._made or self._next()
+        self._made = None
+        if made is None:
+            raise StopIteration
+        if self._stream is not None:
+            self._hand_over(made)
+        return made
 
-    def close(self) -> None:
-        """Stop working ahead."""
-        self._stopped.set()
-        self._thread.join()
+    def _next(self) -> Seen | None:
+        number = next(self._numbers, None)
+        if number is None:
+            return None
+        with torch.cuda.stream(self._stream) if self._stream else nullcontext():
+            return self._shows(number)
 
-    def __enter__(self) -> Iterator[T]:
-        return iter(self.next, _END)
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _hand_over(self, made: Seen) -> None:
+        """Let the device finish making it first, and keep its memory until it was used."""
+        current = torch.cuda.current_stream(self._device)
+        current.wait_stream(self._stream)
+        for each in (*made.views, *made.told.values(), *(made.hidden or ()), *(made.whole or ())):
+            if isinstance(each, Tensor):
+                each.record_stream(current)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from stepwell.engines.gradient.ahead import Ahead
+from stepwell.engines.gradient.ahead import Batches, Shows
 from stepwell.engines.gradient.batchnorm import over_ranks
 from stepwell.engines.gradient.checkpoint import random_state, set_random_state
-from stepwell.engines.gradient.network import Network, Teacher, grouped
+from stepwell.engines.gradient.network import Network, Teacher, covered, grouped
 from stepwell.engines.gradient.plan import Plan
 from stepwell.engines.gradient.watch import Look, spread_of
 from stepwell.interfaces import StepwellError, UsageError
@@ -23,8 +23,17 @@ from stepwell.kit.names import nearest
 
 MEASURED = 12
 """Layers whose change is measured, at most."""
-Views = Callable[[int], Sequence[Any]]
-"""Step → V arrays of views, row by row of the same examples; of this rank's examples."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """:class:`~stepwell.interfaces.Seen` as tensors: (n, c, h, w) views, (n, q) pseudo-labels,
+    (n, g, g) hidden patches of each view, and the views of full size that a teacher sees."""
+
+    views: list[Tensor]
+    told: dict[str, Tensor]
+    hidden: list[Tensor | None]
+    full: list[Tensor]
 
 
 class Trainer:
@@ -36,7 +45,7 @@ class Trainer:
         Launched.
     backbone, objective : torch modules
         See :class:`~stepwell.engines.gradient.network.Network`; trained in place.
-    views : callable
+    shows : callable
     prepare : callable
         Array of views → tensor as the backbone expects it.
     plan : Plan
@@ -47,15 +56,16 @@ class Trainer:
         fabric: Any,
         backbone: Any,
         objective: Any,
-        views: Views,
+        shows: Shows,
         prepare: Callable[[Any], Tensor],
         plan: Plan,
     ) -> None:
         self.fabric, self.plan, self.step = fabric, plan, 0
-        self.views_of, self._prepare = views, prepare
+        self.shows, self._prepare = shows, prepare
         self.network = Network(backbone, objective)
         if fabric.world_size > 1:
-            over_ranks(self.network)
+            for part in (backbone, objective.projector, objective.predictor):
+                over_ranks(part)  # what a loss computes sees the rows of all ranks anyway
         self.teacher = Teacher(self.network) if objective.teacher else None
         if self.teacher is not None:
             self.teacher.backbone.to(fabric.device)
@@ -76,65 +86,75 @@ class Trainer:
         self.began, self.waited = time.perf_counter(), 0.0
         first = self.step
         numbers = range(first * self.plan.accumulate, end * self.plan.accumulate)
-        with self._ahead(numbers) as batches:
-            for _ in range(first, end):
-                self._set_rate()
-                self.loss = float(self._gradients(batches))
-                self._update()
-                self._teach()
-                self.step += 1
-                yield self.step
-
-    def _ahead(self, numbers: range) -> Any:
-        """Views, made ahead where another device trains; on the same cores that would only
-        make two kinds of threads wait for each other."""
-        if self.fabric.device.type == "cpu":
-            return nullcontext(map(self.views_of, numbers))
-        return Ahead(self.views_of, numbers)
+        batches = Batches(self.shows, numbers, self.fabric.device)
+        for _ in range(first, end):
+            self._set_rate()
+            self._update(self._gradients(batches))
+            self._teach()
+            self.step += 1
+            yield self.step
 
     def _set_rate(self) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate_at(self.step) * self.pace
 
-    def _gradients(self, batches: Any) -> Tensor:
+    def _gradients(self, batches: Batches) -> Tensor:
         """Gradients of a batch, in as many parts as the plan says; returns its loss."""
         total = torch.zeros((), device=self.fabric.device)
         parts = self.plan.accumulate
         for part in range(parts):
-            views = self._next(batches)
+            shown = self._next(batches)
             with self.fabric.no_backward_sync(self._run, enabled=part < parts - 1):
-                loss = self._loss(views)
+                loss = self._loss(shown)
                 self.fabric.backward(loss / parts)
             total += loss.detach() / parts
+            batches.prepare()
         return total
 
-    def _next(self, batches: Any) -> list[Tensor]:
+    def _next(self, batches: Batches) -> Shown:
         begin = time.perf_counter()
-        arrays = next(batches)
+        seen, device = batches.next(), self.fabric.device
         self.waited += time.perf_counter() - begin
-        return [self._prepare(each) for each in arrays]
+        told = {name: torch.as_tensor(each).to(device) for name, each in seen.told.items()}
+        hidden = [
+            None if each is None else torch.as_tensor(each).to(device)
+            for each in seen.hidden or [None] * len(seen.views)
+        ]
+        views = [self._prepare(each) for each in seen.views]
+        full = [view for view in views if view.shape == views[0].shape]
+        if seen.whole is not None:
+            full = [self._prepare(each) for each in seen.whole]
+        return Shown(views, told, hidden, full)
 
-    def _loss(self, views: list[Tensor]) -> Tensor:
-        """The objective on the views of all ranks."""
-        seen, projected = self._forward(self._run, views)
+    def _loss(self, shown: Shown) -> Tensor:
+        """The objective on what the networks of all ranks say."""
         objective = self.network.objective
-        if self.teacher is not None:
-            with self.fabric.autocast():
-                whole = self.teacher(torch.cat(views)).float()
-            targets = list(whole.split([len(v) for v in views]))
+        views = [covered(x, mask) for x, mask in zip(shown.views, shown.hidden, strict=True)]
+        seen, projected = self._run(views)
+        targets = self._targets(shown.full, projected)
+        told = shown.told
+        if objective.takes == "hidden":
+            told = told | {"hidden": torch.stack([m for m in shown.hidden if m is not None], 1)}
+            told |= {"pixels": torch.stack(shown.full, 1)}
+        if not objective.alone:
+            seen = [self._everyone(z, True) for z in seen]
+            targets = [self._everyone(z, False) for z in targets]
+            told = {name: self._everyone(each, False) for name, each in told.items()}
+        if self.measures and objective.collapses:
+            whole = seen[0] if objective.reads == "whole" else seen[0][:, 0]
+            self._projected = whole.detach()
         else:
-            targets = [z.detach() for z in projected] if objective.compares else []
-        seen = [self._everyone(z, True) for z in seen]
-        self._projected = seen[0].detach() if self.measures else None
-        loss: Tensor = objective.loss(seen, [self._everyone(z, False) for z in targets])
+            self._projected = None
+        loss: Tensor = objective.loss(seen, targets, told)
         return loss
 
-    @staticmethod
-    def _forward(run: Any, views: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """All views in one pass: batch normalisation sees them together."""
-        seen, projected = run(torch.cat(views))
-        sizes = [len(view) for view in views]
-        return list(seen.float().split(sizes)), list(projected.float().split(sizes))
+    def _targets(self, full: list[Tensor], projected: list[Tensor]) -> list[Tensor]:
+        """What a teacher says of the full views, where there is one; or the network itself."""
+        if self.teacher is not None:
+            with self.fabric.autocast():
+                return self.teacher(full)
+        compares = self.network.objective.compares
+        return [z.detach() for z in projected[: len(full)]] if compares else []
 
     def _everyone(self, z: Tensor, gradient: bool) -> Tensor:
         """Rows of all ranks, with their gradients."""
@@ -143,14 +163,15 @@ class Trainer:
         found: Tensor = self.fabric.all_gather(z, sync_grads=gradient)
         return found.flatten(0, 1)
 
-    def _update(self) -> None:
+    def _update(self, loss: Tensor) -> None:
         norm = self.fabric.clip_gradients(
             self._run,
             self.optimizer,
             max_norm=self.plan.clip or math.inf,
             error_if_nonfinite=False,
         )
-        self.norm = float(norm)
+        # One wait for the device, not two.
+        self.loss, self.norm = torch.stack([loss, norm.to(loss)]).tolist()
         # What is not finite would spoil the weights for good. A gradient scaler leaves such
         # steps out by itself, and learns from them.
         if self._scaled or (math.isfinite(self.loss) and math.isfinite(self.norm)):

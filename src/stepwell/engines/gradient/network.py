@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 
 class Network(nn.Module):
-    """(n, c, h, w) → what the student says, and its projection.
+    """Views → what the student says of each, and its projections.
 
     Parameters
     ----------
@@ -25,9 +26,32 @@ class Network(nn.Module):
         super().__init__()
         self.backbone, self.objective = backbone, objective
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        projected = self.objective.projector(self.backbone(x))
-        return self.objective.predictor(projected), projected
+    def forward(self, views: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        features = [
+            read(self.backbone, self.objective, torch.cat(list(same)))
+            for _, same in groupby(views, lambda view: view.shape[1:])
+        ]
+        projected = self.objective.projector(torch.cat(features))
+        sizes = [len(view) for view in views]
+        seen = self.objective.predictor(projected)
+        return list(seen.float().split(sizes)), list(projected.float().split(sizes))
+
+
+def read(backbone: nn.Module, objective: Any, x: Tensor) -> Tensor:
+    """Features of what an objective reads: the whole, or its places too.
+
+    All views of one size go in one pass: batch normalisation sees them together.
+    """
+    found: Tensor = backbone.everything(x) if objective.reads == "places" else backbone(x)
+    return found
+
+
+def covered(x: Tensor, hidden: Tensor | None) -> Tensor:
+    """(n, c, h, w) with nothing, the mean colour, in hidden patches (n, g, g)."""
+    if hidden is None:
+        return x
+    mask = nn.functional.interpolate(hidden[:, None].to(x.dtype), x.shape[-2:], mode="nearest")
+    return x * (1 - mask)
 
 
 class Teacher:
@@ -38,23 +62,24 @@ class Teacher:
 
     def __init__(self, network: Network) -> None:
         # As in BYOL, the teacher normalises by its batch, whatever mode the network is in.
+        self._objective = network.objective
         self.backbone = deepcopy(network.backbone).requires_grad_(False).train()
         self.projector = deepcopy(network.objective.projector).requires_grad_(False).train()
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(n, d) projections, without a gradient."""
+    def __call__(self, views: Sequence[Tensor]) -> list[Tensor]:
+        """Projections of views of one size, without a gradient."""
         with torch.no_grad():
-            out: Tensor = self.projector(self.backbone(x))
-        return out
+            features = read(self.backbone, self._objective, torch.cat(list(views)))
+            out: Tensor = self.projector(features)
+        return list(out.float().split([len(view) for view in views]))
 
     @torch.no_grad()
     def follow(self, network: Network, momentum: float) -> None:
         """Keep ``momentum`` of itself. What is no weight (running means) is taken over."""
         for mine, theirs in self._sides(network):
-            weights = list(zip(mine.parameters(), theirs.parameters(), strict=True))
-            torch._foreach_lerp_(
-                [own for own, _ in weights], [new.detach() for _, new in weights], 1 - momentum
-            )
+            weights = [p.detach() for p in theirs.parameters()]
+            if weights:
+                torch._foreach_lerp_(list(mine.parameters()), weights, 1 - momentum)
             for own, new in zip(mine.buffers(), theirs.buffers(), strict=True):
                 own.copy_(new)
 

@@ -60,6 +60,11 @@ class Decoded:
         high, low = digest_bytes(names + self._index.digest.tobytes())
         return f"{high:016x}{low:016x}"
 
+    @property
+    def digests(self) -> NDArray[np.uint64]:
+        """(n, 2), of each example's content."""
+        return self._index.digest
+
     def __len__(self) -> int:
         return len(self._index)
 

@@ -1,0 +1,125 @@
+"""``order``: an image's tiles, shuffled; in which order were they?
+
+Permutation classes: M. Noroozi & P. Favaro, ECCV 2016 (arXiv 1603.09246); on whole images
+F. M. Carlucci et al., CVPR 2019 (arXiv 1903.06864).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import combinations, permutations
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from stepwell.interfaces import Batch, Pairs, Seen, UsageError
+from stepwell.pretexts.base import OnImages, classes, numbers, refuse_pairs
+from stepwell.views import cut, like
+
+KEPT = 0.85
+"""Share of a tile's side that is shown, at a place drawn at random: borders would tell."""
+MOST = 64
+"""Permutations that are told apart."""
+_WORD = 0x0D7E
+
+
+class Order(OnImages):
+    """Put shuffled tiles in order.
+
+    Parameters
+    ----------
+    recipe : str or sequence of str
+        Views that images are changed by before.
+    grid : int
+        Tiles a side, 2 or 3.
+    of : "permutation" or "pairs"
+        Tell which of so many permutations it was; or, for each two tiles, which of them was
+        further to the left, and which further up.
+    """
+
+    name: ClassVar[str] = "order"
+    target: ClassVar[Literal["same", "other"]] = "other"
+    gives: ClassVar[frozenset[str]] = frozenset({"classes"})
+    objective: ClassVar[str] = "cross_entropy"
+
+    def __init__(
+        self, recipe: str | Sequence[str] = (), grid: int = 2, of: str = "permutation"
+    ) -> None:
+        super().__init__(recipe)
+        if grid not in (2, 3):
+            raise UsageError(f"Expected 2 or 3 tiles a side, found {grid}.")
+        if of not in ("permutation", "pairs"):
+            raise UsageError(f"Expected an order of permutation or pairs, found {of!r}.")
+        self.grid, self.of = grid, of
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What makes it again."""
+        return {**super().options, "grid": self.grid, "of": self.of}
+
+    @property
+    def classes(self) -> Mapping[str, tuple[int, int]]:
+        """One permutation; or, of each two tiles and both axes, before, level or after."""
+        if self.of == "permutation":
+            return {"permutation": (1, len(apart(self.grid**2)))}
+        tiles = self.grid**2
+        return {"pairs": (tiles * (tiles - 1), 3)}
+
+    def seen(self, batch: Batch, seed: int, epoch: int = 0, views: int = 1) -> Seen:
+        """One image of shuffled tiles each, and their order."""
+        known = apart(self.grid**2)
+        chosen = classes(batch, seed, epoch, _WORD, len(known))
+        images = self.changed(batch, seed, epoch).data["image"]
+        move = numbers(batch, seed, epoch, _WORD + 1, 2 * self.grid**2)
+        shuffled = _tiled(images, known[chosen], move, self.grid)
+        if self.of == "permutation":
+            return Seen([shuffled], {"permutation": chosen})
+        return Seen([shuffled], {"pairs": relations(known[chosen], self.grid)})
+
+    def pairs(self, batch: Batch, seed: int, epoch: int = 0) -> Iterator[Pairs]:
+        """None: see the error."""
+        raise refuse_pairs(self.name)
+
+
+@lru_cache(maxsize=4)
+def apart(tiles: int) -> NDArray[np.intp]:
+    """(p, tiles) permutations, all of four or :data:`MOST` that differ in many places: each
+    next one is the one whose nearest is furthest (by Hamming distance) among 5,000 drawn."""
+    if tiles <= 4:
+        return np.array(list(permutations(range(tiles))))
+    drawn = np.random.default_rng(0).permuted(np.tile(np.arange(tiles), (5000, 1)), axis=1)
+    chosen, nearest = [0], (drawn != drawn[0]).sum(1)
+    while len(chosen) < MOST:
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, (drawn != drawn[chosen[-1]]).sum(1))
+    return drawn[chosen]
+
+
+def relations(source: NDArray[np.intp], grid: int) -> NDArray[np.intp]:
+    """(n, tiles (tiles - 1)): of each two slots, rows first and then columns, whether the first
+    one's tile came before (0), level with (1) or after (2) that of the second."""
+    places = np.stack(np.divmod(source, grid))  # (2, n, tiles)
+    one, other = np.array(list(combinations(range(grid**2), 2))).T
+    signs = np.sign(places[:, :, one] - places[:, :, other]) + 1
+    return np.concatenate(list(signs), axis=1)
+
+
+def _tiled(images: Any, source: NDArray[np.intp], move: NDArray, grid: int) -> Any:
+    """Images whose tile at each slot is the one at ``source`` (n, tiles)."""
+    xp, side = array_namespace(images), min(images.shape[1:3]) // grid
+    share = KEPT / grid
+    shares = like(images, np.full(len(source), share))
+    rows = []
+    for row in range(grid):
+        tiles = []
+        for slot in range(row * grid, (row + 1) * grid):
+            cell = np.stack(np.divmod(source[:, slot], grid), 1)
+            start = (cell + (1 - KEPT) * move[:, 2 * slot : 2 * slot + 2]) / grid
+            tiles.append(
+                cut(images, shares, shares, like(images, start / (1 - share)), (side,) * 2)
+            )
+        rows.append(xp.concat(tiles, axis=2))
+    return xp.concat(rows, axis=1)
