@@ -3,8 +3,9 @@
     python benchmarks/accelerator.py speed curves pretexts > build/accelerator.jsonl
     python benchmarks/accelerator.py --table build/accelerator.jsonl > results/accelerator.md
 
-Needs torch. On a machine without an accelerator the same runs, tiny. CIFAR-10's training images,
-10,000 of which are drawn by hash to test on; labels are read for scores only.
+Needs torch. On a machine without an accelerator the same runs, tiny, unless the environment says
+otherwise (IMAGES, SAMPLES, SEEDS, BACKBONE=convnet:small …). CIFAR-10's training images, 10,000 of
+which are drawn by hash to test on; labels are read for scores only.
 """
 
 from __future__ import annotations
@@ -42,10 +43,12 @@ PLAN: dict[str, Any] = {"precision": "bf16-mixed"} if LARGE else {}
 TRAIN, TEST = (40_000, 10_000) if LARGE else (600, 200)
 SECONDS = float(os.environ.get("SECONDS_EACH", 120 if LARGE else 12))
 """Of training, a curve."""
-FEWER, SAMPLES = (10_000, 60_000) if LARGE else (400, 800)
+FEWER = int(os.environ.get("IMAGES", 10_000 if LARGE else 400))
+SAMPLES = int(os.environ.get("SAMPLES", 60_000 if LARGE else 800))
 """Images and samples that pretexts are compared with."""
+BACKBONE = os.environ.get("BACKBONE", "resnet18")
 SEEDS = [int(seed) for seed in os.environ.get("SEEDS", "0 1 2" if LARGE else "0").split()]
-ONLY = [task for task in os.environ.get("ONLY", "").split(",") if task]
+ONLY = [task for task in os.environ.get("ONLY", "").split(";") if task]
 OBJECTIVES = os.environ.get("OBJECTIVES", "barlow_twins simclr").split()
 """What of it is measured: parts can run side by side in processes of their own."""
 TASKS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -95,7 +98,7 @@ class Kept:
 
 
 def _encoder(train: Batch, seed: int) -> NetworkEncoder:
-    return NetworkEncoder("resnet18", device=DEVICE).fit(train.take(slice(0, 512)), seed=seed)
+    return NetworkEncoder(BACKBONE, device=DEVICE).fit(train.take(slice(0, 512)), seed=seed)
 
 
 def _trained(train: Batch, encoder: Any, pretext: Any, wish: Wish, seed: int, tell: Any) -> Any:
@@ -185,7 +188,13 @@ def pretexts() -> None:
                 seconds = time.perf_counter() - begin
                 scores = {"trained": encoder, "shuffled": twin}
                 scores = {what: knn(made, train, test) for what, made in scores.items()}
-                facts = {"device": NAME, "task": task, "objective": objective, "seed": seed}
+                facts = {
+                    "device": NAME,
+                    "backbone": BACKBONE,
+                    "task": task,
+                    "objective": objective,
+                    "seed": seed,
+                }
                 facts |= {"samples": SAMPLES, "seconds": seconds, "random": random}
                 emit(part="pretexts", **facts, **scores)
 
