@@ -26,6 +26,7 @@ from tables import emit, run_parts
 
 from stepwell import learn
 from stepwell.encoders import NetworkEncoder
+from stepwell.engines.gradient.launch import launched
 from stepwell.engines.gradient.loop import Trainer
 from stepwell.engines.gradient.pixels import Decoded
 from stepwell.engines.gradient.plan import FEW, PRECISIONS, planned
@@ -35,8 +36,8 @@ from stepwell.interfaces import Batch, Seen
 from stepwell.kit.hashing import digest_rows, drawn
 from stepwell.objectives import OBJECTIVES
 from stepwell.pretexts import TwoViews
+from stepwell.showing import shown_of
 from stepwell.sources import open_source
-from stepwell.training import launched, shown_of
 from stepwell.views import parse, render
 
 CIFAR = DATA / "cifar10-train.zip"

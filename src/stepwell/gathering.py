@@ -124,6 +124,14 @@ def one_pass(
     return source.batches(chunk, ids=ids if len(ids) < len(entries) else None)
 
 
+def shareable(entries: list[tuple[str, str]], ids: set[str]) -> list[str]:
+    """Ids that several processes may share, in the order of the source; none where all examples
+    are founders, who have been read by the first one already."""
+    if len(entries) <= founders_wanted(len(entries)):
+        return []
+    return [name for name, _ in entries if name in ids]
+
+
 def within(
     budget: float,
     watch: Stopwatch,

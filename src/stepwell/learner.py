@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from stepwell import gathering, recording, scoring, stepping, training
+from stepwell import gathering, recording, scoring, sharing, stepping, training
+from stepwell.encoders.network.backbones import trust
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import held, lock, lock_of, new_folder
 from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.labels import check_labels
 from stepwell.preparing import Learned, Settings, check, prepare, teaching, untrained
-from stepwell.resuming import LOG, Keeper, beside, clear, told
+from stepwell.resuming import LOG, Keeper, asking, beside, clear, told
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
 from stepwell.wishing import wished
@@ -200,8 +202,8 @@ def _learned(
         chunk = _chunk(founders)
         train = None
         if settings.trains:
-            asked = _asked(source, settings, after) | {"overwrite": overwrite}
-            keeper = Keeper(target, asked, folder, resumed, tell)
+            everything = asking(source, settings, after) | {"overwrite": overwrite}
+            keeper = Keeper(target, everything, folder, resumed, tell)
             every = partial(gathering.one_pass, source, founders, entries, ids, chunk)
             train = _trainer(every, settings, folder, keeper, watch, tell)
         learned = prepare(source, founders, settings, tell, train)
@@ -210,8 +212,12 @@ def _learned(
             settings.share = len(ids) / len(entries)
         learned.suit(len(ids))
         tell("learn", {"done": 0, "of": len(ids)})
-        batches = gathering.one_pass(source, founders, entries, ids, chunk)
-        sample = _pass(batches, len(ids), founders, learned, folder, settings, tell)
+        # A sibling's founders shaped this run, none of its own examples.
+        mine = set(map(str, founders.ids)) if settings.founders_from is None else set()
+        with closing(sharing.Offer(target, learned, source, settings.seed, mine)) as offer:
+            own = set(offer.make(gathering.shareable(entries, ids), chunk)) or ids
+            batches = gathering.one_pass(source, founders, entries, own, chunk)
+            sample = _pass(batches, len(own), mine, learned, folder, offer, tell)
         tell("solve", {})
         learned.solution = learned.engine.solve(tell)
         if learned.twin is not None:
@@ -261,6 +267,8 @@ def _trainer(
 
 def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> Run:
     """What every rank but the first does: train along, and wait for the run."""
+    if settings.backbone is not None:
+        trust(settings.backbone)  # it was named here too
     if settings.trains:
         with TemporaryDirectory() as name:
             folder, watch = Path(name), Stopwatch()
@@ -272,6 +280,7 @@ def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> 
             found = untrained(source, founders, settings, ignore)
             train = _trainer(every, settings, folder, keeper, watch, ignore)
             train(found.encoder, teaching(source, settings, found.pretext), found.pretext)
+    sharing.help_with(target, source)
     while held(lock_of(target)):
         time.sleep(WAIT_S)
     return Run(target)
@@ -285,33 +294,6 @@ def _log(folder: Path, target: Path, resumed: bool) -> Path:
     return log
 
 
-def _asked(source: Source, settings: Settings, after: After) -> dict[str, Any]:
-    """All that a training was told, as JSON types; None for what no file can name."""
-    path, plain = getattr(source, "path", None), vars(settings)
-    return {
-        "source": {
-            "path": str(Path(path).absolute()) if path else None,
-            "options": dict(source.options),
-        },
-        "settings": plain if _names(plain.values()) else None,
-        "after": {name: _absolute(value) for name, value in vars(after).items()},
-    }
-
-
-def _absolute(value: Any) -> Any:
-    """What a file can hold: paths in full, yes or no; None for arrays and objects."""
-    if isinstance(value, (str, Path)):
-        return str(Path(value).absolute())
-    return value if isinstance(value, bool) else None
-
-
-def _names(values: Iterable[Any]) -> bool:
-    """Whether all of these are what a file can hold."""
-    return all(
-        value is None or isinstance(value, (str, int, float, bool, dict, list)) for value in values
-    )
-
-
 def _open(src: Any, settings: Settings, strict: bool) -> Source:
     """The source; read as the sibling's was, where there is one."""
     if settings.founders_from is not None:
@@ -323,24 +305,24 @@ def _open(src: Any, settings: Settings, strict: bool) -> Source:
 def _pass(
     batches: Iterable[Batch],
     count: int,
-    founders: Batch,
+    founders: set[str],
     learned: Learned,
     folder: Path,
-    settings: Settings,
+    offer: sharing.Offer,
     tell: Observer,
 ) -> Batch:
     """The one pass: the engine sees all pairs; codes go to disk, a sample is kept for scores."""
-    # A sibling's founders shaped this run, none of its own examples.
-    mine = set(map(str, founders.ids)) if settings.founders_from is None else set()
-    kept, done = scoring.Sample(settings.seed, mine), 0
+    kept, done = scoring.Sample(offer.seed, founders), 0
     reader = waiting(batches)
-    passes = learned.engine.learn(reader, learned.pretext, learned.encoder, settings.seed)
-    with recording.Examples(folder, settings.seed, mine) as examples:
+    passes = learned.engine.learn(reader, learned.pretext, learned.encoder, offer.seed)
+    with recording.Examples(folder, offer.seed, founders) as examples:
         for batch, codes in passes:
             examples.add(batch, codes)
             kept.offer(batch)
             done += len(batch)
             tell("learn", {"done": done, "of": count, "wait": reader.share})
+        for other in offer.gathered(kept):
+            examples.join(other)
     return kept.batch()
 
 

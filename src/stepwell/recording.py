@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -91,6 +92,16 @@ class Examples:
         ]
         self._writer.write_table(pa.table(columns, schema=self._schema))
         self._codes.write(np.ascontiguousarray(codes).tobytes())
+
+    def join(self, folder: Path) -> None:
+        """Add those that another process has written into ``folder``."""
+        import pyarrow.parquet as parquet
+
+        with parquet.ParquetFile(folder / "examples.parquet") as table:
+            for group in range(table.num_row_groups):
+                self._writer.write_table(table.read_row_group(group))
+        with open(folder / self.CODES, "rb") as codes:
+            shutil.copyfileobj(codes, self._codes)
 
 
 def write_index(folder: Path, spectral: SpectralMap, tell: Observer) -> None:

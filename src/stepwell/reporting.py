@@ -268,15 +268,27 @@ def score_curves(scores: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _recipe(config: dict) -> dict[str, Any]:
-    cost = config["cost"]
-    facts = [
+    cost, trained = config["cost"], trained_on(config)
+    facts = [["network", trained]] if trained else []
+    facts += [
         ["time, without this page", duration(cost["seconds"])],
         ["CPU time", duration(cost["cpu_seconds"])],
         ["peak memory", f"{cost['peak_mb']:,.0f} MB"],
         ["energy, estimated", f"{cost['energy_wh']:.2f} Wh"],
     ]
-    shown = {k: config[k] for k in ("learn", "choice", "source", "data")}
+    shown = {k: config[k] for k in ("learn", "train", "choice", "source", "data") if config.get(k)}
     return {"facts": facts, "config": toml(shown), "versions": list(config["versions"].items())}
+
+
+def trained_on(config: dict) -> str:
+    """How a network was trained, in words; empty where none was."""
+    train = config.get("train")
+    if not train:
+        return ""
+    return (
+        f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
+        f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
+    )
 
 
 def duration(seconds: float) -> str:

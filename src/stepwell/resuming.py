@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepwell.interfaces import Observer, StepwellError, UsageError
+from stepwell.interfaces import Observer, Source, StepwellError, UsageError
 from stepwell.kit.files import write_atomic, write_json
 
 TOLD, STATE, LOG = "resume.json", "checkpoint.safetensors", "steps.jsonl"
@@ -31,6 +31,33 @@ def beside(path: Path) -> Path:
 def unfinished(path: Path) -> bool:
     """Whether the training of a run was stopped before the run was whole."""
     return all((beside(path) / name).is_file() for name in (TOLD, STATE))
+
+
+def asking(source: Source, settings: Any, after: Any) -> dict[str, Any]:
+    """All that a training is told, as JSON types; None for what no file can name."""
+    path, plain = getattr(source, "path", None), vars(settings)
+    return {
+        "source": {
+            "path": str(Path(path).absolute()) if path else None,
+            "options": dict(source.options),
+        },
+        "settings": plain if _names(plain.values()) else None,
+        "after": {name: _absolute(value) for name, value in vars(after).items()},
+    }
+
+
+def _absolute(value: Any) -> Any:
+    """What a file can hold: paths in full, yes or no; None for arrays and objects."""
+    if isinstance(value, (str, Path)):
+        return str(Path(value).absolute())
+    return value if isinstance(value, bool) else None
+
+
+def _names(values: Iterable[Any]) -> bool:
+    """Whether all of these are what a file can hold."""
+    return all(
+        value is None or isinstance(value, (str, int, float, bool, dict, list)) for value in values
+    )
 
 
 def told(path: Path) -> dict[str, Any]:

@@ -50,21 +50,21 @@ class Sample:
 
     def __init__(self, seed: int, founders: set[str]) -> None:
         self._seed, self._founders = seed, founders
-        self._kept: Batch | None = None
+        self.kept: Batch | None = None
 
     def offer(self, batch: Batch) -> None:
         """Keep the lowest hashes seen so far."""
-        joined = batch if self._kept is None else concatenate([self._kept, batch])
+        joined = batch if self.kept is None else concatenate([self.kept, batch])
         rank = (keys(joined.digest, self._seed, 0x5C0) >> np.uint64(1)).astype(np.int64)
         founder = np.array([str(i) in self._founders for i in joined.ids])
         order = np.lexsort((rank, founder))[:SAMPLE]
-        self._kept = joined.take(np.sort(order))
+        self.kept = joined.take(np.sort(order))
 
     def batch(self) -> Batch:
         """What was kept."""
-        if self._kept is None:
+        if self.kept is None:
             raise StepwellError("Expected examples to learn from, found none that could be read.")
-        return self._kept
+        return self.kept
 
 
 class Contestants:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from stepwell.engines import units_of
-from stepwell.engines.gradient.plan import FEW, PRECISIONS, Plan, fitting_batch, planned
+from stepwell.engines.gradient.launch import launched
+from stepwell.engines.gradient.plan import FEW, Plan, fitting_batch, planned
 from stepwell.engines.gradient.watch import effective_rank
 from stepwell.interfaces import Batch, Observer, Pretext, Seen, ignore
-from stepwell.kit.ranks import machines, ranks, ranks_here
 from stepwell.kit.stopping import Stopping
-from stepwell.kit.torch import fabric_or_error, torch_or_error
-from stepwell.pretexts import suited
+from stepwell.kit.torch import torch_or_error
 from stepwell.resuming import Keeper
+from stepwell.showing import Showing, shown_of, shuffled
 from stepwell.staircase.forecast import next_step, words
 from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, schedule
 from stepwell.wishing import Wish, objective_of
@@ -34,35 +31,10 @@ WARM = 3
 """Steps that the speed is measured on, and which are then undone."""
 TOLD = 20
 """Alarms that a run's configuration lists."""
-RENEWED = 512
-"""Examples that are embedded at once for new pseudo-labels."""
+OBJECTIVE = "barlow_twins"
+"""With pretexts that name none."""
 FOLLOWED = 32
 """Records before a next step is forecast, and then every eighth."""
-
-
-def shown_of(pretext: Any, batch: Batch, seed: int, epoch: int, views: int = 2) -> Seen:
-    """What a network is shown of a batch; of a pretext that only pairs, the pairs."""
-    if hasattr(pretext, "seen"):
-        found: Seen = pretext.seen(batch, seed, epoch, views)
-        return found
-    pairs = next(iter(pretext.pairs(batch, seed, epoch)))
-    order, start, _ = units_of(pairs.unit)  # units of two rows or more
-    column = next(iter(pairs.x.data.values()))
-    return Seen([column[order[start]], column[order[start + 1]]])
-
-
-def shuffled(seen: Seen) -> Seen:
-    """The same with each example's partners, or what is told of it, those of other examples."""
-
-    def handed_on(values: Any, by: int) -> Any:
-        return np.roll(values, by, 0) if isinstance(values, np.ndarray) else values.roll(by, 0)
-
-    if seen.hidden is not None:
-        return replace(seen, whole=[handed_on(view, 1) for view in seen.views])
-    # By another number each: partners are not partners of each other either.
-    views = [handed_on(view, by) if by else view for by, view in enumerate(seen.views)]
-    told = {name: handed_on(each, 1) for name, each in seen.told.items()}
-    return replace(seen, views=views, told=told)
 
 
 class Training:
@@ -100,7 +72,6 @@ class Training:
     ) -> None:
         torch = torch_or_error()
         self.encoder, self.data, self._pairs = encoder, data, pairs
-        self.pretext = suited(pretext, len(data))
         self.seed, self._tell = seed, tell
         self.fabric: Any = (
             shuffled_like.fabric
@@ -108,9 +79,9 @@ class Training:
             else launched(encoder.device, wish.plan.get("precision"))
         )
         torch.manual_seed(seed)
-        kind = objective_of(wish.objective or self.pretext.objective)
+        self.showing = Showing(encoder, pretext, data, seed, self.fabric)
+        kind = objective_of(str(wish.objective or getattr(pretext, "objective", OBJECTIVE)))
         self.objective = kind.made(encoder.width, self._task(kind))
-        self._epoch = -1
         self.objective.to(self.fabric.device)
         encoder.device = str(self.fabric.device)
         self.probe, self._keeper = self._probe(), keeper
@@ -140,8 +111,10 @@ class Training:
         from stepwell.objectives import Task
 
         spec = self.encoder.spec
-        classes = getattr(self.pretext, "classes", {})
-        views = len(self._shown(np.arange(2), 0, kind).views) if not self._renews else 1
+        showing = self.showing
+        classes = getattr(showing.pretext, "classes", {})
+        few = np.arange(2)
+        views = 1 if showing.renews else len(showing.of_rows(few, 0, kind.views).views)
         places = self.encoder.places() if kind.reads == "places" else 1
         return Task(classes, views, (spec.channels, spec.side, spec.side), places)
 
@@ -164,8 +137,9 @@ class Training:
         self._check(draft)
         self.plan = draft
         begin = time.perf_counter()
-        self._renew(0)
-        renewing, self._epoch = time.perf_counter() - begin, -1
+        self.showing.renew(0)
+        renewing = time.perf_counter() - begin
+        self.showing.forget()
         # What was measured differs between ranks; the plan must not.
         step, looking = self._speed(draft)
         seconds = step + renewing / self._an_epoch
@@ -218,53 +192,17 @@ class Training:
 
         def shows(number: int) -> Seen:
             rows, epoch = self.data.rows_of(number, size, self.seed)
-            seen = self._shown(rows[first : first + mine], epoch, self.objective)
+            seen = self.showing.of_rows(rows[first : first + mine], epoch, self.objective.views)
             return shuffled(seen) if self.shuffled else seen
 
         return Trainer(
             self.fabric, self.encoder.module, self.objective, shows, self.encoder.prepared, plan
         )
 
-    def _shown(self, rows: Any, epoch: int, objective: Any) -> Seen:
-        """What the network is shown of rows of the data."""
-        batch = self._placed(self.data.take(rows))
-        return shown_of(self.pretext, batch, self.seed, epoch, objective.views)
-
-    def _placed(self, batch: Batch) -> Batch:
-        """The batch with its images where the network is: views are made there too."""
-        if self.fabric.device.type == "cpu":
-            return batch
-        return batch.with_data(**{k: self.encoder.placed(v) for k, v in batch.data.items()})
-
-    @property
-    def _renews(self) -> bool:
-        return hasattr(self.pretext, "renew")
-
-    def _renew(self, step: int) -> None:
-        """Let a pretext whose pseudo-labels come from the network make them anew, where an
-        epoch begins. The first of several ranks embeds for all."""
-        epoch = step // self._an_epoch
-        if not self._renews or epoch == self._epoch:
-            return
-        self._epoch, found = epoch, None
-        training = self.encoder.module.training
-        if self.fabric.global_rank == 0:
-            self.encoder.module.eval()
-            blocks = np.array_split(np.arange(len(self.data)), -(-len(self.data) // RENEWED))
-            found = np.concatenate([self.encoder.embed(self.data.take(rows)) for rows in blocks])
-            self.encoder.module.train(training)
-        self.pretext.renew(self.data.digests, self.fabric.broadcast(found), self.seed + epoch)
-
     @property
     def _an_epoch(self) -> int:
         """Steps of an epoch."""
         return max(1, len(self.data) // self.plan.batch)
-
-    def _ends(self, step: int) -> Iterable[int]:
-        """Steps after which pseudo-labels are made anew; and the last one."""
-        every = self._an_epoch if self._renews else max(self.plan.steps, 1)
-        yield from range((step // every + 1) * every, self.plan.steps, every)
-        yield self.plan.steps
 
     def run(self, before: Mapping[str, Any] | None = None) -> None:
         """Train to the end of the plan, from a trainer's state where there is one.
@@ -278,15 +216,13 @@ class Training:
         if before is not None:
             trainer.restore(before["trainer"])
             regulator.restore(before["regulator"])
-            if self._renews:
-                self.pretext.restore(before["pretext"])
-                self._epoch = before["epoch"]
+            self.showing.restore(before["showing"])
         elif first and not self.shuffled:
             self._look(0)
         regulator.before()
         with Stopping() as stopping:
-            for end in self._ends(trainer.step):
-                self._renew(trainer.step)
+            for end in self.showing.ends(trainer.step, self.plan.steps, self._an_epoch):
+                self.showing.renew(trainer.step // self._an_epoch)
                 if not self._until(end, trainer, regulator, stopping):
                     break
         self.regulated = regulator.done
@@ -316,8 +252,6 @@ class Training:
         self._tell(event, {**facts, "control": True} if self.shuffled else facts)
 
     def _keep(self, trainer: Any, regulator: Any) -> None:
-        as_tensor = torch_or_error().as_tensor
-        labels = self.pretext.state() if self._renews else {}
         self._keeper.save(
             {
                 "data": self.data.digest,
@@ -326,8 +260,7 @@ class Training:
                 "records": self.records,
                 "trainer": trainer.state(),
                 "regulator": regulator.state(),
-                "pretext": {name: as_tensor(each) for name, each in labels.items()},
-                "epoch": self._epoch,
+                "showing": self.showing.state(),
                 "trained": self._trained,
                 "regulated": self._regulated_before,
             }
@@ -378,27 +311,6 @@ class Training:
         return list(shown_of(self._pairs, self.data.take(rows), self.seed + 1, 0).views[:2])
 
 
-def launched(device: str, precision: str | None = None) -> Any:
-    """Lightning Fabric on a device, or on what torchrun has started.
-
-    ``precision``: None takes bf16-mixed where the device knows it, and 32-true elsewhere.
-    """
-    torch, kind, _, number = torch_or_error(), *device.partition(":")
-    if kind == "cuda":  # the same run twice is the same run
-        torch.backends.cudnn.deterministic = True
-    if precision is None:
-        mixed = kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        precision = "bf16-mixed" if mixed else PRECISIONS[0]
-    more: dict[str, Any] = {"devices": [int(number)] if number else 1}
-    if ranks() > 1:
-        more = {"devices": ranks_here(), "num_nodes": machines(), "strategy": "ddp"}
-    fabric_module = fabric_or_error()
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # tips are not for users
-    fabric = fabric_module.Fabric(accelerator=kind, precision=precision, **more)
-    fabric.launch()
-    return fabric
-
-
 def train_encoder(
     batches: Callable[[], Iterable[Batch]],
     wish: Wish,
@@ -441,6 +353,11 @@ def train_encoder(
     finally:
         shutil.rmtree(place, ignore_errors=True)
     plan = training.plan
-    told = {"pretext": pretext.name, "objective": training.objective.name}
-    facts = {**told, "samples": plan.steps * plan.batch, **plan.plain()}
+    told = {"backbone": encoder.backbone, "pretext": pretext.name}
+    facts = {
+        **told,
+        "objective": training.objective.name,
+        "samples": plan.steps * plan.batch,
+        **plan.plain(),
+    }
     return facts | {"regulated": training.regulated[:TOLD]}, twin

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from stepwell.engines.gradient.launch import launched
 from stepwell.engines.gradient.loop import Trainer
 from stepwell.engines.gradient.plan import Plan
 from stepwell.interfaces import Seen
 from stepwell.objectives import OBJECTIVES, Task
-from stepwell.training import launched
 
 STEPS, BATCH = 20, 32
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 torch = pytest.importorskip("torch", reason="torch is an optional part")
 pytest.importorskip("lightning_fabric")
@@ -70,3 +72,37 @@ def test_two_ranks_learn_a_run_together(digits, tmp_path):
     with open(out / "steps.jsonl", encoding="utf-8") as lines:
         done = [event["done"] for event in map(json.loads, lines) if event["event"] == "train"]
     assert done[-1] == 640
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """More images than there are founders, one of them broken."""
+    folder = tmp_path_factory.mktemp("many") / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(2300):
+        pixels = rng.integers(0, 255, (3, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+        Image.fromarray(pixels).save(folder / f"{number:04}.png")
+    (folder / "1999.png").write_bytes(b"no image")
+    (folder / "2250.png").write_bytes(b"nor this")
+    return folder
+
+
+def test_ranks_share_the_pass_of_the_spectral_engine_to_the_last_bit(many, tmp_path):
+    """Also without torch: files are all they need."""
+    found = {}
+    for world in (1, 3):
+        out = tmp_path / f"run{world}"
+        words = ["learn", str(many), "--preset", "fast", "--views", "zoom", "--no-report"]
+        ran([sys.executable, "-m", "stepwell", *words, "--out", str(out)], world)
+        found[world] = stepwell.load(out)
+    one, three = found[1], found[3]
+    for name in ("moments", "map", "shuffled", "whitening", "gradient"):
+        for key, value in one.part(name).state()[1].items():
+            np.testing.assert_array_equal(three.part(name).state()[1][key], value, f"{name} {key}")
+    for ours, theirs in zip(one.index, three.index, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for key in ("data", "choice", "skipped"):
+        assert one.config[key] == three.config[key]
+    assert len(one.config["skipped"]) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"run1", "run3"}

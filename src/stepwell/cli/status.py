@@ -46,6 +46,7 @@ def command(where: Path, as_json: bool) -> None:
 
 
 def _facts(path: Path) -> dict[str, Any]:
+    from stepwell.reporting import trained_on
     from stepwell.run import load
     from stepwell.scoring import read_scores
 
@@ -62,6 +63,7 @@ def _facts(path: Path) -> dict[str, Any]:
         "skipped": config["data"]["skipped"],
         "dimensions": config["choice"]["k"],
         "pretext": f"{config['learn']['pretext']} {' + '.join(run.recipe)}".strip(),
+        **({"network": trained_on(config)} if config.get("train") else {}),
         "seconds": config["cost"]["seconds"],
         "verdict": scores.get("verdict", {}).get("sentence", "no scores"),
     }

@@ -1,6 +1,6 @@
 """Engines find an encoder for a stream of pairs. ``spectral``: moments, then a closed form."""
 
-from stepwell.engines.accumulate import Encoded, accumulate, shuffle_units
+from stepwell.engines.accumulate import Encoded, Known, accumulate, shuffle_units
 from stepwell.engines.engine import SpectralEngine
 from stepwell.engines.moments import DenseMoments, Law, units_of
 from stepwell.engines.quantise import Quantiser
@@ -19,6 +19,7 @@ __all__ = [
     "DenseMoments",
     "Encoded",
     "KeptPairs",
+    "Known",
     "Law",
     "Modes",
     "Quantiser",

@@ -47,8 +47,8 @@ class Known:
     """
 
     def __init__(self, ids: Iterable[str], codes: Any) -> None:
-        self._row = {str(name): row for row, name in enumerate(ids)}
-        self._codes = codes
+        self.ids, self.codes = [str(name) for name in ids], codes
+        self._row = {name: row for row, name in enumerate(self.ids)}
 
     def complete(self, pairs: Pairs, ids: Iterable[str], encode: Callable[[Batch], Any]) -> Any:
         """Codes of all rows of ``pairs``; ``encode`` is asked for those that are not known.
@@ -60,8 +60,8 @@ class Known:
         found = np.array([self._row.get(str(name), -1) for name in ids])
         there = pairs.anchor[found >= 0]
         rest = np.setdiff1d(np.arange(len(pairs.x)), there)
-        codes = np.empty((len(pairs.x), self._codes.shape[1]), np.int8)
-        codes[there] = self._codes[found[found >= 0]]
+        codes = np.empty((len(pairs.x), self.codes.shape[1]), np.int8)
+        codes[there] = self.codes[found[found >= 0]]
         if len(rest):
             codes[rest] = np.asarray(encode(pairs.x.take(rest)))
         return codes

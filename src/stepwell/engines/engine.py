@@ -34,7 +34,7 @@ class SpectralEngine:
     free : bool
         Choose ρ and k without labels; False keeps ``choice``.
     known : Known, optional
-        Codes that need not be made again.
+        Codes of founders, which need not be made again.
     """
 
     name: ClassVar[str] = "spectral"
@@ -49,7 +49,7 @@ class SpectralEngine:
         known: Known | None = None,
     ) -> None:
         self.quantiser, self.choice, self._free = quantiser, choice, free
-        self._known = known or Known((), None)
+        self.founders, self.known = founders, known or Known((), None)
         self.moments = DenseMoments(len(quantiser.mean))
         self._kept = KeptPairs(founders)
 
@@ -70,9 +70,19 @@ class SpectralEngine:
     ) -> Iterator[tuple[Batch, Any]]:
         """Add the pairs of every batch; yield it with its own (n, d) int8 codes."""
         parts = (pretext, encoder, self.quantiser, self.moments)
-        for encoded in accumulate(batches, *parts, seed, self._known):
+        for encoded in accumulate(batches, *parts, seed, self.known):
             self._kept.offer(encoded)
             yield encoded.batch, encoded.codes
+
+    @property
+    def kept(self) -> tuple[Any, Any]:
+        """Founders' pairs as :meth:`join` takes them: codes, and hashes of their units."""
+        return self._kept.arrays(self.moments.width)
+
+    def join(self, moments: DenseMoments, codes: Any, ranks: Any) -> None:
+        """Add what another engine has seen of other examples: moments, and what it kept."""
+        self.moments = self.moments + moments
+        self._kept.join(codes, ranks)
 
     def shuffled(self) -> SpectralMap:
         """The map that shuffled pairs give."""

@@ -50,12 +50,23 @@ class KeptPairs:
         kept = ranks <= lowest[-1]
         self._ranks, self._codes = [ranks[kept]], [codes[kept]]
 
+    def join(self, codes: Any, ranks: NDArray[np.uint64]) -> None:
+        """Take over what another has kept of other examples."""
+        if len(ranks):
+            self._codes.append(codes)
+            self._ranks.append(ranks)
+
+    def arrays(self, width: int) -> tuple[Any, NDArray[np.uint64]]:
+        """(m, width) int8 codes and the hash of each one's unit, as :meth:`join` takes them."""
+        if not self._codes:
+            return np.empty((0, width), np.int8), np.empty(0, np.uint64)
+        self._prune()
+        return self._codes[0], self._ranks[0]
+
     def rows(self, width: int) -> tuple[Any, NDArray[np.intp]]:
         """(m, width) int8 codes, and the unit of each, in an order that means nothing."""
-        if not self._codes:
-            return np.empty((0, width), np.int8), np.empty(0, np.intp)
-        self._prune()
-        return self._codes[0], np.unique(self._ranks[0], return_inverse=True)[1]
+        codes, ranks = self.arrays(width)
+        return codes, np.unique(ranks, return_inverse=True)[1]
 
     def shuffled(
         self, quantiser: Quantiser, choice: Choice, units: int

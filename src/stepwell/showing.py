@@ -1,0 +1,116 @@
+"""What a network is shown while it is trained: views, and pseudo-labels that are made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from stepwell.engines import units_of
+from stepwell.interfaces import Batch, Seen
+from stepwell.kit.torch import torch_or_error
+from stepwell.pretexts import suited
+
+RENEWED = 512
+"""Examples that are embedded at once for new pseudo-labels."""
+
+
+def shown_of(pretext: Any, batch: Batch, seed: int, epoch: int, views: int = 2) -> Seen:
+    """What a network is shown of a batch; of a pretext that only pairs, the pairs."""
+    if hasattr(pretext, "seen"):
+        found: Seen = pretext.seen(batch, seed, epoch, views)
+        return found
+    pairs = next(iter(pretext.pairs(batch, seed, epoch)))
+    order, start, _ = units_of(pairs.unit)  # units of two rows or more
+    column = next(iter(pairs.x.data.values()))
+    return Seen([column[order[start]], column[order[start + 1]]])
+
+
+def shuffled(seen: Seen) -> Seen:
+    """The same with each example's partners, or what is told of it, those of other examples."""
+
+    def handed_on(values: Any, by: int) -> Any:
+        return np.roll(values, by, 0) if isinstance(values, np.ndarray) else values.roll(by, 0)
+
+    if seen.hidden is not None:
+        return replace(seen, whole=[handed_on(view, 1) for view in seen.views])
+    # By another number each: partners are not partners of each other either.
+    views = [handed_on(view, by) if by else view for by, view in enumerate(seen.views)]
+    told = {name: handed_on(each, 1) for name, each in seen.told.items()}
+    return replace(seen, views=views, told=told)
+
+
+class Showing:
+    """Batches of a pretext on data, for one network.
+
+    Parameters
+    ----------
+    encoder : NetworkEncoder
+        Whose network it is; some pretexts make their pseudo-labels from it.
+    pretext : Pretext
+    data : Decoded
+    seed : int
+    fabric : lightning_fabric.Fabric
+    """
+
+    def __init__(self, encoder: Any, pretext: Any, data: Any, seed: int, fabric: Any) -> None:
+        self.pretext = suited(pretext, len(data))
+        self._encoder, self._data, self._seed, self._fabric = encoder, data, seed, fabric
+        self._renewed = -1
+
+    def of_rows(self, rows: Any, epoch: int, views: int) -> Seen:
+        """What is shown of rows of the data: views are made where the network is."""
+        batch = self._data.take(rows)
+        if self._fabric.device.type != "cpu":
+            placed = {name: self._encoder.placed(v) for name, v in batch.data.items()}
+            batch = batch.with_data(**placed)
+        return shown_of(self.pretext, batch, self._seed, epoch, views)
+
+    @property
+    def renews(self) -> bool:
+        """Whether the network makes the pseudo-labels."""
+        return hasattr(self.pretext, "renew")
+
+    def renew(self, epoch: int) -> None:
+        """Make pseudo-labels anew, where they come from the network and an epoch begins.
+
+        The first of several ranks embeds for all.
+        """
+        if not self.renews or epoch == self._renewed:
+            return
+        self._renewed, found = epoch, None
+        module, count = self._encoder.module, len(self._data)
+        training = module.training
+        if self._fabric.global_rank == 0:
+            blocks = np.array_split(np.arange(count), -(-count // RENEWED))
+            module.eval()
+            found = np.concatenate([self._encoder.embed(self._data.take(b)) for b in blocks])
+            module.train(training)
+        features = self._fabric.broadcast(found)
+        self.pretext.renew(self._data.digests, features, self._seed + epoch)
+
+    def forget(self) -> None:
+        """The next epoch is the first."""
+        self._renewed = -1
+
+    def ends(self, step: int, steps: int, epoch: int) -> Iterable[int]:
+        """Steps after ``step`` at which pseudo-labels are due, every ``epoch`` of them; and the
+        last one."""
+        every = epoch if self.renews else max(steps, 1)
+        yield from range((step // every + 1) * every, steps, every)
+        yield steps
+
+    def state(self) -> dict[str, Any]:
+        """Pseudo-labels as they are now."""
+        as_tensor = torch_or_error().as_tensor
+        labels = self.pretext.state() if self.renews else {}
+        made = {name: as_tensor(each) for name, each in labels.items()}
+        return {"renewed": self._renewed, "labels": made}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of :meth:`state`."""
+        self._renewed = int(state["renewed"])
+        if self.renews:
+            self.pretext.restore(state["labels"])
