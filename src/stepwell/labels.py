@@ -10,7 +10,7 @@ from typing import Any
 
 from stepwell.interfaces import UsageError
 from stepwell.kit.plugins import registered
-from stepwell.run import Run
+from stepwell.run import Run, read_like
 from stepwell.sources import SOURCES, open_source
 
 
@@ -71,6 +71,18 @@ def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) 
         known = matched([name for name, _ in entries], _rows_of(labels), labels)
     if len(set(known.values())) < classes:
         raise UsageError(f"Expected at least two classes, found one in {named(labels)}.")
+
+
+def labels_of(
+    labels: Any, source: Any, entries: list[tuple[str, str]]
+) -> tuple[Any, dict[str, str]]:
+    """Where labelled examples are read like those of ``source``, and their labels by id."""
+    if labels is None:
+        return source, {}
+    if is_table(labels):
+        return source, matched([name for name, _ in entries], _rows_of(labels), labels)
+    own = open_source(labels, like=read_like(source.options))
+    return own, _own_labels(own, labels)
 
 
 def named(labels: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from stepwell import gathering, recording, scoring, sharing, stepping, training
+from stepwell import gathering, online, recording, scoring, sharing, stepping, training
 from stepwell.encoders.network.backbones import trust
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import held, lock, lock_of, new_folder
 from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch, waiting
-from stepwell.labels import check_labels
+from stepwell.labels import check_labels, labels_of
 from stepwell.preparing import Learned, Settings, check, prepare, teaching, untrained
 from stepwell.resuming import LOG, Keeper, asking, beside, clear, told
 from stepwell.run import Run, batch_size
@@ -205,7 +205,8 @@ def _learned(
             everything = asking(source, settings, after) | {"overwrite": overwrite}
             keeper = Keeper(target, everything, folder, resumed, tell)
             every = partial(gathering.one_pass, source, founders, entries, ids, chunk)
-            train = _trainer(every, settings, folder, keeper, watch, tell)
+            labelled = online.few(*labels_of(after.evaluate_with, source, entries), seed)
+            train = _trainer(every, settings, folder, keeper, watch, tell, labelled)
         learned = prepare(source, founders, settings, tell, train)
         if settings.budget is not None and not settings.trains:
             ids = gathering.within(settings.budget, watch, learned, source, entries, founders, seed)
@@ -259,9 +260,10 @@ def _trainer(
     keeper: Keeper,
     watch: Stopwatch,
     tell: Observer,
+    labelled: Any = None,
 ) -> Callable[..., Any]:
     """What trains an encoder with a pretext on ``every`` example."""
-    wish = wished(settings.training, settings.budget, watch)
+    wish = replace(wished(settings.training, settings.budget, watch), labelled=labelled)
     return partial(training.train_encoder, every, wish, settings.seed, folder, keeper, tell)
 
 

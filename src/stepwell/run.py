@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,11 @@ FORMAT = 1
 def batch_size(batch_bytes: int) -> int:
     """Examples a chunk, so that a chunk of float32 views stays near 64 MB."""
     return max(16, min(512, 2**23 // max(batch_bytes, 1)))
+
+
+def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a source that another has to follow, so that pixels mean the same."""
+    return {name: value for name, value in options.items() if name in _PIXELS}
 
 
 class Run:
@@ -85,8 +90,9 @@ class Run:
     def open(self, src: Any, *, canvas: int | None = None, **options: Any) -> Any:
         """A source as this run reads it, so that pixels are the same; or on another canvas."""
         same = self.config["source"].get("options", {})
-        like = {k: v for k, v in same.items() if k in _PIXELS}
-        return open_source(src, like=like | ({"canvas": canvas} if canvas else {}), **options)
+        return open_source(
+            src, like=read_like(same) | ({"canvas": canvas} if canvas else {}), **options
+        )
 
     def own_source(self, canvas: int | None = None) -> Any:
         """The source it was learned from, opened the same way; or on another canvas."""

@@ -68,6 +68,17 @@ class Showing:
             batch = batch.with_data(**placed)
         return shown_of(self.pretext, batch, self._seed, epoch, views)
 
+    def task(self, objective: Any) -> Any:
+        """What a class of objectives may have to know of what is shown."""
+        from stepwell.objectives import Task
+
+        spec, views = self._encoder.spec, 1
+        if not self.renews:
+            views = len(self.of_rows(np.arange(2), 0, objective.views).views)
+        places = self._encoder.places() if objective.reads == "places" else 1
+        classes = getattr(self.pretext, "classes", {})
+        return Task(classes, views, (spec.channels, spec.side, spec.side), places)
+
     @property
     def renews(self) -> bool:
         """Whether the network makes the pseudo-labels."""

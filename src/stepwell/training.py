@@ -17,10 +17,11 @@ from stepwell.engines.gradient.watch import effective_rank
 from stepwell.interfaces import Batch, Observer, Pretext, Seen, ignore
 from stepwell.kit.stopping import Stopping
 from stepwell.kit.torch import torch_or_error
+from stepwell.online import Online
 from stepwell.resuming import Keeper
 from stepwell.showing import Showing, shown_of, shuffled
 from stepwell.staircase.forecast import next_step, words
-from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, schedule
+from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, thinned
 from stepwell.wishing import Wish, objective_of
 
 PROBED = 64
@@ -81,11 +82,13 @@ class Training:
         torch.manual_seed(seed)
         self.showing = Showing(encoder, pretext, data, seed, self.fabric)
         kind = objective_of(str(wish.objective or getattr(pretext, "objective", OBJECTIVE)))
-        self.objective = kind.made(encoder.width, self._task(kind))
+        self.objective = kind.made(encoder.width, self.showing.task(kind))
         self.objective.to(self.fabric.device)
         encoder.device = str(self.fabric.device)
         self.probe, self._keeper = self._probe(), keeper
         self.shuffled = shuffled_like is not None
+        told = self.fabric.global_rank == 0 and not self.shuffled and wish.labelled
+        self.online = Online(encoder, *wish.labelled) if told else None
         before = keeper.state or {}
         self.records: list[dict[str, Any]] = before.get("records", [])
         self.regulated: list[dict[str, Any]] = []
@@ -105,18 +108,6 @@ class Training:
             self._check(self.plan)
         else:
             self.plan, self.seen = self._planned(wish)
-
-    def _task(self, kind: Any) -> Any:
-        """What an objective may have to know."""
-        from stepwell.objectives import Task
-
-        spec = self.encoder.spec
-        showing = self.showing
-        classes = getattr(showing.pretext, "classes", {})
-        few = np.arange(2)
-        views = 1 if showing.renews else len(showing.of_rows(few, 0, kind.views).views)
-        places = self.encoder.places() if kind.reads == "places" else 1
-        return Task(classes, views, (spec.channels, spec.side, spec.side), places)
 
     def _check(self, plan: Any) -> None:
         from stepwell.engines.gradient.loop import check_batch
@@ -150,7 +141,8 @@ class Training:
             left = max(left, 0.0) / (2 if wish.shuffled else 1)
             samples = max(1, int(left / (seconds * (1 + LOOKING)))) * draft.batch
         plan = planned(len(self.data), samples, **told)
-        return plan, self._looks(plan.steps, seconds, looking)
+        most = int(LOOKING * plan.steps * seconds / max(looking, 1e-9))
+        return plan, thinned(plan.steps, max(most, LOOKS))
 
     def _speed(self, draft: Any) -> tuple[float, float]:
         """Seconds of a step, and of a look at the spectrum; measured on steps that are undone."""
@@ -160,9 +152,6 @@ class Training:
         before = deepcopy(self.encoder.module.state_dict()), deepcopy(self.objective.state_dict())
         state = torch.get_rng_state()
         trainer, times = self._trainer(draft), [time.perf_counter()]
-        trainer.shows(0)  # where another device trains, making views may take longer
-        viewing = time.perf_counter() - times[0]
-        times = [time.perf_counter()]
         for _ in trainer.steps(until=WARM):
             times.append(time.perf_counter())
         self._spectrum(0)
@@ -171,17 +160,7 @@ class Training:
         self.objective.load_state_dict(before[1])
         self.objective.zero_grad(set_to_none=True)
         torch.set_rng_state(state)
-        step = min(after - before for before, after in pairwise(times))
-        return max(step, viewing), looking
-
-    def _looks(self, steps: int, seconds: float, looking: float) -> set[int]:
-        """Steps after which the spectrum is logged: as many as their share of the time allows."""
-        wanted = sorted(schedule(steps))
-        most = int(LOOKING * steps * seconds / max(looking, 1e-9))
-        if len(wanted) <= most:
-            return set(wanted)
-        kept = np.unique(np.linspace(0, len(wanted) - 1, max(most, LOOKS)).astype(int))
-        return {wanted[i] for i in kept}
+        return min(after - before for before, after in pairwise(times)), looking
 
     def _trainer(self, plan: Any) -> Any:
         from stepwell.engines.gradient.loop import Trainer
@@ -278,6 +257,8 @@ class Training:
             facts["rank"] = effective_rank(np.array(self.records[-1]["covariance"]))
         if self._next:
             facts["next"] = self._next
+        if self.online is not None:
+            facts |= self.online.told(step == self.plan.steps)
         self._tell("control" if self.shuffled else "train", facts)
 
     def _look(self, step: int) -> None:

@@ -32,6 +32,8 @@ class Wish:
         Seconds that training may still take; asked when it begins.
     shuffled : bool
         Train a control on shuffled pairs too, for as many samples.
+    labelled : (Batch, list of str), optional
+        A few examples that progress is judged by, and nothing else.
     plan : mapping
         Fields of :class:`~stepwell.engines.gradient.plan.Plan`.
     """
@@ -40,6 +42,7 @@ class Wish:
     samples: int | None = None
     left: Callable[[], float] | None = None
     shuffled: bool = True
+    labelled: Any = None
     plan: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,7 +69,7 @@ def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> W
         )
     end = BUDGET_S if budget is None and samples is None else budget
     left = None if end is None else lambda: AFTER * end - watch.wall()
-    return Wish(objective, samples, left, shuffled, plan)
+    return Wish(objective, samples, left, shuffled, None, plan)
 
 
 def check_fits(objective: str | None, pretext: Any) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stepwell.interfaces import StepwellError
 from stepwell.staircase.detect import find_steps
 from stepwell.staircase.orders import SMALL, arrivals, walk
-from stepwell.staircase.records import COUNT, group, read_spectra, record_of, schedule
+from stepwell.staircase.records import COUNT, group, read_spectra, record_of, schedule, thinned
 from stepwell.stepping import steps_of
 
 
@@ -99,3 +99,11 @@ def test_steps_found_in_a_walk_are_the_arrivals():
     steps = find_steps(spectra.times, spectra.cross)
     assert [step.index for step in steps] == [0, 1, 2, 3]
     np.testing.assert_allclose([step.time for step in steps], arrivals(values), rtol=0.03)
+
+
+@pytest.mark.parametrize(("steps", "most"), [(5, 24), (10_000, 24), (10_000, 10**6)])
+def test_a_schedule_can_be_thinned(steps, most):
+    found = thinned(steps, most)
+    assert found <= schedule(steps)
+    assert len(found) == min(most, len(schedule(steps)))
+    assert {0, steps} <= found

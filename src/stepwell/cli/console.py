@@ -134,6 +134,9 @@ def describe(facts: Mapping[str, Any], elapsed: float, first: int = 0) -> str:
         words.append(f"loss {facts['loss']:.4g}{chance}")
     if "rank" in facts:
         words.append(f"rank {facts['rank']:.1f}")
+    if "knn" in facts:
+        controls = f"raw {facts['knn raw']:.1f}, random {facts['knn random']:.1f}"
+        words.append(f"kNN {facts['knn']:.1f} ({controls})")
     if facts.get("next"):
         words.append(facts["next"])
     if "wait" in facts:

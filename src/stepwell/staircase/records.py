@@ -117,6 +117,15 @@ def schedule(steps: int) -> set[int]:
     return chosen | set(islice(free, max(0, COUNT - len(chosen))))
 
 
+def thinned(steps: int, most: int) -> set[int]:
+    """At most so many of :func:`schedule`, evenly among them."""
+    wanted = sorted(schedule(steps))
+    if len(wanted) <= most:
+        return set(wanted)
+    kept = np.unique(np.linspace(0, len(wanted) - 1, most).astype(int))
+    return {wanted[i] for i in kept}
+
+
 def read_spectra(path: Path) -> dict[str, Spectra]:
     """Records in a ``steps.jsonl``, by their clock; a half-written last line is left out.
 
