@@ -58,7 +58,7 @@ def test_examples_in_order_of_classes_are_halved_all_the_same(labelled):
     batch, names = labelled
     order = np.argsort(names, kind="stable")
     judge = Online(Toy(), batch.take(order), [names[i] for i in order])
-    assert judge.facts["knn raw"] > 60
+    assert judge.facts["knn raw"] > 30  # 0, if halves were of other classes
 
 
 def test_a_few_are_drawn_and_too_few_are_none(labelled):
