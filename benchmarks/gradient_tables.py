@@ -32,6 +32,22 @@ def _speed(rows: list[dict]) -> str:
     return table(["backbone", "batch", "ours", "bare", "ratio", "middle half"], lines)
 
 
+def _lightly(rows: list[dict]) -> str:
+    pairs = {
+        "training, of the bare loop: ours": ("ours", "bare"),
+        "training, of the bare loop: lightly": ("lightly", "bare"),
+        "training: ours to lightly": ("ours", "lightly"),
+        "views alone: ours to lightly with two workers": ("views ours", "views lightly"),
+    }
+    lines = []
+    for what, (one, other) in pairs.items():
+        ratio = np.array([row[one] / row[other] for row in rows])
+        rates = [f"{np.median([row[name] for row in rows]):,.0f}" for name in (one, other)]
+        spread = f"{np.quantile(ratio, 0.25):.2f} to {np.quantile(ratio, 0.75):.2f}"
+        lines.append([what, *rates, f"{np.median(ratio):.2f}", spread])
+    return table(["", "samples/s", "beside", "ratio", "middle half"], lines)
+
+
 def _objectives(rows: list[dict]) -> str:
     lines = []
     for (run,), some in grouped(rows, "run").items():
@@ -68,6 +84,13 @@ PARTS = {
         "Samples a second on two CPU cores, in turns; the bare loop has the same views, backbone, "
         "heads, loss and optimizer, and nothing else.",
         _speed,
+    ),
+    "lightly": (
+        "Speed beside lightly",
+        "CIFAR-10 as JPEG files, ResNet-18, batches of 128, in turns, on two CPU cores "
+        "(`benchmarks/peers/lightly_speed.py`). Each with its own data pipeline: lightly decodes "
+        "files in every epoch, stepwell once.",
+        _lightly,
     ),
     "objectives": (
         "Objectives, for the same time",

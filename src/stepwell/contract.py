@@ -85,6 +85,26 @@ def check_pretext(pretext: Pretext, batch: Batch, seed: int = 0) -> None:
     expect(not _units(pretext, batch.take(slice(0, 0)), seed), "no pairs of no examples")
 
 
+def check_shown(pretext: Any, batch: Batch, seed: int = 0) -> None:
+    """What a pretext shows networks: the same each time, in any company, as it has announced."""
+    found = pretext.seen(batch, seed, 1)
+    expect(pretext.gives <= {"views", "classes", "hidden"}, "views, classes or hidden as gives")
+    expect(("classes" in pretext.gives) == bool(found.told), "pseudo-labels where it gives classes")
+    expect(("hidden" in pretext.gives) == (found.hidden is not None), "hidden where it gives that")
+    for name, told in found.told.items():
+        count, kinds = pretext.classes[name]
+        values = np.asarray(told).reshape(len(batch), -1)
+        expect(values.shape[1] == count, f"{count} pseudo-labels {name!r} of each example")
+        expect(bool(((values >= 0) & (values < kinds)).all()), f"{kinds} classes of {name!r}")
+    for rows in (np.arange(len(batch)), np.arange(len(batch))[::-1], np.arange(1), np.arange(0)):
+        part = pretext.seen(batch.take(rows), seed, 1)
+        pairs = [*zip(part.views, found.views, strict=True)]
+        pairs += [(part.told[name], found.told[name]) for name in found.told]
+        pairs += [*zip(part.hidden or [], found.hidden or [], strict=True)]
+        same = all(np.array_equal(one, np.asarray(whole)[rows]) for one, whole in pairs)
+        expect(same, "the same views and labels whatever else is in the batch")
+
+
 def check_encoder(made: Callable[[], Encoder], founders: Batch, batch: Batch) -> None:
     """Features that depend on their example alone, and survive being written down."""
     encoder = made()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stepwell.interfaces import Batch, UsageError
+from stepwell.contract import ContractError, check_shown
+from stepwell.interfaces import Batch, Seen, UsageError
 from stepwell.kit.hashing import digest_rows
 from stepwell.pretexts import PRETEXTS
 from stepwell.pretexts.clusters import Clusters, clustered, renumbered
@@ -37,18 +38,17 @@ def ready(name):
 
 
 @pytest.mark.parametrize("name", PRETEXTS)
-def test_what_is_shown_is_the_same_in_any_company(name):
-    made, batch = ready(name), pictures()
-    whole = made.seen(batch, 3, 1)
-    for rows in (np.arange(12)[::-1], np.array([5]), np.array([], int)):
-        part = made.seen(batch.take(rows), 3, 1)
-        assert len(part.views) == len(whole.views)
-        for one, other in zip(part.views, whole.views, strict=True):
-            np.testing.assert_array_equal(one, other[rows])
-        for label, told in whole.told.items():
-            np.testing.assert_array_equal(part.told[label], told[rows])
-        for one, other in zip(part.hidden or [], whole.hidden or [], strict=True):
-            np.testing.assert_array_equal(one, other[rows])
+def test_what_is_shown_keeps_the_contract(name):
+    check_shown(ready(name), pictures(), 3)
+
+
+def test_the_contract_sees_what_depends_on_the_batch():
+    class Numbered(Transform):
+        def seen(self, batch, seed, epoch=0, views=1):
+            return Seen([batch.data["image"]], {"rotation": np.arange(len(batch)) % 4})
+
+    with pytest.raises(ContractError, match="whatever else"):
+        check_shown(Numbered(), pictures())
 
 
 @pytest.mark.parametrize("name", PRETEXTS)
