@@ -24,13 +24,16 @@ import torch
 from accelerator_tables import HEAD
 from accelerator_tables import PARTS as TABLES
 from gradient import CIFAR, RECIPE, in_turns
+from sklearn.decomposition import PCA
 from tables import emit, run_parts
 
 from stepwell.encoders import NetworkEncoder
 from stepwell.encoders.network.encoder import default_device
 from stepwell.engines.gradient.pixels import Decoded
+from stepwell.evaluate.probe import linear_predict
 from stepwell.interfaces import Batch, concatenate, ignore
 from stepwell.kit.hashing import drawn
+from stepwell.objectives import OBJECTIVES as EVERY
 from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.sources import open_source
 from stepwell.training import train_encoder
@@ -108,21 +111,34 @@ def _trained(train: Batch, encoder: Any, pretext: Any, wish: Wish, seed: int, te
         return train_encoder(lambda: batches, wish, seed, *parts)
 
 
-def knn(encoder: Any, train: Batch, test: Batch) -> float:
-    """Per cent of test images whose class their neighbours tell: cosine, k = 20, T = 0.1."""
+def features(encoder: Any, *sets: Batch) -> list[Any]:
+    """(n, d) of each set, as the encoder is now."""
     training = encoder.module.training
     encoder.module.eval()
-    bank, asked = (torch.as_tensor(encoder.embed(s)).to(DEVICE) for s in (train, test))
+    found = [encoder.embed(each) for each in sets]
     encoder.module.train(training)
+    return found
+
+
+def classes(*sets: Batch) -> list[Any]:
+    """(n,) of each set: the folders of images."""
+    names = sorted({name.split("/")[-2] for each in sets for name in each.ids})
+    return [np.array([names.index(name.split("/")[-2]) for name in each.ids]) for each in sets]
+
+
+def knn(encoder: Any, train: Batch, test: Batch) -> float:
+    """kNN of features as they are now."""
+    return knn_of(*features(encoder, train, test), *classes(train, test))
+
+
+def knn_of(bank: Any, asked: Any, known: Any, truth: Any) -> float:
+    """Per cent of test images whose class their neighbours tell: cosine, k = 20, T = 0.1."""
+    bank, asked = (torch.as_tensor(each).float().to(DEVICE) for each in (bank, asked))
     mean = bank.mean(0)
     bank, asked = (torch.nn.functional.normalize(s - mean, dim=1) for s in (bank, asked))
-    names = sorted({name.split("/")[-2] for name in train.ids})
-    known, truth = (
-        torch.tensor([names.index(name.split("/")[-2]) for name in s.ids], device=DEVICE)
-        for s in (train, test)
-    )
+    known, truth = (torch.as_tensor(each).to(DEVICE) for each in (known, truth))
     near, rows = (asked @ bank.T).topk(20)
-    votes = torch.zeros(len(asked), len(names), device=DEVICE)
+    votes = torch.zeros(len(asked), int(known.max()) + 1, device=DEVICE)
     votes.scatter_add_(1, known[rows], (near / 0.1).exp())
     return float((votes.argmax(1) == truth).float().mean() * 100)
 
@@ -199,5 +215,41 @@ def pretexts() -> None:
                 emit(part="pretexts", **facts, **scores)
 
 
+def objectives() -> None:
+    """Each objective for the same time, with a usual pretext, beside the controls."""
+    with images(FEWER, FEWER // 2) as (train, test):
+        labels = classes(train, test)
+        raw = [
+            np.asarray(each.data["image"], np.float32).reshape(len(each), -1)
+            for each in (train, test)
+        ]
+        pca = PCA(min(256, len(train)), random_state=0).fit(raw[0])
+        encoder = _encoder(train, 0)
+        _judged("raw input", "", raw, labels, 0, 0.0)
+        _judged("PCA of the input", "", [pca.transform(each) for each in raw], labels, 0, 0.0)
+        _judged("random encoder", "", features(encoder, train, test), labels, 0, 0.0)
+        for name, kind in EVERY.items():
+            task = {"hidden": "missing", "classes": "transform"}.get(kind.takes, "two_views")
+            pretext = PRETEXTS[task](RECIPE)
+            for shuffle in (False, True) if name in ("simclr", "cross_entropy") else (False,):
+                encoder = _encoder(train, 0)
+                wish = Wish(name, None, lambda: SECONDS * (2 if shuffle else 1), shuffle, PLAN)  # noqa: B023
+                begin = time.process_time()
+                facts, twin = _trained(train, encoder, pretext, wish, 0, ignore)
+                spent = time.process_time() - begin
+                seen = features(twin if shuffle else encoder, train, test)
+                what = f"{name}, shuffled" if shuffle else name
+                _judged(what, task, seen, labels, facts["samples"], spent / (2 if shuffle else 1))
+
+
+def _judged(name: str, task: str, seen: list, labels: list, samples: int, spent: float) -> None:
+    scores = {"knn": knn_of(*seen, *labels)}
+    told = linear_predict(seen[0], labels[0], seen[1])
+    scores["probe"] = float((told == labels[1]).mean() * 100)
+    facts = {"device": NAME, "backbone": BACKBONE, "name": name, "task": task, "samples": samples}
+    emit(part="objectives", **facts, cpu_s=spent, **scores)
+
+
 if __name__ == "__main__":
-    run_parts(__doc__, {"speed": speed, "curves": curves, "pretexts": pretexts}, HEAD, TABLES)
+    parts = {"speed": speed, "curves": curves, "pretexts": pretexts, "objectives": objectives}
+    run_parts(__doc__, parts, HEAD, TABLES)

@@ -33,6 +33,16 @@ def _curves(rows: list[dict]) -> str:
     return table(["device", "objective", "samples", "epochs", "minutes", "kNN"], lines)
 
 
+def _objectives(rows: list[dict]) -> str:
+    lines = []
+    for row in rows:
+        seen = f"{row['samples']:,}" if row["samples"] else "–"
+        spent = f"{row['cpu_s']:.0f}" if row["samples"] else "–"
+        scores = [f"{row[reader]:.1f}" for reader in ("knn", "probe")]
+        lines.append([row["name"], row["task"] or "–", seen, spent, *scores])
+    return table(["objective", "pretext", "samples", "CPU s", "kNN", "probe"], lines)
+
+
 def _pretexts(rows: list[dict]) -> str:
     lines = []
     for (task, objective), some in grouped(rows, "task", "objective").items():

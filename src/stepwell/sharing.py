@@ -18,8 +18,8 @@ import numpy as np
 
 from stepwell.encoders import ENCODERS
 from stepwell.engines import Choice, DenseMoments, Known, Quantiser, SpectralEngine
-from stepwell.interfaces import Batch, Skipped, Source, UsageError
-from stepwell.kit.files import write_json
+from stepwell.interfaces import Batch, Skipped, Source, StepwellError, UsageError
+from stepwell.kit.files import held, lock_of, write_json
 from stepwell.kit.hashing import hash_text
 from stepwell.kit.parts import load_part, save_part
 from stepwell.kit.plugins import registered
@@ -125,9 +125,22 @@ class Offer:
 
 
 def help_with(target: Path, source: Source) -> None:
-    """What every process but the first does: take what is offered, see its share, tell."""
-    place = place_of(target)
+    """What every process but the first does: take what is offered, see its share, tell.
+
+    Raises
+    ------
+    StepwellError
+        If the first process ended before it had offered anything.
+    """
+    place, begun = place_of(target), False
     while not (place / "offer").is_dir():
+        writing = held(lock_of(target))
+        if begun and not writing and not place.is_dir():
+            raise StepwellError(
+                f"Expected work to share from the first process, found that it has ended: it says "
+                f"why, and there may be no run at {target}."
+            )
+        begun = begun or writing
         time.sleep(WAIT_S)
     told = json.loads((place / "offer" / TOLD).read_text(encoding="utf-8"))
     folder = place / f"draft-{rank()}"

@@ -1,0 +1,41 @@
+"""Processes that share a pass: how they find each other, and what they do when left alone."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from stepwell.interfaces import StepwellError
+from stepwell.kit.files import lock, lock_of
+from stepwell.sharing import help_with, place_of, share_of
+
+
+def test_every_example_is_in_one_share_and_shares_are_in_order(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "7")
+    ids = [f"{i:03}" for i in range(100)]
+    shares = [share_of(ids, number) for number in range(7)]
+    assert [name for share in shares for name in share] == ids
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_another_start_meets_elsewhere(monkeypatch, tmp_path):
+    first = place_of(tmp_path / "run")
+    assert place_of(tmp_path / "run") == first != place_of(tmp_path / "other")
+    monkeypatch.setenv("MASTER_PORT", "29501")
+    assert place_of(tmp_path / "run") != first
+
+
+def test_nobody_waits_for_a_first_process_that_has_ended(tmp_path):
+    target, failed = tmp_path / "run", threading.Event()
+
+    def wait():
+        with pytest.raises(StepwellError, match="it has ended"):
+            help_with(target, None)
+        failed.set()
+
+    with lock(lock_of(target), "a run"):
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        assert not failed.wait(0.5)
+    assert failed.wait(10)
