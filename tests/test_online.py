@@ -33,8 +33,8 @@ def labelled(digit_batch):
 def test_figures_stand_beside_their_controls(labelled):
     encoder = Toy()
     judge = Online(encoder, *labelled)
-    assert set(judge.told()) == {"knn raw", "knn random"}  # too early for another
-    assert judge.facts["knn raw"] == judge.facts["knn random"] < 100
+    assert set(judge.told()) == {"knn raw", "knn first"}  # too early for another
+    assert judge.facts["knn raw"] == judge.facts["knn first"] < 100
     encoder.learned = True
     assert judge.told(last=True)["knn"] == 100
     encoder.learned = False

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from stepwell.interfaces import StepwellError
 from stepwell.kit.files import lock, lock_of
-from stepwell.sharing import help_with, place_of, share_of
+from stepwell.sharing import Offer, help_with, place_of, share_of
 
 
 def test_every_example_is_in_one_share_and_shares_are_in_order(monkeypatch):
@@ -39,3 +40,29 @@ def test_nobody_waits_for_a_first_process_that_has_ended(tmp_path):
         waiting.start()
         assert not failed.wait(0.5)
     assert failed.wait(10)
+
+
+def test_what_a_killed_start_has_left_fools_nobody(tmp_path, monkeypatch):
+    """Its offer is not taken; its folder goes, and that of another run stays."""
+    target = tmp_path / "exp"
+    stale, other = place_of(target), place_of(tmp_path / "exp.v2")
+    for place in (stale, other):
+        (place / "offer").mkdir(parents=True)
+        (place / "offer" / "told.json").write_text('{"ids": ["a"], "here": ["here-1-old"]}')
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    offer = Offer(target, None, SimpleNamespace(skipped=[]), 0, set())
+    assert not stale.exists()
+    assert other.exists()
+
+    def help():
+        monkeypatch.setenv("RANK", "1")
+        help_with(target, None)
+
+    helping = threading.Thread(target=help, daemon=True)
+    helping.start()
+    assert offer.make([], 8) == []
+    assert list(offer.gathered(None)) == []
+    helping.join(10)
+    assert not helping.is_alive()
+    offer.close()
+    assert not stale.exists()

@@ -156,10 +156,15 @@ def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:
     target = Path(path).absolute()
     asked = told(target)
     where = asked["source"]["path"] if src is None else src
-    if where is None or asked["settings"] is None:
+    if asked["settings"] is None:
         raise UsageError(
-            "Expected data and settings that a file can name, found a training of arrays or "
-            "objects: pass resume(path, data), or learn anew."
+            "Expected settings that a file can name, found a training with objects (a pretext, an "
+            "encoder or a run of one's own): learn anew."
+        )
+    if where is None:
+        raise UsageError(
+            "Expected data that a file can name, found a training of arrays: pass "
+            "resume(path, data)."
         )
     settings = check(Settings(**asked["settings"]))
     source = open_source(where, **asked["source"]["options"])

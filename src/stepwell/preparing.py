@@ -123,7 +123,9 @@ def check(settings: Settings) -> Settings:
         known = ", ".join(DIMENSIONS)
         raise UsageError(f"Expected a preset ({known}), found {settings.preset!r}.{hint}")
     _check_engine(settings)
-    if settings.views is not None and settings.pretext not in (None, *PRETEXTS):
+    by_name = settings.pretext is None or isinstance(settings.pretext, str)
+    other = settings.pretext is not None and built_in(settings.pretext) is None
+    if settings.views is not None and (other or not by_name):
         raise UsageError(
             f"Expected views for a pretext that takes a recipe ({', '.join(PRETEXTS)}), found them "
             f"with another: leave one out."
@@ -173,11 +175,17 @@ def _check_engine(settings: Settings) -> None:
         )
     if settings.trains:  # before anything is read
         wished(settings.training, settings.budget, Stopwatch())
-        asked = settings.pretext or TwoViews.name
-        if asked in PRETEXTS:
-            check_fits(settings.training.get("objective"), PRETEXTS[asked])
-    elif settings.pretext in PRETEXTS and PRETEXTS[settings.pretext].target == "other":
-        raise refuse_pairs(settings.pretext)
+    kind = built_in(TwoViews.name if settings.pretext is None else settings.pretext)
+    if kind is not None and settings.trains:
+        check_fits(settings.training.get("objective"), kind)
+    elif kind is not None and kind.target == "other":
+        raise refuse_pairs(kind.name)
+
+
+def built_in(pretext: Any) -> Any:
+    """The class of a pretext of ours, by name or as an object; None for others."""
+    kind = PRETEXTS.get(pretext) if isinstance(pretext, str) else type(pretext)
+    return kind if kind in PRETEXTS.values() else None
 
 
 Trained = tuple[Mapping[str, Any], Encoder | None]
@@ -210,9 +218,11 @@ def untrained(source: Source, founders: Batch, settings: Settings, tell: Observe
     """The encoder as it is before training, and the views."""
     encoder = _encoder_of(source, settings).fit(founders, seed=settings.seed, observe=tell)
     # Networks can be trained on any pretext; views pair what they have learned in closed form.
-    name = None if settings.trains and settings.pretext in PRETEXTS else settings.pretext
-    pretext = _made("pretexts", PRETEXTS, name, source.kind, settings.views)
-    return _calibrated(encoder, pretext, founders, settings, tell)
+    taught = settings.trains and built_in(settings.pretext) not in (None, TwoViews)
+    pretext = None if taught else settings.pretext
+    pairs = _made("pretexts", PRETEXTS, pretext, source.kind, settings.views)
+    free = settings.views is None and (pretext is None or isinstance(pretext, str))
+    return _calibrated(encoder, pairs, founders, settings, free, tell)
 
 
 def teaching(source: Source, settings: Settings, pairs: Any) -> Any:
@@ -223,9 +233,10 @@ def teaching(source: Source, settings: Settings, pairs: Any) -> Any:
     UsageError
         For an objective that has no use for it.
     """
-    found = pairs
-    if settings.pretext in PRETEXTS and settings.pretext != pairs.name:
-        found = _made("pretexts", PRETEXTS, settings.pretext, source.kind, pairs.recipe)
+    found, asked = pairs, settings.pretext
+    if built_in(asked) not in (None, TwoViews):
+        recipe = pairs.recipe if isinstance(asked, str) else None
+        found = _made("pretexts", PRETEXTS, asked, source.kind, recipe)
     check_fits(settings.training.get("objective"), found)
     return found
 
@@ -239,13 +250,15 @@ def _encoder_of(source: Source, settings: Settings) -> Any:
 
 
 def _calibrated(
-    encoder: Any, pretext: Any, founders: Batch, settings: Settings, tell: Observer
+    encoder: Any,
+    pretext: Any,
+    founders: Batch,
+    settings: Settings,
+    free: bool,
+    tell: Observer,
 ) -> Calibration:
     """The views, chosen or as asked; what was asked for is not chosen again: a recipe, or a
     pretext that is made already."""
-    free = settings.views is None and (
-        settings.pretext is None or isinstance(settings.pretext, str)
-    )
     if not (free and settings.recalibrate):
         return as_asked(encoder, pretext)
     if not settings.trains:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +70,7 @@ class Offer:
         self.seed, self._founders = seed, founders
         self._learned, self._source = learned, source
         self._place, self._shared, self._own = place_of(target), False, list[str]()
-        for left in target.parent.glob(f".{target.name}.*.sharing"):  # by one that was killed
+        for left in _places(target):  # by starts that were killed
             shutil.rmtree(left, ignore_errors=True)
 
     def make(self, ids: Sequence[str], chunk: int) -> list[str]:
@@ -79,12 +82,13 @@ class Offer:
             return []
         learned, draft = self._learned, self._place / "draft"
         self._shared = bool(ids) and _nameable(learned, self._source.kind)
-        draft.mkdir(parents=True)
-        told: dict[str, Any] = {"ids": list(ids) if self._shared else []}
+        draft.mkdir(parents=True, exist_ok=True)
+        told: dict[str, Any] = {"ids": list(ids) if self._shared else [], "here": self._here()}
         if self._shared:
             engine, pretext = learned.engine, learned.pretext
             told |= {"kind": self._source.kind, "seed": self.seed, "chunk": chunk}
             told |= {"pretext": pretext.name, "options": dict(getattr(pretext, "options", {}))}
+            told["device"] = str(getattr(learned.encoder, "device", "")).partition(":")[0]
             told |= {"founders": sorted(self._founders), "drawn": sorted(engine.founders)}
             told["known"] = engine.known.ids
             np.save(draft / "known.npy", np.asarray(engine.known.codes))
@@ -94,6 +98,15 @@ class Offer:
         os.rename(draft, self._place / "offer")
         self._own = share_of(ids, 0) if self._shared else []
         return self._own
+
+    def _here(self) -> list[str]:
+        """Names of the other processes of this start, once they have all come: what one that was
+        killed has left tells theirs nothing."""
+        while True:
+            names = {path.name.split("-")[1]: path.name for path in self._place.glob("here-*-*")}
+            if len(names) == ranks() - 1:
+                return sorted(names.values())
+            time.sleep(WAIT_S)
 
     def gathered(self, sample: Sample) -> Iterator[Path]:
         """Add what the other processes have found, in order; yields the folder of each.
@@ -132,17 +145,21 @@ def help_with(target: Path, source: Source) -> None:
     StepwellError
         If the first process ended before it had offered anything.
     """
-    place, begun = place_of(target), False
-    while not (place / "offer").is_dir():
+    place, begun, me = place_of(target), False, f"here-{rank()}-{uuid.uuid4().hex}"
+    while me not in (told := _told(place / "offer")).get("here", ()):
+        # Again and again: the first process clears away what killed ones have left.
+        place.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            (place / me).touch()
         writing = held(lock_of(target))
-        if begun and not writing and not place.is_dir():
+        if begun and not writing:
+            shutil.rmtree(place, ignore_errors=True)
             raise StepwellError(
                 f"Expected work to share from the first process, found that it has ended: it says "
                 f"why, and there may be no run at {target}."
             )
         begun = begun or writing
         time.sleep(WAIT_S)
-    told = json.loads((place / "offer" / TOLD).read_text(encoding="utf-8"))
     folder = place / f"draft-{rank()}"
     folder.mkdir()
     if told["ids"]:
@@ -157,6 +174,9 @@ def help_with(target: Path, source: Source) -> None:
 def _see(folder: Path, offer: Path, told: dict[str, Any], batches: Iterable[Batch]) -> None:
     """One process's share of the pass, written down."""
     encoder: Any = load_part(offer / "encoder", registered("encoders", ENCODERS))
+    if hasattr(encoder, "on"):  # each process has a device of its own
+        number = f":{os.environ.get('LOCAL_RANK', 0)}" if told["device"] == "cuda" else ""
+        encoder = encoder.on(told["device"] + number)
     quantiser: Any = load_part(offer / "quantiser", {"quantiser": Quantiser})
     config = {"learn": told, "source": {"kind": told["kind"]}}
     known = Known(told["known"], np.load(offer / "known.npy", allow_pickle=False))
@@ -172,6 +192,21 @@ def _see(folder: Path, offer: Path, told: dict[str, Any], batches: Iterable[Batc
     np.savez(folder / "kept.npz", codes=codes, ranks=order)
     if sample.kept is not None:
         _write(folder / SAMPLE, sample.kept)
+
+
+def _places(target: Path) -> list[Path]:
+    """Folders in which processes that write this run have met; not those of ``target.v2``."""
+    mine = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.sharing")
+    return [path for path in target.parent.iterdir() if mine.fullmatch(path.name)]
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    """What is told there; nothing where nothing is."""
+    try:
+        found: dict[str, Any] = json.loads((folder / TOLD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
 
 
 def _among(skipped: Iterable[Skipped], ids: set[str]) -> list[Skipped]:

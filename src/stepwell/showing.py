@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from stepwell.interfaces import Batch, Seen
 from stepwell.kit.torch import torch_or_error
 from stepwell.pretexts import suited
 
+SIDES = 16
+"""Views, with what is told of them, that are reckoned with at most."""
 RENEWED = 512
 """Examples that are embedded at once for new pseudo-labels."""
 
@@ -28,18 +29,10 @@ def shown_of(pretext: Any, batch: Batch, seed: int, epoch: int, views: int = 2) 
     return Seen([column[order[start]], column[order[start + 1]]])
 
 
-def shuffled(seen: Seen) -> Seen:
-    """The same with each example's partners, or what is told of it, those of other examples."""
-
-    def handed_on(values: Any, by: int) -> Any:
-        return np.roll(values, by, 0) if isinstance(values, np.ndarray) else values.roll(by, 0)
-
-    if seen.hidden is not None:
-        return replace(seen, whole=[handed_on(view, 1) for view in seen.views])
-    # By another number each: partners are not partners of each other either.
-    views = [handed_on(view, by) if by else view for by, view in enumerate(seen.views)]
-    told = {name: handed_on(each, 1) for name, each in seen.told.items()}
-    return replace(seen, views=views, told=told)
+def handed_on(view: int, size: int) -> int:
+    """By how many examples of a batch a view, or what is told, is handed on for a control: by
+    another number each, so that partners are not partners of each other either."""
+    return 1 + (view - 1) % (size - 1) if view else 0
 
 
 class Showing:
@@ -63,10 +56,30 @@ class Showing:
     def of_rows(self, rows: Any, epoch: int, views: int) -> Seen:
         """What is shown of rows of the data: views are made where the network is."""
         batch = self._data.take(rows)
-        if self._fabric.device.type != "cpu":
+        if self._fabric.device.type != "cpu" and getattr(self.pretext, "anywhere", False):
             placed = {name: self._encoder.placed(v) for name, v in batch.data.items()}
             batch = batch.with_data(**placed)
         return shown_of(self.pretext, batch, self._seed, epoch, views)
+
+    def shuffled(self, rows: Any, mine: slice, epoch: int, objective: Any) -> Seen:
+        """The same of ``mine`` among the rows of a batch, with each example's partners, or what
+        is told of it, those of other examples of the batch."""
+        size, width = len(rows), mine.stop - mine.start
+        most = max(handed_on(view, size) for view in range(SIDES))
+        reach = min(most, size - width)
+        around = np.arange(mine.start - reach, mine.stop)
+        seen = self.of_rows(rows.take(around, mode="wrap"), epoch, objective.views)
+
+        def cut(values: Any, view: int) -> Any:
+            return values[(reach + np.arange(width) - handed_on(view, size)) % len(around)]
+
+        own = [cut(view, 0) for view in seen.views]
+        if objective.takes == "hidden":
+            hidden = [None if mask is None else cut(mask, 0) for mask in seen.hidden or ()]
+            return Seen(own, {}, hidden, [cut(view, 1) for view in seen.views])
+        views = [cut(view, number) for number, view in enumerate(seen.views)]
+        told = {name: cut(each, len(views)) for name, each in seen.told.items()}
+        return Seen(views, told)
 
     def task(self, objective: Any) -> Any:
         """What a class of objectives may have to know of what is shown."""
@@ -87,30 +100,33 @@ class Showing:
     def renew(self, epoch: int) -> None:
         """Make pseudo-labels anew, where they come from the network and an epoch begins.
 
-        The first of several ranks embeds for all.
+        The first of several ranks makes them for all.
         """
         if not self.renews or epoch == self._renewed:
             return
-        self._renewed, found = epoch, None
-        module, count = self._encoder.module, len(self._data)
-        training = module.training
+        self._renewed = epoch
         if self._fabric.global_rank == 0:
+            module, count = self._encoder.module, len(self._data)
+            training = module.training
             blocks = np.array_split(np.arange(count), -(-count // RENEWED))
             module.eval()
             found = np.concatenate([self._encoder.embed(self._data.take(b)) for b in blocks])
             module.train(training)
-        features = self._fabric.broadcast(found)
-        self.pretext.renew(self._data.digests, features, self._seed + epoch)
+            self.pretext.renew(self._data.digests, found, self._seed + epoch)
+        # Labels and not features: other ranks would cluster a little otherwise.
+        self.pretext.restore(self._fabric.broadcast(self.pretext.state()))
 
     def forget(self) -> None:
         """The next epoch is the first."""
         self._renewed = -1
 
-    def ends(self, step: int, steps: int, epoch: int) -> Iterable[int]:
-        """Steps after ``step`` at which pseudo-labels are due, every ``epoch`` of them; and the
+    def ends(self, step: int, steps: int, epoch_of: Callable[[int], int]) -> Iterable[int]:
+        """Steps after ``step`` that begin an epoch, where pseudo-labels are due then; and the
         last one."""
-        every = epoch if self.renews else max(steps, 1)
-        yield from range((step // every + 1) * every, steps, every)
+        if self.renews:
+            for later in range(step + 1, steps):
+                if epoch_of(later) != epoch_of(later - 1):
+                    yield later
         yield steps
 
     def state(self) -> dict[str, Any]:

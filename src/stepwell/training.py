@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from stepwell.kit.stopping import Stopping
 from stepwell.kit.torch import torch_or_error
 from stepwell.online import Online
 from stepwell.resuming import Keeper
-from stepwell.showing import Showing, shown_of, shuffled
+from stepwell.showing import Showing, shown_of
 from stepwell.staircase.forecast import next_step, words
 from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, thinned
-from stepwell.wishing import Wish, objective_of
+from stepwell.wishing import OBJECTIVE, Wish, objective_of
 
 PROBED = 64
 """Examples whose two views the spectrum is logged on."""
@@ -32,8 +33,6 @@ WARM = 3
 """Steps that the speed is measured on, and which are then undone."""
 TOLD = 20
 """Alarms that a run's configuration lists."""
-OBJECTIVE = "barlow_twins"
-"""With pretexts that name none."""
 FOLLOWED = 32
 """Records before a next step is forecast, and then every eighth."""
 
@@ -77,14 +76,16 @@ class Training:
         self.fabric: Any = (
             shuffled_like.fabric
             if shuffled_like is not None
-            else launched(encoder.device, wish.plan.get("precision"))
+            else launched(encoder.device, self._precision(keeper, wish))
         )
+        # Its own device: launching has told each rank which that is.
+        encoder.device = str(self.fabric.device)
+        encoder.module.to(self.fabric.device)
         torch.manual_seed(seed)
         self.showing = Showing(encoder, pretext, data, seed, self.fabric)
         kind = objective_of(str(wish.objective or getattr(pretext, "objective", OBJECTIVE)))
         self.objective = kind.made(encoder.width, self.showing.task(kind))
         self.objective.to(self.fabric.device)
-        encoder.device = str(self.fabric.device)
         self.probe, self._keeper = self._probe(), keeper
         self.shuffled = shuffled_like is not None
         told = self.fabric.global_rank == 0 and not self.shuffled and wish.labelled
@@ -108,6 +109,13 @@ class Training:
             self._check(self.plan)
         else:
             self.plan, self.seen = self._planned(wish)
+
+    @staticmethod
+    def _precision(keeper: Keeper, wish: Wish) -> str | None:
+        """That of the training that goes on, or as told; None: the device's usual one."""
+        begun = (keeper.state or {}).get("plan", {})
+        found: str | None = begun.get("precision") or wish.plan.get("precision")
+        return found
 
     def _check(self, plan: Any) -> None:
         from stepwell.engines.gradient.loop import check_batch
@@ -133,7 +141,7 @@ class Training:
         self.showing.forget()
         # What was measured differs between ranks; the plan must not.
         step, looking = self._speed(draft)
-        seconds = step + renewing / self._an_epoch
+        seconds = step + renewing * draft.batch / max(len(self.data), draft.batch)
         seconds, looking = self.fabric.broadcast((seconds, looking))
         samples = wish.samples
         if samples is None:
@@ -171,17 +179,19 @@ class Training:
 
         def shows(number: int) -> Seen:
             rows, epoch = self.data.rows_of(number, size, self.seed)
-            seen = self.showing.of_rows(rows[first : first + mine], epoch, self.objective.views)
-            return shuffled(seen) if self.shuffled else seen
+            own = slice(first, first + mine)
+            if self.shuffled:
+                return self.showing.shuffled(rows, own, epoch, self.objective)
+            return self.showing.of_rows(rows[own], epoch, self.objective.views)
 
         return Trainer(
             self.fabric, self.encoder.module, self.objective, shows, self.encoder.prepared, plan
         )
 
-    @property
-    def _an_epoch(self) -> int:
-        """Steps of an epoch."""
-        return max(1, len(self.data) // self.plan.batch)
+    def _epoch_of(self, step: int) -> int:
+        """That a step begins in."""
+        size = self.plan.batch // self.plan.accumulate
+        return step * self.plan.accumulate // max(len(self.data) // size, 1)
 
     def run(self, before: Mapping[str, Any] | None = None) -> None:
         """Train to the end of the plan, from a trainer's state where there is one.
@@ -200,8 +210,8 @@ class Training:
             self._look(0)
         regulator.before()
         with Stopping() as stopping:
-            for end in self.showing.ends(trainer.step, self.plan.steps, self._an_epoch):
-                self.showing.renew(trainer.step // self._an_epoch)
+            for end in self.showing.ends(trainer.step, self.plan.steps, self._epoch_of):
+                self.showing.renew(self._epoch_of(trainer.step))
                 if not self._until(end, trainer, regulator, stopping):
                     break
         self.regulated = regulator.done
@@ -251,7 +261,7 @@ class Training:
             "of": self.plan.steps * self.plan.batch,
         }
         facts |= {"loss": trainer.loss, "wait": trainer.wait}
-        chance = self.objective.chance(self.plan.batch)
+        chance = self.objective.chance(self.plan.batch // self.plan.accumulate)
         facts |= {"chance": chance} if chance is not None else {}
         if self.records and not self.shuffled:
             facts["rank"] = effective_rank(np.array(self.records[-1]["covariance"]))
@@ -328,7 +338,7 @@ def train_encoder(
         else:
             training.run(before or None)
         if twin is not None:
-            other = type(pretext)(**pretext.options) if hasattr(pretext, "renew") else pretext
+            other = copy(pretext)  # its pseudo-labels are of another network
             control = Training(twin, other, pairs, data, wish, seed, tell, keeper, training)
             control.run(before if before.get("trained") else None)
     finally:

@@ -14,6 +14,8 @@ from stepwell.kit.torch import torch_or_error
 
 AFTER = 0.85
 """Share of a budget after which training ends: embedding all, scores and the page follow."""
+OBJECTIVE = "barlow_twins"
+"""With pretexts that name none."""
 BUDGET_S = 600.0
 """What is trained for if nothing is said."""
 
@@ -81,7 +83,8 @@ def check_fits(objective: str | None, pretext: Any) -> None:
         With those that do.
     """
     gives: Any = getattr(pretext, "gives", {"views"})
-    if objective is None or objective_of(objective).takes in gives:
+    objective = str(objective or getattr(pretext, "objective", OBJECTIVE))
+    if objective_of(objective).takes in gives:
         return
     from stepwell.objectives import OBJECTIVES
 

@@ -419,3 +419,63 @@ def test_an_export_replaces_nothing_but_an_export(call, trained, tmp_path):
         assert "found something else" in said.err
     assert (mine / "thesis.txt").is_file()
     assert stepwell.load(trained).has("encoder")
+
+
+@pytest.mark.parametrize("made", ["Transform(of='scale')", "Order(grid=3)", "Clusters(count=4)"])
+def test_pretexts_can_be_objects_too(digits, tmp_path, made):
+    from stepwell.pretexts.clusters import Clusters
+    from stepwell.pretexts.order import Order
+    from stepwell.pretexts.transform import Transform
+
+    pretext = eval(made, {"Transform": Transform, "Order": Order, "Clusters": Clusters})
+    told = {"samples": 320, "batch": 32, "device": "cpu", "shuffled": True}
+    options = {"engine": "gradient", "backbone": "helpers:tiny_net", "preset": "fast"}
+    run = stepwell.learn(digits, tmp_path / "r", pretext=pretext, train=told, **options)
+    assert run.config["train"]["pretext"] == pretext.name
+    assert run.config["learn"]["pretext"] == "two_views"
+    with pytest.raises(stepwell.UsageError, match="Add --engine gradient"):
+        stepwell.learn(digits, tmp_path / "s", pretext=pretext)
+
+
+def test_a_plug_in_pretext_may_be_unhashable(digits, tmp_path):
+    from dataclasses import dataclass
+
+    from stepwell.pretexts import TwoViews
+
+    @dataclass
+    class Mine:
+        name = "mine"
+        kinds = frozenset({"image"})
+        target = "same"
+        strength: float = 0.5
+
+        def pairs(self, batch, seed, epoch=0):
+            yield from TwoViews("zoom").pairs(batch, seed, epoch)
+
+    told = {"samples": 320, "batch": 32, "device": "cpu", "shuffled": False}
+    options = {"engine": "gradient", "backbone": "helpers:tiny_net", "preset": "fast"}
+    run = stepwell.learn(digits, tmp_path / "r", pretext=Mine(), train=told, **options)
+    assert run.config["train"]["objective"] == "barlow_twins"
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("vit_tiny_patch16_224", 28), ("vit_tiny_patch16_224", 100), ("vit_tiny_patch16_224", 36),
+     ("vit_relpos_small_patch16_224", 32), ("deit_tiny_distilled_patch16_224", 32)],
+)  # fmt: skip
+def test_transformers_fit_sides_that_are_no_multiple_of_their_patches(name, side):
+    from stepwell.encoders import NetworkEncoder
+    from stepwell.interfaces import Batch
+    from stepwell.kit.hashing import digest_rows
+
+    images = np.random.default_rng(0).integers(0, 255, (4, side, side, 3), np.uint8)
+    ids = np.array([*"abcd"])
+    batch = Batch(ids, {"image": images}, ids, digest_rows([i.tobytes() for i in images]))
+    encoder = NetworkEncoder(name, device="cpu", small=side <= 96).fit(batch)
+    features = encoder.embed(batch)
+    assert np.isfinite(features).all()
+    again = NetworkEncoder.from_state(*encoder.state())
+    np.testing.assert_allclose(again.embed(batch), features, atol=1e-4)
+    if "relpos" not in name and "distilled" not in name:
+        small = batch.with_data(image=images[:, : side // 2, : side // 2])
+        assert encoder.embed(small).shape == features.shape

@@ -135,7 +135,7 @@ def describe(facts: Mapping[str, Any], elapsed: float, first: int = 0) -> str:
     if "rank" in facts:
         words.append(f"rank {facts['rank']:.1f}")
     if "knn" in facts:
-        controls = f"raw {facts['knn raw']:.1f}, random {facts['knn random']:.1f}"
+        controls = f"raw {facts['knn raw']:.1f}, first weights {facts['knn first']:.1f}"
         words.append(f"kNN {facts['knn']:.1f} ({controls})")
     if facts.get("next"):
         words.append(facts["next"])

@@ -65,6 +65,8 @@ class Objective(nn.Module):
     reads: ClassVar[str] = "whole"
     """What heads see: (n, width) features of the ``whole``, or with ``places`` (n, 1 + t, width):
     those of the whole, then those of t places."""
+    pixels: ClassVar[bool] = False
+    """Whether it compares with pixels."""
     alone: ClassVar[bool] = False
     """Whether the loss is a mean over examples, each by itself: nothing is gathered then."""
     collapses: ClassVar[bool] = True

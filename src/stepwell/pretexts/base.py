@@ -35,6 +35,12 @@ class OnImages:
         """What makes it again."""
         return {"recipe": list(self.recipe)}
 
+    @property
+    def anywhere(self) -> bool:
+        """Whether it works on arrays of any library, on any device."""
+        own = type(self).__module__, *(type(view).__module__ for view in self.views)
+        return all(name.startswith("stepwell.") for name in own)
+
     def changed(self, batch: Batch, seed: int, epoch: int = 0) -> Batch:
         """Every example through the recipe."""
         return render(batch, self.views, seed, epoch)

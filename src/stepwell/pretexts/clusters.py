@@ -96,6 +96,7 @@ class Clusters(OnImages):
 
 def clustered(features: NDArray, count: int, seed: int) -> NDArray[np.intp]:
     """(n,) numbers of k-means clusters of whitened, normalised features."""
+    seed %= 2**32  # all that scikit-learn takes
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.decomposition import PCA
 

@@ -179,11 +179,36 @@ def _check_loaded(model: Any, fresh: Any) -> None:
 def small_options(spec: Spec) -> dict[str, Any]:
     """Keywords that fit a model made for 224 pixels to another size."""
     if spec.name.startswith(TRANSFORMERS):
-        small = {"patch_size": max(spec.side // GRID, 1)} if spec.small else {}
-        return {"img_size": spec.side, "dynamic_img_size": True, **small}
+        small = {"patch_size": _fitting_patch(spec.side)} if spec.small else {}
+        # So that small views fit too.
+        dynamic = {"dynamic_img_size": True} if plain_transformer(spec.name) else {}
+        return {"img_size": spec.side, **dynamic, **small}
     if spec.name.startswith("convnext") and spec.small:
         return {"patch_size": 1 if spec.side <= SMALL // 2 else 2}
     return {}
+
+
+def plain_transformer(name: str) -> bool:
+    """Whether timm makes a model of that name of its VisionTransformer: others take neither
+    images of several sizes nor a mean instead of a class token."""
+    timm = timm_or_error()
+    if ":" in name or not name.startswith(TRANSFORMERS) or not timm.is_model(name.split(".")[0]):
+        return False
+    place = timm.model_entrypoint(name.split(".")[0]).__module__.rpartition(".")[2]
+    return place in ("vision_transformer", "deit") and "distilled" not in name
+
+
+def _fitting_patch(side: int) -> int:
+    """Pixels a side of the patches that divide an image into about :data:`GRID` a side."""
+    divisors = [size for size in range(1, side + 1) if side % size == 0]
+    return min(divisors, key=lambda size: (abs(size - side / GRID), size))
+
+
+def patch_of(module: Any) -> int:
+    """Pixels that sides of images have to be a multiple of: a patch of a transformer, else 1."""
+    patches = getattr(getattr(module, "net", None), "patch_embed", None)
+    size = getattr(patches, "patch_size", 1)
+    return int(size[0] if isinstance(size, (tuple, list)) else size)
 
 
 def _small_stem(model: Any) -> None:

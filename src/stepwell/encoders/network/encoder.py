@@ -16,6 +16,8 @@ from stepwell.encoders.network.backbones import (
     build,
     check_features,
     check_trusted,
+    patch_of,
+    plain_transformer,
     pretrained_spec,
     trust,
 )
@@ -85,7 +87,7 @@ class NetworkEncoder:
         if small is None:
             small = side <= SMALL and self.weights is None and self._keeps_resolution()
         options = self.options
-        if self.weights is None and self.backbone.startswith(TRANSFORMERS):
+        if self.weights is None and plain_transformer(self.backbone):
             # A mean of places serves every objective; only some would train a class token.
             options = {"global_pool": "avg", **options}
         spec = Spec(self.backbone, channels, side, small, mean, spread, options)
@@ -106,8 +108,14 @@ class NetworkEncoder:
         self.spec, self.module = spec, build(spec, seed, weights).to(self.device).eval()
 
     def _measure(self, images: NDArray) -> None:
-        with torch_or_error().inference_mode():
-            features = self.module(self.prepared(images))
+        try:
+            with torch_or_error().inference_mode():
+                features = self.module(self.prepared(images))
+        except (AssertionError, RuntimeError) as error:
+            raise UsageError(
+                f"Expected images of a size that {self.backbone} takes, found "
+                f"{images.shape[1]} x {images.shape[2]}: {str(error).splitlines()[0]}"
+            ) from None
         check_features(features, self.backbone)
         self.width = int(features.shape[1])
 
@@ -125,6 +133,8 @@ class NetworkEncoder:
             with torch.inference_mode():
                 found = self.module.everything(x)
         except RuntimeError as error:
+            if "Sizes of tensors" not in str(error):
+                raise
             raise UsageError(
                 f"Expected a backbone whose places have as many features as the whole, found "
                 f"{self.backbone}: {str(error).splitlines()[0]}"
@@ -149,8 +159,9 @@ class NetworkEncoder:
         that are smaller than the canvas, a part of that."""
         torch, spec = torch_or_error(), self._built()
         x = self.placed(images).permute(0, 3, 1, 2).float() / 255
-        smaller = x.shape[-1] / self._canvas if x.shape[-1] <= self._canvas / 2 else 1.0
-        size = (round(spec.side * smaller),) * 2
+        smaller = x.shape[-2] / self._canvas if x.shape[-2] <= self._canvas / 2 else 1.0
+        step = patch_of(self.module)
+        size = (max(round(spec.side * smaller / step), 1) * step,) * 2
         if x.shape[-2:] != size:
             x = torch.nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
         if self._norm is None or self._norm[0].device != x.device:

@@ -115,7 +115,7 @@ class Trainer:
         begin = time.perf_counter()
         seen, device = batches.next(), self.fabric.device
         self.waited += time.perf_counter() - begin
-        told = {name: torch.as_tensor(each).to(device) for name, each in seen.told.items()}
+        told = {name: torch.as_tensor(each).to(device).long() for name, each in seen.told.items()}
         hidden = [
             None if each is None else torch.as_tensor(each).to(device)
             for each in seen.hidden or [None] * len(seen.views)
@@ -135,7 +135,7 @@ class Trainer:
         told = shown.told
         if objective.takes == "hidden":
             told = told | {"hidden": torch.stack([m for m in shown.hidden if m is not None], 1)}
-            told |= {"pixels": torch.stack(shown.full, 1)}
+            told |= {"pixels": torch.stack(shown.full, 1)} if objective.pixels else {}
         if not objective.alone:
             seen = [self._everyone(z, True) for z in seen]
             targets = [self._everyone(z, False) for z in targets]
