@@ -12,8 +12,8 @@ from stepwell.interfaces import Batch, Seen
 from stepwell.kit.torch import torch_or_error
 from stepwell.pretexts import suited
 
-SIDES = 16
-"""Views, with what is told of them, that are reckoned with at most."""
+FURTHEST = 16
+"""Examples that a view is handed on by at most: a rank makes views of so many of others."""
 RENEWED = 512
 """Examples that are embedded at once for new pseudo-labels."""
 
@@ -32,7 +32,7 @@ def shown_of(pretext: Any, batch: Batch, seed: int, epoch: int, views: int = 2) 
 def handed_on(view: int, size: int) -> int:
     """By how many examples of a batch a view, or what is told, is handed on for a control: by
     another number each, so that partners are not partners of each other either."""
-    return 1 + (view - 1) % (size - 1) if view else 0
+    return 1 + (view - 1) % min(size - 1, FURTHEST) if view else 0
 
 
 class Showing:
@@ -65,8 +65,7 @@ class Showing:
         """The same of ``mine`` among the rows of a batch, with each example's partners, or what
         is told of it, those of other examples of the batch."""
         size, width = len(rows), mine.stop - mine.start
-        most = max(handed_on(view, size) for view in range(SIDES))
-        reach = min(most, size - width)
+        reach = min(FURTHEST, size - width)
         around = np.arange(mine.start - reach, mine.stop)
         seen = self.of_rows(rows.take(around, mode="wrap"), epoch, objective.views)
 

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stepwell.engines.gradient.launch import launched
-from stepwell.engines.gradient.plan import FEW, Plan, fitting_batch, planned
+from stepwell.engines.gradient.plan import Plan
 from stepwell.engines.gradient.watch import effective_rank
 from stepwell.interfaces import Batch, Observer, Pretext, Seen, ignore
 from stepwell.kit.stopping import Stopping
 from stepwell.kit.torch import torch_or_error
 from stepwell.online import Online
+from stepwell.pacing import check_plan, plan_for
 from stepwell.resuming import Keeper
 from stepwell.showing import Showing, shown_of
 from stepwell.staircase.forecast import next_step, words
-from stepwell.staircase.records import EVENT, SAMPLES, group, record_of, thinned
+from stepwell.staircase.records import EVENT, SAMPLES, group, record_of
 from stepwell.wishing import OBJECTIVE, Wish, objective_of
 
 PROBED = 64
 """Examples whose two views the spectrum is logged on."""
-LOOKING, LOOKS = 0.02, 24
-"""Share of the time that logging may take, and records that are made whatever they take."""
-WARM = 3
-"""Steps that the speed is measured on, and which are then undone."""
 TOLD = 20
 """Alarms that a run's configuration lists."""
 FOLLOWED = 32
@@ -72,7 +67,7 @@ class Training:
     ) -> None:
         torch = torch_or_error()
         self.encoder, self.data, self._pairs = encoder, data, pairs
-        self.seed, self._tell = seed, tell
+        self.seed, self.tell = seed, tell
         self.fabric: Any = (
             shuffled_like.fabric
             if shuffled_like is not None
@@ -106,9 +101,9 @@ class Training:
             self._regulated_before = shuffled_like.regulated
         elif "plan" in before:
             self.plan, self.seen = Plan(**before["plan"]), set(before["seen"])
-            self._check(self.plan)
+            check_plan(self, self.plan)
         else:
-            self.plan, self.seen = self._planned(wish)
+            self.plan, self.seen = plan_for(self, wish)
 
     @staticmethod
     def _precision(keeper: Keeper, wish: Wish) -> str | None:
@@ -117,60 +112,7 @@ class Training:
         found: str | None = begun.get("precision") or wish.plan.get("precision")
         return found
 
-    def _check(self, plan: Any) -> None:
-        from stepwell.engines.gradient.loop import check_batch
-
-        check_batch(plan.batch, plan.accumulate, self.fabric.world_size, len(self.data))
-
-    def _planned(self, wish: Wish) -> tuple[Any, set[int]]:
-        """The plan, and the steps to look at; speed is measured where time is what is given."""
-        precision = self.fabric.strategy.precision.precision
-        told = {"precision": precision, **wish.plan, "seed": self.seed}
-        batch, fitting = told.get("batch"), fitting_batch(len(self.data))
-        if batch is not None and batch < FEW <= fitting:
-            told["batch"] = fitting
-            why = f"so few tell nothing apart, and there are {len(self.data):,} examples"
-            facts = {"step": 0, "kind": "batch too small", "why": why}
-            self._tell("regulate", facts | {"did": f"batches of {fitting} instead of {batch}"})
-        draft = planned(len(self.data), wish.samples or len(self.data), **told)
-        self._check(draft)
-        self.plan = draft
-        begin = time.perf_counter()
-        self.showing.renew(0)
-        renewing = time.perf_counter() - begin
-        self.showing.forget()
-        # What was measured differs between ranks; the plan must not.
-        step, looking = self._speed(draft)
-        seconds = step + renewing * draft.batch / max(len(self.data), draft.batch)
-        seconds, looking = self.fabric.broadcast((seconds, looking))
-        samples = wish.samples
-        if samples is None:
-            left = self.fabric.broadcast(wish.left() if wish.left else 0.0)
-            left = max(left, 0.0) / (2 if wish.shuffled else 1)
-            samples = max(1, int(left / (seconds * (1 + LOOKING)))) * draft.batch
-        plan = planned(len(self.data), samples, **told)
-        most = int(LOOKING * plan.steps * seconds / max(looking, 1e-9))
-        return plan, thinned(plan.steps, max(most, LOOKS))
-
-    def _speed(self, draft: Any) -> tuple[float, float]:
-        """Seconds of a step, and of a look at the spectrum; measured on steps that are undone."""
-        from copy import deepcopy
-
-        torch = torch_or_error()
-        before = deepcopy(self.encoder.module.state_dict()), deepcopy(self.objective.state_dict())
-        state = torch.get_rng_state()
-        trainer, times = self._trainer(draft), [time.perf_counter()]
-        for _ in trainer.steps(until=WARM):
-            times.append(time.perf_counter())
-        self._spectrum(0)
-        looking = time.perf_counter() - times[-1]
-        self.encoder.module.load_state_dict(before[0])
-        self.objective.load_state_dict(before[1])
-        self.objective.zero_grad(set_to_none=True)
-        torch.set_rng_state(state)
-        return min(after - before for before, after in pairwise(times)), looking
-
-    def _trainer(self, plan: Any) -> Any:
+    def trainer(self, plan: Any) -> Any:
         from stepwell.engines.gradient.loop import Trainer
 
         size = plan.batch // plan.accumulate
@@ -200,7 +142,7 @@ class Training:
         """
         from stepwell.engines.gradient.regulate import Regulator
 
-        trainer, first = self._trainer(self.plan), self.fabric.global_rank == 0
+        trainer, first = self.trainer(self.plan), self.fabric.global_rank == 0
         regulator = Regulator(trainer, self._regulated if first else ignore)
         if before is not None:
             trainer.restore(before["trainer"])
@@ -238,7 +180,7 @@ class Training:
         return True
 
     def _regulated(self, event: str, facts: Mapping[str, Any]) -> None:
-        self._tell(event, {**facts, "control": True} if self.shuffled else facts)
+        self.tell(event, {**facts, "control": True} if self.shuffled else facts)
 
     def _keep(self, trainer: Any, regulator: Any) -> None:
         self._keeper.save(
@@ -269,19 +211,19 @@ class Training:
             facts["next"] = self._next
         if self.online is not None:
             facts |= self.online.told(step == self.plan.steps)
-        self._tell("control" if self.shuffled else "train", facts)
+        self.tell("control" if self.shuffled else "train", facts)
 
     def _look(self, step: int) -> None:
         """Log the spectrum after a step; now and then ask it for the next one to come."""
         samples = step * self.plan.batch
-        facts = self._spectrum(samples)
+        facts = self.spectrum(samples)
         self.records.append({"event": EVENT, **facts})
-        self._tell(EVENT, facts)
+        self.tell(EVENT, facts)
         if len(self.records) >= FOLLOWED and len(self.records) % 8 == 0:
             known = group(self.records)[SAMPLES]
             self._next = words(next_step(known.times, known.shown), samples, 0.0)
 
-    def _spectrum(self, samples: int) -> dict[str, Any]:
+    def spectrum(self, samples: int) -> dict[str, Any]:
         """Of projections of the probe's views."""
         torch = torch_or_error()
         modules = (self.encoder.module, self.objective.projector)

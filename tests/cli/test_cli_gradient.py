@@ -479,3 +479,26 @@ def test_transformers_fit_sides_that_are_no_multiple_of_their_patches(name, side
     if "relpos" not in name and "distilled" not in name:
         small = batch.with_data(image=images[:, : side // 2, : side // 2])
         assert encoder.embed(small).shape == features.shape
+
+
+@pytest.mark.parametrize(("fits", "said"), [(16, "--batch 16 fits"), (2, "take a smaller one")])
+def test_a_batch_that_memory_can_not_hold_is_told_with_one_that_fits(
+    call, digits, tmp_path, monkeypatch, fits, said
+):
+    import torch
+
+    from stepwell.engines.gradient.loop import Trainer
+
+    whole = Trainer._gradients
+
+    def gradients(self, batches):
+        if self.plan.batch > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return whole(self, batches)
+
+    monkeypatch.setattr(Trainer, "_gradients", gradients)
+    out = tmp_path / "r"
+    found = call("learn", digits, *SMALL, "--batch", "64", "--samples", "320", "--out", out)
+    assert found.code == 1
+    assert said in found.err
+    assert not out.exists()

@@ -28,6 +28,12 @@ def fabric_or_error() -> Any:
     return _module("lightning_fabric")
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether torch says that a device, or the machine, has no memory left."""
+    words = ("out of memory", "not enough memory", "can't allocate memory")
+    return any(word in str(error).lower() for word in words)
+
+
 def _module(name: str) -> Any:
     try:
         return __import__(name)

@@ -1,0 +1,102 @@
+"""How a training is planned: speed measured on steps that are undone, and a batch that fits."""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from stepwell.engines.gradient.plan import FEW, fitting_batch, planned
+from stepwell.interfaces import StepwellError
+from stepwell.kit.torch import out_of_memory, torch_or_error
+from stepwell.staircase.records import thinned
+from stepwell.wishing import Wish
+
+LOOKING, LOOKS = 0.02, 24
+"""Share of the time that logging may take, and records that are made whatever they take."""
+WARM = 3
+"""Steps that the speed is measured on, and which are then undone."""
+
+
+def check_plan(training: Any, plan: Any) -> None:
+    """Raise where a batch can not be shared evenly, or not be compared within."""
+    from stepwell.engines.gradient.loop import check_batch
+
+    check_batch(plan.batch, plan.accumulate, training.fabric.world_size, len(training.data))
+
+
+def plan_for(training: Any, wish: Wish) -> tuple[Any, set[int]]:
+    """The plan, and the steps to look at; speed is measured where time is what is given."""
+    precision = training.fabric.strategy.precision.precision
+    told = {"precision": precision, **wish.plan, "seed": training.seed}
+    batch, fitting = told.get("batch"), fitting_batch(len(training.data))
+    if batch is not None and batch < FEW <= fitting:
+        told["batch"] = fitting
+        why = f"so few tell nothing apart, and there are {len(training.data):,} examples"
+        facts = {"step": 0, "kind": "batch too small", "why": why}
+        training.tell("regulate", facts | {"did": f"batches of {fitting} instead of {batch}"})
+    draft = planned(len(training.data), wish.samples or len(training.data), **told)
+    check_plan(training, draft)
+    training.plan = draft
+    begin = time.perf_counter()
+    training.showing.renew(0)
+    renewing = time.perf_counter() - begin
+    training.showing.forget()
+    # What was measured differs between ranks; the plan must not.
+    step, looking = _fitting(training, draft)
+    seconds = step + renewing * draft.batch / max(len(training.data), draft.batch)
+    seconds, looking = training.fabric.broadcast((seconds, looking))
+    samples = wish.samples
+    if samples is None:
+        left = training.fabric.broadcast(wish.left() if wish.left else 0.0)
+        left = max(left, 0.0) / (2 if wish.shuffled else 1)
+        samples = max(1, int(left / (seconds * (1 + LOOKING)))) * draft.batch
+    plan = planned(len(training.data), samples, **told)
+    most = int(LOOKING * plan.steps * seconds / max(looking, 1e-9))
+    return plan, thinned(plan.steps, max(most, LOOKS))
+
+
+def _fitting(training: Any, draft: Any) -> tuple[float, float]:
+    """:func:`_speed`, or an error that says which batch fits into memory."""
+    try:
+        return _speed(training, draft)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+    size = draft.batch // 2
+    while size >= 4 and training.fabric.world_size == 1:  # several would wait for each other
+        try:
+            _speed(training, replace(draft, batch=size, accumulate=1))
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            size //= 2
+        else:
+            break
+    hint = f"{size} fits" if size >= 4 and training.fabric.world_size == 1 else "take a smaller one"
+    raise StepwellError(
+        f"Expected a batch that fits into the memory of {training.fabric.device}, found that "
+        f"{draft.batch} does not: --batch {hint}, or a smaller backbone."
+    )
+
+
+def _speed(training: Any, draft: Any) -> tuple[float, float]:
+    """Seconds of a step, and of a look at the spectrum; measured on steps that are undone."""
+    torch = torch_or_error()
+    modules = (training.encoder.module, training.objective)
+    before = [deepcopy(module.state_dict()) for module in modules]
+    state = torch.get_rng_state()
+    try:
+        trainer, times = training.trainer(draft), [time.perf_counter()]
+        for _ in trainer.steps(until=WARM):
+            times.append(time.perf_counter())
+        training.spectrum(0)
+        looking = time.perf_counter() - times[-1]
+    finally:
+        for module, weights in zip(modules, before, strict=True):
+            module.load_state_dict(weights)
+            module.zero_grad(set_to_none=True)
+        torch.set_rng_state(state)
+    return min(after - before for before, after in pairwise(times)), looking
