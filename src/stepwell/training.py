@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -44,6 +46,8 @@ class Training:
     pairs : Pretext
         Whose pairs the spectrum is told of; those of the closed form that follows.
     data : Decoded
+    fabric : lightning_fabric.Fabric
+        Launched.
     wish : Wish
     seed : int
     tell : callable
@@ -59,6 +63,7 @@ class Training:
         pretext: Any,
         pairs: Pretext,
         data: Any,
+        fabric: Any,
         wish: Wish,
         seed: int,
         tell: Observer,
@@ -68,11 +73,7 @@ class Training:
         torch = torch_or_error()
         self.encoder, self.data, self._pairs = encoder, data, pairs
         self.seed, self.tell = seed, tell
-        self.fabric: Any = (
-            shuffled_like.fabric
-            if shuffled_like is not None
-            else launched(encoder.device, self._precision(keeper, wish))
-        )
+        self.fabric = fabric
         # Its own device: launching has told each rank which that is.
         encoder.device = str(self.fabric.device)
         encoder.module.to(self.fabric.device)
@@ -104,13 +105,6 @@ class Training:
             check_plan(self, self.plan)
         else:
             self.plan, self.seen = plan_for(self, wish)
-
-    @staticmethod
-    def _precision(keeper: Keeper, wish: Wish) -> str | None:
-        """That of the training that goes on, or as told; None: the device's usual one."""
-        begun = (keeper.state or {}).get("plan", {})
-        found: str | None = begun.get("precision") or wish.plan.get("precision")
-        return found
 
     def trainer(self, plan: Any) -> Any:
         from stepwell.engines.gradient.loop import Trainer
@@ -265,15 +259,18 @@ def train_encoder(
         How it was trained; and its twin, trained on shuffled pairs from the same weights.
     """
     torch_or_error()
-    from stepwell.engines.gradient.pixels import Decoded
-
+    begun = (keeper.state or {}).get("plan", {})
+    fabric = launched(encoder.device, begun.get("precision") or wish.plan.get("precision"))
     place = folder / "decoded"
+    if fabric.world_size > 1:  # once a machine, under a name that all of them know
+        place = Path(gettempdir()) / f"stepwell-{fabric.broadcast(uuid4().hex)}"
     try:
-        data = Decoded(place, batches(), tell)
+        data = _decoded(place, batches, fabric, tell)
         keeper.check("data", data.digest)
         before = keeper.state or {}
         twin = encoder.copied() if wish.shuffled else None
-        training = Training(encoder, pretext, pairs, data, wish, seed, tell, keeper)
+        common = (pairs, data, fabric, wish, seed, tell, keeper)
+        training = Training(encoder, pretext, *common)
         if before.get("trained"):  # it was the control that was stopped
             encoder.module.load_state_dict(before["trained"])
             training.regulated = before["regulated"]
@@ -281,10 +278,11 @@ def train_encoder(
             training.run(before or None)
         if twin is not None:
             other = copy(pretext)  # its pseudo-labels are of another network
-            control = Training(twin, other, pairs, data, wish, seed, tell, keeper, training)
+            control = Training(twin, other, *common, training)
             control.run(before if before.get("trained") else None)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        if fabric.local_rank == 0:
+            shutil.rmtree(place, ignore_errors=True)
     plan = training.plan
     told = {"backbone": encoder.backbone, "pretext": pretext.name}
     facts = {
@@ -294,3 +292,17 @@ def train_encoder(
         **plan.plain(),
     }
     return facts | {"regulated": training.regulated[:TOLD]}, twin
+
+
+def _decoded(
+    place: Path, batches: Callable[[], Iterable[Batch]], fabric: Any, tell: Observer
+) -> Any:
+    """All examples; the first process of a machine decodes them, the others look."""
+    from stepwell.engines.gradient.pixels import Decoded
+
+    if fabric.local_rank:
+        return Decoded.shared(place)
+    data = Decoded(place, batches(), tell)
+    if fabric.world_size > 1:
+        data.share(place)
+    return data

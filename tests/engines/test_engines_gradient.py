@@ -291,3 +291,13 @@ def test_an_unknown_optimizer_names_the_nearest(data):
 def test_batches_that_can_not_be_compared_are_refused(sizes, said):
     with pytest.raises(StepwellError, match=said):
         check_batch(*sizes)
+
+
+def test_other_processes_open_what_one_has_decoded(data, tmp_path):
+    batch = digits()
+    own = Decoded(tmp_path / "d", [batch])
+    own.share(tmp_path / "d")
+    found, rows = Decoded.shared(tmp_path / "d"), np.array([200, 3, 77])
+    assert found.digest == own.digest == data.digest
+    np.testing.assert_array_equal(found.take(rows).data["image"], batch.data["image"][rows])
+    np.testing.assert_array_equal(found.rows_of(7, 32, 0)[0], own.rows_of(7, 32, 0)[0])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import time
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.interfaces import Batch, Observer, StepwellError, ignore
+from stepwell.kit.files import write_json
 from stepwell.kit.hashing import digest_bytes, keys
 
+_INDEX, _READY = ("ids", "group", "digest"), "ready.json"
 _ORDER = 0x0D3B
 """What distinguishes the draw of an order from others."""
 
@@ -46,12 +50,35 @@ class Decoded:
                 observe("decode", {"done": done})
         if not parts:
             raise StepwellError("Expected examples that can be read, found none.")
-        self._index = _joined(parts)
+        self._see(folder, _joined(parts), shapes)
+
+    def _see(self, folder: Path, index: Batch, shapes: Mapping[str, Any]) -> None:
+        self._index, self._shapes = index, shapes
         self._columns = {
-            name: np.memmap(folder / f"{name}.decoded", dtype, "r", shape=(done, *shape))
+            name: np.memmap(folder / f"{name}.decoded", dtype, "r", shape=(len(index), *shape))
             for name, (dtype, shape) in shapes.items()
         }
         self._drawn: tuple[tuple[int, int], NDArray[np.intp]] | None = None
+
+    def share(self, folder: Path) -> None:
+        """Let other processes of this machine open what is in ``folder``."""
+        index = {name: getattr(self._index, name) for name in _INDEX}
+        np.savez(folder / "index.npz", allow_pickle=False, **index)
+        shapes = {name: [str(kind), *shape] for name, (kind, shape) in self._shapes.items()}
+        write_json(folder / _READY, {"shapes": shapes})
+
+    @classmethod
+    def shared(cls, folder: Path) -> Self:
+        """What another process decodes into ``folder``; waited for."""
+        while not (folder / _READY).is_file():
+            time.sleep(0.1)
+        told = json.loads((folder / _READY).read_text(encoding="utf-8"))["shapes"]
+        shapes = {name: (np.dtype(kind), tuple(shape)) for name, (kind, *shape) in told.items()}
+        with np.load(folder / "index.npz", allow_pickle=False) as known:
+            ids, group, digest = (known[name] for name in _INDEX)
+        found = cls.__new__(cls)
+        found._see(folder, Batch(ids, {}, group, digest), shapes)
+        return found
 
     @property
     def digest(self) -> str:
@@ -87,6 +114,6 @@ class Decoded:
 
 
 def _joined(parts: list[Batch]) -> Batch:
-    columns = (np.concatenate([getattr(p, c) for p in parts]) for c in ("ids", "group", "digest"))
+    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in _INDEX)
     ids, group, digest = columns
     return Batch(ids, {}, group, digest)
