@@ -90,3 +90,35 @@ def test_others_span_the_same_where_their_covariance_weighs_enough(pairs, name, 
     w = trained(name, pairs, **options)
     angle = subspace_angles(w.T, root @ vectors).max()
     assert angle < 1e-2
+
+
+def test_regression_spans_the_linear_discriminants():
+    """Of balanced classes: the top of Σ⁻¹ times the covariance of class means."""
+    rng = np.random.default_rng(1)
+    labels = np.repeat(np.arange(4), N // 4)
+    means = rng.standard_normal((4, WIDE)) * [3, 2, 1, 1, 1, 1]
+    x = means[labels] + rng.standard_normal((len(labels), WIDE)) * np.arange(1, WIDE + 1)
+    x -= x.mean(0)
+    torch.manual_seed(0)
+    objective = OBJECTIVES["regression"](K, {"class": (1, 4)}).double()
+    objective.head = torch.nn.Linear(K, 4).double()
+    root = torch.tensor(half(x.T @ x / len(x)))
+    weights = (0.3 * torch.randn(K, WIDE, dtype=torch.float64)).requires_grad_(True)
+    descent = torch.optim.LBFGS(
+        [weights, *objective.parameters()], max_iter=500, line_search_fn="strong_wolfe"
+    )
+    data, told = torch.tensor(x), {"class": torch.tensor(labels)}
+
+    def loss():
+        descent.zero_grad()
+        found = objective.loss([data @ (weights @ root).T], [], told)
+        found.backward()
+        return found
+
+    for _ in range(5):
+        descent.step(loss)
+    centres = np.stack([x[labels == c].mean(0) for c in range(4)])
+    between = half(x.T @ x / len(x)) @ centres.T @ centres @ half(x.T @ x / len(x)) / 4
+    top = half(x.T @ x / len(x)) @ np.linalg.eigh(between)[1][:, ::-1][:, :K]
+    found = (weights @ root).detach().numpy()
+    assert subspace_angles(found.T, top).max() < 1e-2
