@@ -36,7 +36,9 @@ def plan_for(training: Any, wish: Wish) -> tuple[Any, set[int]]:
         told["batch"] = fitting
         why = f"so few tell nothing apart, and there are {len(training.data):,} examples"
         facts = {"step": 0, "kind": "batch too small", "why": why}
-        training.tell("regulate", facts | {"did": f"batches of {fitting} instead of {batch}"})
+        facts |= {"did": f"batches of {fitting} instead of {batch}"}
+        training.tell("regulate", facts)
+        training.changed.append(facts)
     draft = planned(len(training.data), wish.samples or len(training.data), **told)
     check_plan(training, draft)
     training.plan = draft

@@ -25,7 +25,7 @@ from stepwell.kit.stopwatch import Stopwatch
 from stepwell.pretexts import PRETEXTS, TwoViews, refuse_pairs, suited
 from stepwell.recalibrate import Calibration, as_asked, calibrate
 from stepwell.run import Run
-from stepwell.wishing import check_fits, wished
+from stepwell.wishing import check_fits, usual_pretext, wished
 
 ENGINES = ("spectral", "gradient")
 BACKBONE = "resnet18"
@@ -122,6 +122,10 @@ def check(settings: Settings) -> Settings:
         hint = nearest(settings.preset, DIMENSIONS)
         known = ", ".join(DIMENSIONS)
         raise UsageError(f"Expected a preset ({known}), found {settings.preset!r}.{hint}")
+    objective = settings.training.get("objective")
+    if settings.trains and settings.pretext is None and objective is not None:
+        usual = usual_pretext(objective)
+        settings = replace(settings, pretext=None if usual == TwoViews.name else usual)
     _check_engine(settings)
     by_name = settings.pretext is None or isinstance(settings.pretext, str)
     other = settings.pretext is not None and built_in(settings.pretext) is None

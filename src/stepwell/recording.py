@@ -231,7 +231,8 @@ def by_name(room: str, builtin: dict[str, Any], name: str, kind: str) -> Any:
         known = known | {name: builtin[name]}  # a plug-in of that name is for other data
     if name not in known:
         raise UsageError(
-            f"Expected one of {', '.join(sorted(known))}, found {name!r}.{nearest(name, known)}"
+            f"Expected one of the {room} ({', '.join(sorted(known))}), found {name!r}."
+            f"{nearest(name, known)}"
         )
     return known[name]
 

@@ -24,6 +24,8 @@ from stepwell.staircase.orders import WHITENED
 from stepwell.timeline import explained_on, sight_of, staircase
 
 MODES, ENDS, QUERIES, HITS, MAPPED, THUMBNAILS = 12, 6, 6, 8, 1500, 400
+FEW_EPOCHS = 3
+"""A network that saw its examples less often has hardly begun."""
 
 
 def write_report(run: Run, src: Any = None) -> Path:
@@ -139,6 +141,12 @@ def warnings(config: dict) -> list[str]:
     if config["learn"].get("share", 1) < 1:
         found.append(
             f"Learned from {config['learn']['share']:.0%} of the data, as the budget said."
+        )
+    epochs = config.get("train", {}).get("samples", 1e9) / max(data["examples"], 1)
+    if epochs < FEW_EPOCHS:
+        found.append(
+            f"The network saw each example {epochs:.1f} times, which teaches little: give it more "
+            f"time (--budget, --samples), or leave --engine gradient out."
         )
     for row in config.get("train", {}).get("regulated", [])[:3]:
         found.append(

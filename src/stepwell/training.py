@@ -89,6 +89,7 @@ class Training:
         before = keeper.state or {}
         self.records: list[dict[str, Any]] = before.get("records", [])
         self.regulated: list[dict[str, Any]] = []
+        self.changed: list[dict[str, Any]] = []  # of what was asked for, before the first step
         # Of the encoder that this is the control of: its weights, and how it was regulated.
         self._trained: Mapping[str, Any] | None = None
         self._regulated_before: Sequence[Mapping[str, Any]] = ()
@@ -150,7 +151,7 @@ class Training:
                 self.showing.renew(self._epoch_of(trainer.step))
                 if not self._until(end, trainer, regulator, stopping):
                     break
-        self.regulated = regulator.done
+        self.regulated = [*self.changed, *regulator.done]
         self.encoder.module.eval()
 
     def _until(self, end: int, trainer: Any, regulator: Any, stopping: Any) -> bool:

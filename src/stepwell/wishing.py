@@ -11,7 +11,12 @@ from stepwell.interfaces import UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.torch import torch_or_error
+from stepwell.pretexts import PRETEXTS, TwoViews
+from stepwell.pretexts.missing import Missing
+from stepwell.pretexts.transform import Transform
 
+USUAL = {"hidden": Missing.name, "classes": Transform.name}
+"""Pretexts of objectives that take these."""
 AFTER = 0.85
 """Share of a budget after which training ends: embedding all, scores and the page follow."""
 OBJECTIVE = "barlow_twins"
@@ -89,10 +94,17 @@ def check_fits(objective: str | None, pretext: Any) -> None:
     from stepwell.objectives import OBJECTIVES
 
     fitting = ", ".join(name for name, kind in OBJECTIVES.items() if kind.takes in gives)
+    takes = objective_of(objective).takes
+    others = [name for name, kind in PRETEXTS.items() if takes in kind.gives]
     raise UsageError(
-        f"Expected an objective for the pretext {pretext.name} ({fitting}), found {objective}: it "
-        f"takes {objective_of(objective).takes}."
+        f"Expected an objective for the pretext {pretext.name} ({fitting}), found {objective}, "
+        f"which takes {takes}: take one of these, or a pretext that gives {takes} ({', '.join(others)})."
     )
+
+
+def usual_pretext(objective: str) -> str:
+    """What an objective is trained on where no pretext was asked for."""
+    return USUAL.get(objective_of(objective).takes, TwoViews.name)
 
 
 def objective_of(name: str) -> Any:

@@ -33,8 +33,16 @@ def seconds(text: str | None) -> float | None:
     return float(match[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600}[match[2] or "s"]
 
 
+PRETEXT_HELP = (
+    "two_views, neighbours or missing; with --engine gradient also multi_crop, transform, order, "
+    "clusters."
+)
 TRAIN: tuple[tuple[str, Any, str], ...] = (
-    ("objective", str, "Gradient engine: barlow_twins, vicreg, simclr …"),
+    (
+        "objective",
+        str,
+        "Gradient engine: barlow_twins, simclr, dino, cross_entropy …",
+    ),
     ("samples", int, "Gradient engine: examples to train on in all, instead of --budget."),
     ("batch", int, "Examples an update sees."),
     ("optimizer", str, "A class of torch.optim."),
@@ -72,13 +80,22 @@ def trained(options: dict[str, Any]) -> dict[str, Any]:
 
 @click.command("learn")
 @click.argument("src", required=False)
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with a stopped training.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    help="Go on with a stopped training: where its run will be.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.")
 @click.option("--preset", default="default", show_default=True, help="fast, default or large.")
 @click.option("--views", help='Views to pair with, e.g. "flip zoom"; default: chosen by itself.')
-@click.option("--pretext", help="How pairs are made; default: what suits the data.")
+@click.option(
+    "--pretext",
+    help="two_views, neighbours, missing; with --engine gradient also multi_crop, transform, order, clusters.",
+)
 @click.option("--encoder", help="What makes features; default: what suits the data.")
-@click.option("--labels", help="Score with labels afterwards: a labelled source, or a CSV.")
+@click.option(
+    "--labels", help="Score with labels afterwards: SRC again where folders are classes, or a CSV."
+)
 @click.option("--test", help="Labelled test set; default: a fifth of --labels.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--founders-from", help="A sibling run to share all below the moments with.")

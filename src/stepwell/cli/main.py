@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -72,6 +73,7 @@ def main() -> None:
     """Entry point: 0 fine, 1 failed, 2 wrong use, 130 interrupted."""
     # OpenBLAS threads else spin for 2^26 cycles after every call: a fifth of all CPU time.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleared away after, as Ctrl-C is
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as stop:

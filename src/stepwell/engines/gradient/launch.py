@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 from stepwell.engines.gradient.plan import PRECISIONS
@@ -25,6 +26,8 @@ def launched(device: str, precision: str | None = None) -> Any:
     if ranks() > 1:
         more = {"devices": ranks_here(), "num_nodes": machines(), "strategy": "ddp"}
     fabric_module = fabric_or_error()
+    for words in (".*torch.distributed.nn", "Grad strides do not match"):
+        warnings.filterwarnings("ignore", message=words)  # nothing a user can change
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # tips are not for users
     fabric = fabric_module.Fabric(accelerator=kind, precision=precision, **more)
     fabric.launch()
