@@ -98,7 +98,8 @@ def check_fits(objective: str | None, pretext: Any) -> None:
     others = [name for name, kind in PRETEXTS.items() if takes in kind.gives]
     raise UsageError(
         f"Expected an objective for the pretext {pretext.name} ({fitting}), found {objective}, "
-        f"which takes {takes}: take one of these, or a pretext that gives {takes} ({', '.join(others)})."
+        f"which takes {takes}: take one of these, or a pretext that gives {takes} "
+        f"({', '.join(others)})."
     )
 
 

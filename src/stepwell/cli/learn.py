@@ -88,10 +88,7 @@ def trained(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--out", type=click.Path(path_type=Path), help="Directory of the run.")
 @click.option("--preset", default="default", show_default=True, help="fast, default or large.")
 @click.option("--views", help='Views to pair with, e.g. "flip zoom"; default: chosen by itself.')
-@click.option(
-    "--pretext",
-    help="two_views, neighbours, missing; with --engine gradient also multi_crop, transform, order, clusters.",
-)
+@click.option("--pretext", help=PRETEXT_HELP)
 @click.option("--encoder", help="What makes features; default: what suits the data.")
 @click.option(
     "--labels", help="Score with labels afterwards: SRC again where folders are classes, or a CSV."
