@@ -11,6 +11,10 @@ HEAD = """# Pretexts and objectives of networks, on two cores and on an accelera
 Written by `benchmarks/accelerator.py` on {date}, {versions}. CIFAR-10; test images are drawn by
 hash from its training set; kNN: cosine, k = 20, T = 0.1. On the accelerator ResNet-18 with the stem
 for small images, in bf16.
+
+What stands apart: the H200 was lent for a quarter of an hour. Its two curves ran side by side and
+end where the loan ended; most pretexts have one seed there, and its control of `neighbours: place`
+still told the second part with its place. Its speed is of before a thread that made views was replaced.
 """
 
 
