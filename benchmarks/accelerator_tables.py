@@ -14,7 +14,8 @@ for small images, in bf16.
 
 What stands apart: the H200 was lent for a quarter of an hour. Its two curves ran side by side and
 end where the loan ended; most pretexts have one seed there, and its control of `neighbours: place`
-still told the second part with its place. Its speed is of before a thread that made views was replaced.
+still told the second part with its place. Its speed is of before a thread that made views ahead
+was replaced.
 """
 
 
