@@ -222,11 +222,20 @@ def untrained(source: Source, founders: Batch, settings: Settings, tell: Observe
     """The encoder as it is before training, and the views."""
     encoder = _encoder_of(source, settings).fit(founders, seed=settings.seed, observe=tell)
     # Networks can be trained on any pretext; views pair what they have learned in closed form.
-    taught = settings.trains and built_in(settings.pretext) not in (None, TwoViews)
-    pretext = None if taught else settings.pretext
+    pretext = None if _apart(settings, source.kind) else settings.pretext
     pairs = _made("pretexts", PRETEXTS, pretext, source.kind, settings.views)
     free = settings.views is None and (pretext is None or isinstance(pretext, str))
     return _calibrated(encoder, pairs, founders, settings, free, tell)
+
+
+def _apart(settings: Settings, kind: str) -> bool:
+    """Whether the network is trained on something else than pairs of views: on a pretext of ours,
+    or on one that asks for a class."""
+    asked = settings.pretext
+    if not settings.trains or asked is None:
+        return False
+    made = recording.by_name("pretexts", PRETEXTS, asked, kind) if isinstance(asked, str) else asked
+    return built_in(asked) not in (None, TwoViews) or made.target == "other"
 
 
 def teaching(source: Source, settings: Settings, pairs: Any) -> Any:
@@ -238,7 +247,7 @@ def teaching(source: Source, settings: Settings, pairs: Any) -> Any:
         For an objective that has no use for it.
     """
     found, asked = pairs, settings.pretext
-    if built_in(asked) not in (None, TwoViews):
+    if _apart(settings, source.kind):
         recipe = pairs.recipe if isinstance(asked, str) else None
         found = _made("pretexts", PRETEXTS, asked, source.kind, recipe)
     check_fits(settings.training.get("objective"), found)

@@ -460,6 +460,29 @@ def test_a_plug_in_pretext_may_be_unhashable(digits, tmp_path):
     assert run.config["train"]["objective"] == "barlow_twins"
 
 
+def test_the_pretext_of_the_manual_trains_a_network(digits, tmp_path):
+    """As CONTRIBUTING.md has it."""
+    from stepwell.interfaces import Seen
+    from stepwell.pretexts.base import OnImages, classes
+    from stepwell.views import like, quarter_turns
+
+    class Upside(OnImages):
+        name, target = "upside", "other"
+        gives, objective = frozenset({"classes"}), "cross_entropy"
+        classes = {"turned": (1, 2)}  # noqa: RUF012
+
+        def seen(self, batch, seed, epoch=0, views=1):
+            turned = classes(batch, seed, epoch, 0x0D, 2)
+            images = self.changed(batch, seed, epoch).data["image"]
+            return Seen([quarter_turns(images, like(images, 2 * turned))], {"turned": turned})
+
+    told = {"samples": 320, "batch": 32, "device": "cpu", "shuffled": True}
+    options = {"engine": "gradient", "backbone": "helpers:tiny_net", "preset": "fast"}
+    run = stepwell.learn(digits, tmp_path / "r", pretext=Upside(), train=told, **options)
+    assert run.config["train"]["objective"] == "cross_entropy"
+    assert run.config["learn"]["pretext"] == "two_views"
+
+
 @pytest.mark.parametrize(
     ("name", "side"),
     [("vit_tiny_patch16_224", 28), ("vit_tiny_patch16_224", 100), ("vit_tiny_patch16_224", 36),
