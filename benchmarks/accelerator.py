@@ -113,11 +113,7 @@ def _trained(train: Batch, encoder: Any, pretext: Any, wish: Wish, seed: int, te
 
 def features(encoder: Any, *sets: Batch) -> list[Any]:
     """(n, d) of each set, as the encoder is now."""
-    training = encoder.module.training
-    encoder.module.eval()
-    found = [encoder.embed(each) for each in sets]
-    encoder.module.train(training)
-    return found
+    return [encoder.embed(each) for each in sets]
 
 
 def classes(*sets: Batch) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.stats import t
-from tables import grouped, table
+from tables import grouped, ratios, table
 
 HEAD = """# Pretexts and objectives of networks, on two cores and on an accelerator
 
@@ -22,10 +22,7 @@ was replaced.
 def _speed(rows: list[dict]) -> str:
     lines = []
     for (device, batch), some in grouped(rows, "device", "batch").items():
-        ratio = np.array([row["ours"] / row["bare"] for row in some])
-        rates = [f"{np.median([row[name] for row in some]):,.0f}" for name in ("ours", "bare")]
-        spread = f"{np.quantile(ratio, 0.25):.3f} to {np.quantile(ratio, 0.75):.3f}"
-        lines.append([device, str(batch), *rates, f"{np.median(ratio):.3f}", spread])
+        lines.append([device, str(batch), *ratios(some, "ours", "bare")])
     return table(["device", "batch", "ours", "bare", "ratio", "middle half"], lines)
 
 

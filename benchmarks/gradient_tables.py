@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from tables import grouped, table
+from tables import grouped, ratios, table
 
 HEAD = """# The gradient engine: speed, objectives and faults as measured
 
@@ -25,10 +25,7 @@ NEAR = 2.0
 def _speed(rows: list[dict]) -> str:
     lines = []
     for (backbone, batch), some in grouped(rows, "backbone", "batch").items():
-        ratio = np.array([row["ours"] / row["bare"] for row in some])
-        rates = [f"{np.median([row[name] for row in some]):.0f}" for name in ("ours", "bare")]
-        spread = f"{np.quantile(ratio, 0.25):.3f} to {np.quantile(ratio, 0.75):.3f}"
-        lines.append([backbone, str(batch), *rates, f"{np.median(ratio):.3f}", spread])
+        lines.append([backbone, str(batch), *ratios(some, "ours", "bare")])
     return table(["backbone", "batch", "ours", "bare", "ratio", "middle half"], lines)
 
 
@@ -39,12 +36,7 @@ def _lightly(rows: list[dict]) -> str:
         "training: ours to lightly": ("ours", "lightly"),
         "views alone: ours to lightly with two workers": ("views ours", "views lightly"),
     }
-    lines = []
-    for what, (one, other) in pairs.items():
-        ratio = np.array([row[one] / row[other] for row in rows])
-        rates = [f"{np.median([row[name] for row in rows]):,.0f}" for name in (one, other)]
-        spread = f"{np.quantile(ratio, 0.25):.2f} to {np.quantile(ratio, 0.75):.2f}"
-        lines.append([what, *rates, f"{np.median(ratio):.2f}", spread])
+    lines = [[what, *ratios(rows, one, other, digits=2)] for what, (one, other) in pairs.items()]
     return table(["", "samples/s", "beside", "ratio", "middle half"], lines)
 
 

@@ -44,6 +44,16 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+def ratios(rows: list[dict], one: str, other: str, digits: int = 3) -> list[str]:
+    """Median rates of two that ran in turns; the median of their ratio, and its middle half."""
+    import numpy as np
+
+    ratio = np.array([row[one] / row[other] for row in rows])
+    rates = [f"{np.median([row[name] for row in rows]):,.0f}" for name in (one, other)]
+    low, high = np.quantile(ratio, [0.25, 0.75])
+    return [*rates, f"{np.median(ratio):.{digits}f}", f"{low:.{digits}f} to {high:.{digits}f}"]
+
+
 def page(head: str, parts: Mapping[str, tuple[str, str, Writer]], rows: list[dict]) -> str:
     """A page of the parts that have rows; ``head`` is told date, machine and versions."""
     texts = [

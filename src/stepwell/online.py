@@ -67,12 +67,7 @@ class Online:
 
     def _now(self) -> float:
         """Per cent of the half whose class the other half tells, by features as they are now."""
-        module = self._encoder.module
-        training = module.training
-        module.eval()
-        features = self._encoder.embed(self._batch)
-        module.train(training)
-        return self._score(features)
+        return self._score(self._encoder.embed(self._batch))
 
     def _score(self, features: Any) -> float:
         bank, asked = self._bank, ~self._bank

@@ -18,7 +18,7 @@ from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
 from stepwell.report import render
 from stepwell.report.pictures import picture_of
-from stepwell.run import Run
+from stepwell.run import Run, trained_on
 from stepwell.scoring import read_scores
 from stepwell.staircase.orders import WHITENED
 from stepwell.timeline import explained_on, sight_of, staircase
@@ -286,17 +286,6 @@ def _recipe(config: dict) -> dict[str, Any]:
     ]
     shown = {k: config[k] for k in ("learn", "train", "choice", "source", "data") if config.get(k)}
     return {"facts": facts, "config": toml(shown), "versions": list(config["versions"].items())}
-
-
-def trained_on(config: dict) -> str:
-    """How a network was trained, in words; empty where none was."""
-    train = config.get("train")
-    if not train:
-        return ""
-    return (
-        f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
-        f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
-    )
 
 
 def duration(seconds: float) -> str:

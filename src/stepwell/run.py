@@ -39,6 +39,17 @@ def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in _PIXELS}
 
 
+def trained_on(config: dict) -> str:
+    """How a network was trained, in words; empty where none was."""
+    train = config.get("train")
+    if not train:
+        return ""
+    return (
+        f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
+        f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
+    )
+
+
 class Run:
     """What ``learn`` left behind. Open one with :func:`stepwell.load`."""
 

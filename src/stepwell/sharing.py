@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import time
 import uuid
@@ -22,7 +21,7 @@ import numpy as np
 from stepwell.encoders import ENCODERS
 from stepwell.engines import Choice, DenseMoments, Known, Quantiser, SpectralEngine
 from stepwell.interfaces import Batch, Skipped, Source, StepwellError, UsageError
-from stepwell.kit.files import held, lock_of, write_json
+from stepwell.kit.files import held, lock_of, scratch_of, write_json
 from stepwell.kit.hashing import hash_text
 from stepwell.kit.parts import load_part, save_part
 from stepwell.kit.plugins import registered
@@ -32,14 +31,14 @@ from stepwell.recording import Examples, by_name, pretext_of
 from stepwell.scoring import Sample
 
 WAIT_S = 0.1
-TOLD, SAMPLE = "told.json", "sample.npz"
+TOLD, SAMPLE, SUFFIX = "told.json", "sample.npz", "sharing"
 
 
 def place_of(target: Path) -> Path:
     """Where the processes of one start meet: what started them has named it."""
     names = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT")
     start = "\0".join(os.environ.get(name, "") for name in names)
-    return target.with_name(f".{target.name}.{int(hash_text(0, [start])[0]):016x}.sharing")
+    return target.with_name(f".{target.name}.{int(hash_text(0, [start])[0]) >> 32:08x}.{SUFFIX}")
 
 
 def share_of(ids: Sequence[str], number: int) -> list[str]:
@@ -70,7 +69,7 @@ class Offer:
         self.seed, self._founders = seed, founders
         self._learned, self._source = learned, source
         self._place, self._shared, self._own = place_of(target), False, list[str]()
-        for left in _places(target):  # by starts that were killed
+        for left in scratch_of(target, SUFFIX):  # by starts that were killed
             shutil.rmtree(left, ignore_errors=True)
 
     def make(self, ids: Sequence[str], chunk: int) -> list[str]:
@@ -192,12 +191,6 @@ def _see(folder: Path, offer: Path, told: dict[str, Any], batches: Iterable[Batc
     np.savez(folder / "kept.npz", codes=codes, ranks=order)
     if sample.kept is not None:
         _write(folder / SAMPLE, sample.kept)
-
-
-def _places(target: Path) -> list[Path]:
-    """Folders in which processes that write this run have met; not those of ``target.v2``."""
-    mine = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.sharing")
-    return [path for path in target.parent.iterdir() if mine.fullmatch(path.name)]
 
 
 def _told(folder: Path) -> dict[str, Any]:

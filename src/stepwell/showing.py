@@ -105,12 +105,9 @@ class Showing:
             return
         self._renewed = epoch
         if self._fabric.global_rank == 0:
-            module, count = self._encoder.module, len(self._data)
-            training = module.training
+            count = len(self._data)
             blocks = np.array_split(np.arange(count), -(-count // RENEWED))
-            module.eval()
             found = np.concatenate([self._encoder.embed(self._data.take(b)) for b in blocks])
-            module.train(training)
             self.pretext.renew(self._data.digests, found, self._seed + epoch)
         # Labels and not features: other ranks would cluster a little otherwise.
         self.pretext.restore(self._fabric.broadcast(self.pretext.state()))

@@ -285,14 +285,14 @@ def train_encoder(
         if fabric.local_rank == 0:
             shutil.rmtree(place, ignore_errors=True)
     plan = training.plan
-    told = {"backbone": encoder.backbone, "pretext": pretext.name}
-    facts = {
-        **told,
+    return {
+        "backbone": encoder.backbone,
+        "pretext": pretext.name,
         "objective": training.objective.name,
         "samples": plan.steps * plan.batch,
         **plan.plain(),
-    }
-    return facts | {"regulated": training.regulated[:TOLD]}, twin
+        "regulated": training.regulated[:TOLD],
+    }, twin
 
 
 def _decoded(

@@ -12,7 +12,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-NOTHING: Mapping[str, Tensor] = MappingProxyType({})
+Views = Sequence[Tensor]
+"""What is said of V views of the same examples, row by row."""
+Told = Mapping[str, Tensor]
+"""Pseudo-labels by name."""
+NOTHING: Told = MappingProxyType({})
 """What is told where a pretext has no pseudo-labels."""
 
 
@@ -83,12 +87,7 @@ class Objective(nn.Module):
         return cls(width)
 
     @abstractmethod
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """One number from V views, (n, d) each: the lower the better.
 
         ``told`` holds pseudo-labels (n, q); of patches, ``hidden`` (n, V, g, g), and ``pixels``
@@ -114,12 +113,7 @@ class Joint(Objective):
     def pair(self, z: Tensor, partners: Tensor) -> Tensor:
         """The loss of two views."""
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """Mean over pairs of views of which one is among the first two: those at full size."""
         pairs = [(i, j) for i, j in combinations(range(len(seen)), 2) if i < 2]
         return torch.stack([self.pair(seen[i], seen[j]) for i, j in pairs]).mean()

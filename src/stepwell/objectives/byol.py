@@ -5,12 +5,12 @@ J.-B. Grill et al., NeurIPS 2020 (arXiv 2006.07733), equation 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor
 
-from stepwell.objectives.base import NOTHING, Objective, cosine, mlp, over_pairs
+from stepwell.objectives.base import NOTHING, Objective, Told, Views, cosine, mlp, over_pairs
 
 
 class BYOL(Objective):
@@ -26,12 +26,7 @@ class BYOL(Objective):
         self.projector = mlp((width, *sizes))
         self.predictor = mlp((sizes[-1], sizes[0], sizes[-1]))
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """Mean over ordered pairs of views."""
         return 2 - 2 * over_pairs(cosine, seen, targets)
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from stepwell.objectives.base import NOTHING, Objective, Task, mlp
+from stepwell.objectives.base import NOTHING, Objective, Task, Told, Views, mlp
 
 HIDDEN = 512
 """Units between features and classes: what only serves the task stays out of the features."""
@@ -70,12 +70,7 @@ class CrossEntropy(Telling):
 
     name: ClassVar[str] = "cross_entropy"
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """From (n, width) features of each view and (n, count) classes."""
         losses = [
             nn.functional.cross_entropy(scores.flatten(0, 1), told[name].flatten())

@@ -5,13 +5,13 @@ M. Caron et al., ICCV 2021 (arXiv 2104.14294), equations 1 to 4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from stepwell.objectives.base import NOTHING
+from stepwell.objectives.base import NOTHING, Told, Views
 from stepwell.objectives.prototypes import Clustering
 
 
@@ -45,12 +45,7 @@ class DINO(Clustering):
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(prototypes))
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """Mean over ordered pairs of views; then the centre moves."""
         said = [torch.softmax((t - self.centre) / self.sharp, dim=1) for t in targets]
         total = self.agreement(seen, said)

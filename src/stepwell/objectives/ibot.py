@@ -5,14 +5,14 @@ J. Zhou et al., ICLR 2022 (arXiv 2111.07832), equations 2 and 3; one head for bo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from stepwell.objectives.base import NOTHING, Objective, mlp, over_pairs
+from stepwell.objectives.base import NOTHING, Objective, Told, Views, mlp, over_pairs
 from stepwell.objectives.hidden import at_places, mean_where
 from stepwell.objectives.prototypes import Prototypes
 
@@ -63,12 +63,7 @@ class IBOT(Objective):
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(2, prototypes))
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """From (n, 1 + t, K) scores of each view; then the centres move."""
         logs = [torch.log_softmax(scores / self.student, 2) for scores in seen]
         codes = [self._codes(t[:, 0], 0) for t in targets]

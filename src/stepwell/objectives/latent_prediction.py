@@ -6,12 +6,11 @@ same aim as M. Assran et al., CVPR 2023 (arXiv 2301.08243).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from stepwell.objectives.base import NOTHING, Objective
+from stepwell.objectives.base import NOTHING, Objective, Told, Views
 from stepwell.objectives.hidden import at_places, layer_normed, mean_where
 
 
@@ -38,12 +37,7 @@ class LatentPrediction(Objective):
             nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """From (n, 1 + t, width) predictions and the teacher's features of the same views."""
         total = seen[0].new_zeros(())
         for view, (said, known) in enumerate(zip(seen, targets, strict=True)):

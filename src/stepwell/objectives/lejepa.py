@@ -5,13 +5,13 @@ R. Balestriero & Y. LeCun, 2025 (arXiv 2511.08544): SIGReg by the Epps-Pulley st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from stepwell.objectives.base import NOTHING, Joint
+from stepwell.objectives.base import NOTHING, Joint, Told, Views
 
 SLICES, REACH, POINTS = 256, 5.0, 17
 """Random directions, and the grid of frequencies that the statistic is integrated over."""
@@ -41,12 +41,7 @@ class LeJEPA(Joint):
         """The loss of two views, (n, d)."""
         return self.loss((z, partners), ())
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """The loss of V views; directions are drawn anew at each call, by its number.
 
         Views at full size, the first two, say where the mean is.

@@ -7,14 +7,13 @@ linear, as in Z. Xie et al., CVPR 2022 (arXiv 2111.09886): so any backbone will 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from stepwell.objectives.base import NOTHING, Objective, Task
+from stepwell.objectives.base import NOTHING, Objective, Task, Told, Views
 from stepwell.objectives.hidden import at_pixels, mean_where
 
 EPSILON = 1e-6
@@ -53,12 +52,7 @@ class MaskedAutoencoding(Objective):
         """For a backbone and a task."""
         return cls(width, task.pixels, task.places)
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """From (n, 1 + t, width) features of each view: of the whole, and of its places."""
         total = seen[0].new_zeros(())
         for view, features in enumerate(seen):

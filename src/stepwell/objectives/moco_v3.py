@@ -5,14 +5,14 @@ X. Chen, S. Xie & K. He, ICCV 2021 (arXiv 2104.02057), algorithm 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from stepwell.objectives.base import NOTHING, Objective, mlp, over_pairs, unit
+from stepwell.objectives.base import NOTHING, Objective, Told, Views, mlp, over_pairs, unit
 
 
 class MoCoV3(Objective):
@@ -30,12 +30,7 @@ class MoCoV3(Objective):
         self.projector = mlp((width, *sizes), normed_end=True)
         self.predictor = mlp((sizes[-1], sizes[0], sizes[-1]), normed_end=True)
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """Sum of both directions, as the paper has it; mean over pairs of views."""
         return 2 * over_pairs(self._one, seen, targets)
 

@@ -6,13 +6,12 @@ classes is that of linear discriminants (Hastie, Tibshirani & Buja, JASA 1994).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from stepwell.objectives.base import NOTHING
+from stepwell.objectives.base import NOTHING, Told, Views
 from stepwell.objectives.cross_entropy import Telling
 
 
@@ -21,12 +20,7 @@ class Regression(Telling):
 
     name: ClassVar[str] = "regression"
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """From (n, width) features of each view and (n, count) classes."""
         losses = []
         for name, scores in self.scores(seen).items():

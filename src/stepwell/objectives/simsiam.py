@@ -5,12 +5,12 @@ X. Chen & K. He, CVPR 2021 (arXiv 2011.10566), equations 1 to 4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor
 
-from stepwell.objectives.base import NOTHING, Objective, cosine, mlp, over_pairs
+from stepwell.objectives.base import NOTHING, Objective, Told, Views, cosine, mlp, over_pairs
 
 
 class SimSiam(Objective):
@@ -26,12 +26,7 @@ class SimSiam(Objective):
         self.projector = mlp((width, *sizes), normed_end=True)
         self.predictor = mlp((sizes[-1], self.hidden, sizes[-1]))
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """Mean over ordered pairs of views."""
         return -over_pairs(cosine, seen, targets)
 

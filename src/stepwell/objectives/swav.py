@@ -5,13 +5,13 @@ M. Caron et al., NeurIPS 2020 (arXiv 2006.09882), equations 2 to 4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from stepwell.objectives.base import NOTHING
+from stepwell.objectives.base import NOTHING, Told, Views
 from stepwell.objectives.prototypes import Clustering
 
 
@@ -41,12 +41,7 @@ class SwAV(Clustering):
         super().__init__(width, sizes or self.sizes, prototypes, temperature)
         self.epsilon, self.rounds = epsilon, rounds
 
-    def loss(
-        self,
-        seen: Sequence[Tensor],
-        targets: Sequence[Tensor],
-        told: Mapping[str, Tensor] = NOTHING,
-    ) -> Tensor:
+    def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """Mean over ordered pairs of views."""
         codes = [sinkhorn(scores.detach(), self.epsilon, self.rounds) for scores in targets]
         return self.agreement(seen, codes)

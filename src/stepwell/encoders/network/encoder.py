@@ -171,14 +171,17 @@ class NetworkEncoder:
         return ((x - mean) / spread).contiguous(memory_format=torch.channels_last)
 
     def embed(self, batch: Batch) -> NDArray[np.float32]:
-        """(n, width) float32 features."""
+        """(n, width) float32 features; those of a network in training too, which it stays."""
         torch, images = torch_or_error(), batch.data["image"]
         parts = [np.zeros((0, self.width), np.float32)]
+        training = self.module.training
+        self.module.eval()
         with torch.inference_mode():
             size = _BLOCK.get(self.device, 512)
             for start in range(0, len(images), size):
                 found = self.module(self.prepared(images[start : start + size]))
                 parts.append(found.float().cpu().numpy())
+        self.module.train(training)
         return np.concatenate(parts)
 
     def randomised(self, seed: int) -> NetworkEncoder:
