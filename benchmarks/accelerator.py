@@ -144,7 +144,8 @@ def speed(batch: int = 256) -> None:
     with images(4096 if LARGE else 256, 1) as (train, _), tempfile.TemporaryDirectory() as folder:
         data = Decoded(Path(folder), [train])
         size = batch if LARGE else 32
-        for row in in_turns(data, "resnet18", size, DEVICE, PLAN.get("precision", "32-true")):
+        precision, steps = PLAN.get("precision", "32-true"), 40 if LARGE else 10
+        for row in in_turns(data, "resnet18", size, DEVICE, precision, steps):
             emit(part="speed", device=NAME, backbone="resnet18", batch=size, **row)
 
 
@@ -156,7 +157,7 @@ def curves() -> None:
             row = {"part": "curves", "device": NAME, "objective": objective}
             emit(**row, samples=0, seconds=0.0, knn=knn(encoder, train, test))
             watch = _Curve(encoder, train, test, row)
-            wish = Wish(objective, None, lambda: SECONDS, False, PLAN)
+            wish = Wish(objective, None, lambda: SECONDS, False, plan=PLAN)
             _trained(train, encoder, TwoViews(RECIPE), wish, 0, watch)
             watch.emit()
 
@@ -194,7 +195,7 @@ def pretexts() -> None:
                 encoder = _encoder(train, seed)
                 random = knn(encoder, train, test)
                 pretext = PRETEXTS[name](RECIPE, **options)
-                wish = Wish(objective, SAMPLES, None, True, PLAN)
+                wish = Wish(objective, SAMPLES, plan=PLAN)
                 begin = time.perf_counter()
                 twin = _trained(train, encoder, pretext, wish, seed, ignore)[1]
                 seconds = time.perf_counter() - begin
@@ -229,7 +230,8 @@ def objectives() -> None:
             pretext = PRETEXTS[task](RECIPE)
             for shuffle in (False, True) if name in ("simclr", "cross_entropy") else (False,):
                 encoder = _encoder(train, 0)
-                wish = Wish(name, None, lambda: SECONDS * (2 if shuffle else 1), shuffle, PLAN)  # noqa: B023
+                left = SECONDS * (2 if shuffle else 1)
+                wish = Wish(name, None, lambda: left, shuffle, plan=PLAN)  # noqa: B023
                 begin = time.process_time()
                 facts, twin = _trained(train, encoder, pretext, wish, 0, ignore)
                 spent = time.process_time() - begin

@@ -67,15 +67,15 @@ def speed(backbone: str = "resnet18", batch: int = 128) -> None:
 
 
 def in_turns(
-    data: Decoded, backbone: str, batch: int, device: str, precision: str
+    data: Decoded, backbone: str, batch: int, device: str, precision: str, steps: int = STEPS
 ) -> Iterator[dict[str, float]]:
-    """Rates of both loops, one row a turn."""
+    """Rates of both loops, one row a turn of so many steps."""
     made = {name: _runner(name, data, backbone, batch, device, precision) for name in LOOPS}
     for run in made.values():
         run(24)  # the first 20 steps are all looked at, later ones one in twenty
     for turn in range(PAIRS):
         order = list(made) if turn % 2 else list(made)[::-1]
-        yield {"turn": turn} | {name: STEPS * batch / made[name](STEPS) for name in order}
+        yield {"turn": turn} | {name: steps * batch / made[name](steps) for name in order}
 
 
 LOOPS = ("ours", "bare")

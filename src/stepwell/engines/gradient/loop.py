@@ -23,6 +23,9 @@ from stepwell.kit.names import nearest
 
 MEASURED = 12
 """Layers whose change is measured, at most."""
+FUSED = ("Adam", "AdamW")
+"""Optimizers whose step is one kernel: on two cores a sixth of the time. SGD's leaves out what is
+not finite but keeps it as its momentum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,19 +173,26 @@ class Trainer:
             max_norm=self.plan.clip or math.inf,
             error_if_nonfinite=False,
         )
-        # One wait for the device, not two.
-        self.loss, self.norm = torch.stack([loss, norm.to(loss)]).tolist()
+        facts = torch.stack([loss, norm.to(loss)])
         # What is not finite would spoil the weights for good. A gradient scaler leaves such
-        # steps out by itself, and learns from them.
-        if self._scaled or (math.isfinite(self.loss) and math.isfinite(self.norm)):
+        # steps out by itself, and learns from them; so does a fused optimizer, when it is told:
+        # the device then need not be waited for before it is given the step.
+        if self._fused:
+            self.optimizer.optimizer.found_inf = (~facts.isfinite().all()).float()
+        if self._fused or self._scaled or bool(facts.isfinite().all()):
             before = [p.clone() for p in self._layers()] if self.measures else []
             self.optimizer.step()
             self._change = self._changed(before)
+        self.loss, self.norm = facts.tolist()
         self.optimizer.zero_grad(set_to_none=True)
 
     @property
     def _scaled(self) -> bool:
-        return self.plan.precision.startswith("16")
+        return _scaled(self.plan)
+
+    @property
+    def _fused(self) -> bool:
+        return bool(self.optimizer.param_groups[0].get("fused"))
 
     def _layers(self) -> list[Tensor]:
         """A few matrices and filters, from the first to the last."""
@@ -265,9 +275,16 @@ def _optimizer(network: Network, plan: Plan) -> Any:
             f"Expected an optimizer of torch.optim, found {plan.optimizer!r}."
             f"{nearest(plan.optimizer, kinds)}"
         )
-    more = {"momentum": 0.9} if plan.optimizer == "SGD" else {}
+    more: dict[str, Any] = {"momentum": 0.9} if plan.optimizer == "SGD" else {}
+    if plan.optimizer in FUSED and not _scaled(plan):
+        more["fused"] = True
     kind = getattr(torch.optim, plan.optimizer)
     return kind(grouped(network, plan.decay), lr=plan.rate, **more)
+
+
+def _scaled(plan: Plan) -> bool:
+    """Whether gradients are scaled, by a scaler that unscales them before they are clipped."""
+    return plan.precision.startswith("16")
 
 
 def _warn_of_parts(plan: Plan) -> None:
