@@ -57,7 +57,7 @@ def test_two_ranks_are_one(trained, name):
     one, two = (load_file(trained[world] / f"{name}.safetensors") for world in (1, 2))
     assert one.keys() == two.keys()
     for key, value in one.items():
-        torch.testing.assert_close(two[key], value, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(two[key], value, atol=1e-9, rtol=1e-9)
 
 
 def test_two_ranks_learn_a_run_together(digits, tmp_path):

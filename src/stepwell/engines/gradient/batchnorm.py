@@ -31,7 +31,7 @@ class RankBatchNorm(nn.modules.batchnorm._BatchNorm):
         return out
 
     def _over_ranks(self, input: Tensor) -> Tensor:
-        kind, input = input.dtype, input.float()
+        kind, input = input.dtype, single(input)
         axes = [0, *range(2, input.ndim)]
         shape = [1, -1, *[1] * (input.ndim - 2)]
         ranks = torch.distributed.get_world_size()
@@ -53,6 +53,11 @@ class RankBatchNorm(nn.modules.batchnorm._BatchNorm):
         share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
         self.running_mean.lerp_(mean.detach(), share)
         self.running_var.lerp_(variance.detach(), share)
+
+
+def single(x: Tensor) -> Tensor:
+    """In single precision at least."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def over_ranks(module: Any) -> Any:

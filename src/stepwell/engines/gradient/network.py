@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stepwell.engines.gradient.batchnorm import single
+
 
 class Network(nn.Module):
     """Views → what the student says of each, and its projections.
@@ -34,7 +36,7 @@ class Network(nn.Module):
         projected = self.objective.projector(torch.cat(features))
         sizes = [len(view) for view in views]
         seen = self.objective.predictor(projected)
-        return list(seen.float().split(sizes)), list(projected.float().split(sizes))
+        return list(single(seen).split(sizes)), list(single(projected).split(sizes))
 
 
 def read(backbone: nn.Module, objective: Any, x: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ class Teacher:
         with torch.no_grad():
             features = read(self.backbone, self._objective, torch.cat(list(views)))
             out: Tensor = self.projector(features)
-        return list(out.float().split([len(view) for view in views]))
+        return list(single(out).split([len(view) for view in views]))
 
     @torch.no_grad()
     def follow(self, network: Network, momentum: float) -> None:
