@@ -120,7 +120,8 @@ def _bare(
 ) -> Callable[[int], float]:
     """What anybody would write."""
     net = torch.nn.Sequential(encoder.module, objective.projector).to(device).train()
-    optimizer = torch.optim.AdamW(net.parameters(), plan.rate, weight_decay=plan.decay)
+    options = {"lr": plan.rate, "weight_decay": plan.decay, "fused": True}
+    optimizer = torch.optim.AdamW(net.parameters(), **options)
     mixed, done = plan.precision != PRECISIONS[0], 0
 
     def run(steps: int) -> float:

@@ -135,7 +135,7 @@ def write_parts(folder: Path, learned: Any) -> None:
 
     parts = folder / "parts"
     save_part(parts / "encoder", learned.encoder, learned.encoder.name)
-    save_part(parts / "moments", learned.engine.moments, "moments")
+    save_part(parts / "moments", learned.engine.moments, learned.engine.moments.name)
     save_part(parts / "map", learned.solution.map, "spectral")
     for name, control in learned.solution.controls.items():
         save_part(parts / name, control, "spectral")

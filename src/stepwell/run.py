@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.encoders import ENCODERS
-from stepwell.engines import DenseMoments, SpectralMap
+from stepwell.engines import MOMENTS, SpectralMap
 from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
@@ -65,7 +65,7 @@ class Run:
         return f"Run({str(self.path)!r}: {facts['examples']:,} examples, {self.width} dimensions)"
 
     def _kinds(self) -> dict[str, type[Part]]:
-        own: dict[str, Any] = {"spectral": SpectralMap, "moments": DenseMoments}
+        own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
         return own | registered("encoders", ENCODERS)
 
     def part(self, name: str) -> Any:

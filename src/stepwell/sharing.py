@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.encoders import ENCODERS
-from stepwell.engines import Choice, DenseMoments, Known, Quantiser, SpectralEngine
+from stepwell.engines import MOMENTS, Choice, Known, Quantiser, SpectralEngine
 from stepwell.interfaces import Batch, Skipped, Source, StepwellError, UsageError
 from stepwell.kit.files import held, lock_of, scratch_of, write_json
 from stepwell.kit.hashing import hash_text
@@ -122,7 +122,7 @@ class Offer:
                 time.sleep(WAIT_S)
             if not self._shared:
                 continue
-            moments: Any = load_part(folder / "moments", {"moments": DenseMoments})
+            moments: Any = load_part(folder / "moments", MOMENTS)
             with np.load(folder / "kept.npz", allow_pickle=False) as kept:
                 self._learned.engine.join(moments, kept["codes"], kept["ranks"])
             told = json.loads((folder / TOLD).read_text(encoding="utf-8"))
@@ -186,7 +186,7 @@ def _see(folder: Path, offer: Path, told: dict[str, Any], batches: Iterable[Batc
         for batch, codes in engine.learn(batches, pretext_of(config), encoder, told["seed"]):
             examples.add(batch, codes)
             sample.offer(batch)
-    save_part(folder / "moments", engine.moments, "moments")
+    save_part(folder / "moments", engine.moments, engine.moments.name)
     codes, order = engine.kept
     np.savez(folder / "kept.npz", codes=codes, ranks=order)
     if sample.kept is not None:

@@ -29,7 +29,7 @@ def test_judges_are_taken_out_of_the_moments_and_nothing_else():
     codes, unit = pairs_of(400)
     moments = DenseMoments(24)
     moments.add(codes, unit)
-    examples, views, theirs = judging(codes, unit, moments.units)
+    examples, views, theirs = judging(codes, unit, moments)
     assert len(examples) == len(views) == theirs.units == 100
     left = DenseMoments(24)
     left.add(codes[unit >= 100], unit[unit >= 100])
@@ -40,16 +40,23 @@ def test_judges_are_taken_out_of_the_moments_and_nothing_else():
 
 def test_too_few_judges_choose_nothing():
     codes, unit = pairs_of(4 * FEWEST - 4)
-    assert judging(codes, unit, 4 * FEWEST - 4) is None
-    assert judging(codes[:9], np.arange(9), 9) is None
+    moments = DenseMoments(24)
+    assert judging(codes, unit, moments) is None
+    moments.add(codes, unit)
+    assert judging(codes, unit, moments) is None
+    moments.add(codes, unit)
+    assert judging(codes, unit, moments) is not None
+    assert judging(codes[:9], np.arange(9), moments) is None
 
 
 def test_units_of_one_row_never_judge():
     codes, unit = pairs_of(400)
     alone = unit.copy()
     alone[400:][::2] = 400 + np.arange(200)  # every other example loses its view
-    examples, views, theirs = judging(codes, alone, 400)
-    assert theirs.units == len(examples) == 100
+    moments = DenseMoments(24)
+    moments.add(codes, alone)
+    examples, views, theirs = judging(codes, alone, moments)
+    assert theirs.units == len(examples) == 50
     np.testing.assert_array_equal(np.abs(examples[:, :3] - views[:, :3]).max(), 0)
 
 
@@ -57,7 +64,7 @@ def test_the_choice_is_the_best_of_its_table():
     codes, unit = pairs_of(4000)
     moments = DenseMoments(24)
     moments.add(codes, unit)
-    examples, views, theirs = judging(codes, unit, moments.units)
+    examples, views, theirs = judging(codes, unit, moments)
     quantiser = Quantiser(np.zeros(24, np.float32), 1.0)
     wanted = Choice(k=12)
     found, rows = choose((moments - theirs).law(), quantiser, (examples, views), wanted)

@@ -3,6 +3,7 @@
 from stepwell.engines.accumulate import Encoded, Known, accumulate, shuffle_units
 from stepwell.engines.engine import SpectralEngine
 from stepwell.engines.moments import DenseMoments, Law, units_of
+from stepwell.engines.placed import PlacedMoments, moments_for
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.shuffled import KeptPairs
 from stepwell.engines.spectral import (
@@ -14,7 +15,10 @@ from stepwell.engines.spectral import (
     whitening,
 )
 
+MOMENTS = {made.name: made for made in (DenseMoments, PlacedMoments)}
+
 __all__ = [
+    "MOMENTS",
     "Choice",
     "DenseMoments",
     "Encoded",
@@ -22,11 +26,13 @@ __all__ = [
     "Known",
     "Law",
     "Modes",
+    "PlacedMoments",
     "Quantiser",
     "SpectralEngine",
     "SpectralMap",
     "accumulate",
     "auto_law",
+    "moments_for",
     "shuffle_units",
     "solve",
     "units_of",

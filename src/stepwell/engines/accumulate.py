@@ -132,9 +132,14 @@ def shuffle_units(unit: NDArray[np.intp]) -> NDArray[np.intp]:
     permutation: no row ever keeps its partner, and nothing has to be drawn.
     """
     count = int(unit.max(initial=-1)) + 1
+    shifted: NDArray[np.intp] = (unit + place_within(unit)) % max(count, 1)
+    return shifted
+
+
+def place_within(unit: NDArray[np.intp]) -> NDArray[np.intp]:
+    """How many rows of its unit are before each row."""
     order = np.argsort(unit, kind="stable")
     place = np.empty(len(unit), np.intp)
-    starts = np.searchsorted(unit[order], np.arange(count))
+    starts = np.searchsorted(unit[order], np.arange(int(unit.max(initial=-1)) + 1))
     place[order] = np.arange(len(unit)) - starts[unit[order]]
-    shifted: NDArray[np.intp] = (unit + place) % max(count, 1)
-    return shifted
+    return place

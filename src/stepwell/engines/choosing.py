@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.engines.moments import DenseMoments, Law, units_of
+from stepwell.engines.moments import Law, units_of
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.spectral import Choice, SpectralMap, solve
 from stepwell.interfaces import Row
@@ -80,17 +80,18 @@ def _halves(k: int) -> list[int]:
     return [max(1, k >> step) for step in range(3) if k >> step or step == 0]
 
 
-def judging(codes: Any, unit: NDArray[np.intp], total: int) -> tuple[Any, Any, DenseMoments] | None:
+def judging(codes: Any, unit: NDArray[np.intp], total: Any) -> tuple[Any, Any, Any] | None:
     """Judges out of kept pairs: their examples, one view of each, and all their moments.
 
-    ``codes`` (m, d) with ``unit`` (m,) are rows of kept units. None: too few.
+    ``codes`` (m, d) with ``unit`` (m,) are rows of kept units, which are in the moments
+    ``total``. None: too few.
     """
     order, start, count = units_of(unit)
-    taken = min(JUDGES, total // 4, len(start))
+    taken = min(JUDGES, total.units // 4, len(start))
     if taken < FEWEST:
         return None
     start, count = start[:taken], count[:taken]
-    moments = DenseMoments(codes.shape[1])
+    moments = total.empty()
     rows = np.concatenate([order[s : s + c] for s, c in zip(start, count, strict=True)])
     moments.add(codes[rows], unit[rows])
     return codes[order[start]], codes[order[start + 1]], moments

@@ -11,6 +11,7 @@ import numpy as np
 from stepwell.engines.accumulate import Known, accumulate
 from stepwell.engines.choosing import choose, judging
 from stepwell.engines.moments import DenseMoments
+from stepwell.engines.placed import moments_for
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.shuffled import KeptPairs
 from stepwell.engines.spectral import Choice, SpectralMap, gradient_modes, solve, whitening
@@ -50,7 +51,7 @@ class SpectralEngine:
     ) -> None:
         self.quantiser, self.choice, self._free = quantiser, choice, free
         self.founders, self.known = founders, known or Known((), None)
-        self.moments = DenseMoments(len(quantiser.mean))
+        self.moments: Any = DenseMoments(len(quantiser.mean))
         self._kept = KeptPairs(founders)
 
     @classmethod
@@ -69,6 +70,8 @@ class SpectralEngine:
         self, batches: Iterable[Batch], pretext: Pretext, encoder: Encoder, seed: int
     ) -> Iterator[tuple[Batch, Any]]:
         """Add the pairs of every batch; yield it with its own (n, d) int8 codes."""
+        if not self.moments.units:
+            self.moments = moments_for(pretext, self.moments.width)
         parts = (pretext, encoder, self.quantiser, self.moments)
         for encoded in accumulate(batches, *parts, seed, self.known):
             self._kept.offer(encoded)
@@ -79,14 +82,14 @@ class SpectralEngine:
         """Founders' pairs as :meth:`join` takes them: codes, and hashes of their units."""
         return self._kept.arrays(self.moments.width)
 
-    def join(self, moments: DenseMoments, codes: Any, ranks: Any) -> None:
+    def join(self, moments: Any, codes: Any, ranks: Any) -> None:
         """Add what another engine has seen of other examples: moments, and what it kept."""
         self.moments = self.moments + moments
         self._kept.join(codes, ranks)
 
     def shuffled(self) -> SpectralMap:
         """The map that shuffled pairs give."""
-        return self._kept.shuffled(self.quantiser, self.choice, self.moments.units)[0]
+        return self._kept.shuffled(self.quantiser, self.choice, self.moments)[0]
 
     def solve(self, observe: Observer) -> Solution:
         """The closed form, and the controls that know no pairs or shuffled ones."""
@@ -108,17 +111,18 @@ class SpectralEngine:
         found = SpectralMap.build(self.quantiser, modes, self.choice)
         known = SpectralMap.build(self.quantiser, whitening(law, plain), plain)
         first = replace(plain, k=FOLLOWED)
-        first_modes = gradient_modes(law, self.quantiser, FOLLOWED)
+        plainly = self.moments.pooled() if law.squared else law
+        first_modes = gradient_modes(plainly, self.quantiser, FOLLOWED)
         gradient = SpectralMap.build(self.quantiser, first_modes, first)
-        del law, modes  # the next law needs their room
-        shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, self.moments.units)
+        del law, plainly, modes  # the next law needs their room
+        shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, self.moments)
         controls = {"whitening": known, "shuffled": shuffled}
         return Solution(found, controls, noise, rows, gradient)
 
     def _choose(self, observe: Observer) -> list[dict[str, Any]]:
         """Fix ρ and k on founders' pairs that are taken out of the moments for that."""
         codes, unit = self._kept.rows(self.moments.width)
-        found = judging(codes, unit, self.moments.units)
+        found = judging(codes, unit, self.moments)
         if found is None:
             return []
         *judges, theirs = found

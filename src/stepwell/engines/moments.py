@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
@@ -34,12 +34,15 @@ class Law:
     ----------
     mu, gamma, sigma : (d,), (d, d), (d, d) float64
     units : int
+    squared : bool
+        Whether ``gamma`` has the squares of the eigenvalues meant.
     """
 
     mu: F64
     gamma: F64
     sigma: F64
     units: int
+    squared: bool = False
 
 
 def units_of(
@@ -68,10 +71,16 @@ class DenseMoments:
         Dimensions d of the codes.
     """
 
+    name: ClassVar[str] = "moments"
+
     def __init__(self, width: int) -> None:
         self.width = width
         self._sums: dict[int, dict[str, Any]] = {}
         self._waiting: dict[int, list[Any]] = {}
+
+    def empty(self) -> Self:
+        """The same, with nothing in it."""
+        return type(self)(self.width)
 
     def add(self, codes: Any, unit: NDArray[np.intp]) -> None:
         """Add the units whose rows are ``codes``.
@@ -89,7 +98,7 @@ class DenseMoments:
             # Units wait until there are as many as one exact product can hold: adding a
             # product to the sums takes longer than the product of a few.
             self._waiting.setdefault(int(views), []).append(codes[rows.ravel(), :])
-            if sum(map(len, self._waiting[int(views)])) >= views * _block(int(views)):
+            if sum(map(len, self._waiting[int(views)])) >= views * block_of(int(views)):
                 self._flush(int(views))
 
     def _flush(self, views: int) -> None:
@@ -100,15 +109,15 @@ class DenseMoments:
         xp = array_namespace(parts[0])
         rows = xp.concat(parts, axis=0)
         if views not in self._sums:
-            self._sums[views] = self._empty(xp, rows)
-        sums, block = self._sums[views], views * _block(views)
+            self._sums[views] = self.zeros(xp, rows)
+        sums, block = self._sums[views], views * block_of(views)
         for start in range(0, len(rows), block):
             each = xp.astype(rows[start : start + block, :], xp.float32)
             total = xp.sum(xp.reshape(each, (-1, views, self.width)), axis=1)
             sums["units"] += len(total)
             sums["sum"] += xp.astype(xp.sum(total, axis=0), xp.int64)
-            _accumulate(sums["outer"], total)
-            _accumulate(sums["square"], each)
+            accumulate_into(sums["outer"], total, total)
+            accumulate_into(sums["square"], each, each)
 
     @property
     def buckets(self) -> dict[int, dict[str, Any]]:
@@ -117,7 +126,8 @@ class DenseMoments:
             self._flush(views)
         return self._sums
 
-    def _empty(self, xp: Any, like: Any) -> dict[str, Any]:
+    def zeros(self, xp: Any, like: Any) -> dict[str, Any]:
+        """Sums of nothing, beside an array."""
         d = self.width
         device = {} if is_numpy_array(like) else {"device": like.device}
         return {
@@ -156,7 +166,7 @@ class DenseMoments:
     def _combined(self, other: Self, sign: int) -> Self:
         if other.width != self.width:
             raise ValueError(f"expected moments of width {self.width}, found {other.width}")
-        result = type(self)(self.width)
+        result = self.empty()
         for views in sorted({*self.buckets, *other.buckets}):
             mine, theirs = self.buckets.get(views), other.buckets.get(views)
             if mine is None or theirs is None:
@@ -193,14 +203,14 @@ class DenseMoments:
         return moments
 
 
-def _block(views: int) -> int:
+def block_of(views: int) -> int:
     """Units whose sums of rows have an exact product: integers up to ``EXACT``."""
     return max(1, EXACT // (LEVELS * views) ** 2)
 
 
-def _accumulate(total: Any, rows: Any) -> None:
-    """``total += rowsᵀ rows``, exactly: the product holds integers below 2²⁴."""
-    product = rows.T @ rows
+def accumulate_into(total: Any, rows: Any, others: Any) -> None:
+    """``total += rowsᵀ others``, exactly: the product holds integers below 2²⁴."""
+    product = rows.T @ others
     if isinstance(total, np.ndarray):
         np.add(total, product, out=total, casting="unsafe")
     else:

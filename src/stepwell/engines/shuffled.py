@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.engines.accumulate import Encoded, shuffle_units
-from stepwell.engines.moments import DenseMoments
+from stepwell.engines.accumulate import Encoded, place_within, shuffle_units
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.spectral import Choice, SpectralMap, solve
 from stepwell.kit.hashing import hash_text
@@ -64,21 +63,24 @@ class KeptPairs:
         return self._codes[0], self._ranks[0]
 
     def rows(self, width: int) -> tuple[Any, NDArray[np.intp]]:
-        """(m, width) int8 codes, and the unit of each, in an order that means nothing."""
+        """(m, width) int8 codes, and the unit of each: the first rows of all units, in an order
+        that means nothing, then the second ones, …: shuffled units keep that order within."""
         codes, ranks = self.arrays(width)
-        return codes, np.unique(ranks, return_inverse=True)[1]
+        unit = np.unique(ranks, return_inverse=True)[1]
+        order = np.argsort(place_within(unit), kind="stable")
+        return codes[order], unit[order]
 
     def shuffled(
-        self, quantiser: Quantiser, choice: Choice, units: int
+        self, quantiser: Quantiser, choice: Choice, moments: Any
     ) -> tuple[SpectralMap, float]:
-        """The map that shuffled pairs give, and the noise level among ``units`` units: the
-        largest eigenvalue of shuffled pairs, scaled to as many."""
+        """The map that shuffled pairs give, and the noise level among as many units as there are
+        in ``moments``: the largest eigenvalue of shuffled pairs, scaled to as many."""
         codes, unit = self.rows(len(quantiser.mean))
-        moments = DenseMoments(codes.shape[1])
-        moments.add(codes, shuffle_units(unit))
-        law = moments.law()
-        del moments  # as large as the law itself
+        mixed = moments.empty()
+        mixed.add(codes, shuffle_units(unit))
+        law = mixed.law()
+        del mixed  # as large as the law itself
         modes = solve(law, choice)
         top = float(modes.values[0]) if len(modes.values) else 0.0
-        noise = top * float(np.sqrt(law.units / max(units, 1)))
+        noise = top * float(np.sqrt(law.units / max(moments.units, 1)))
         return SpectralMap.build(quantiser, modes, choice), noise

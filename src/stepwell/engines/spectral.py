@@ -66,7 +66,8 @@ def solve(law: Law, choice: Choice) -> Modes:
     k = dimensions(choice.k, law.units)
     values, vectors = top_modes(law.gamma, law.sigma, choice.rho * noise_share(law), k)
     kept = values > 0
-    return Modes(values[kept], vectors[:, kept], law.mu)
+    values = np.sqrt(values[kept]) if law.squared else values[kept]
+    return Modes(values, vectors[:, kept], law.mu)
 
 
 def whitening(law: Law, choice: Choice) -> Modes:

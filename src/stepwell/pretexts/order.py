@@ -15,8 +15,8 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from stepwell.interfaces import Batch, Pairs, Seen, UsageError
-from stepwell.pretexts.base import OnImages, classes, numbers, refuse_pairs
+from stepwell.interfaces import Batch, Pairs, Seen, UsageError, concatenate
+from stepwell.pretexts.base import OnImages, classes, numbers
 from stepwell.views import cut, like
 
 KEPT = 0.85
@@ -41,7 +41,7 @@ class Order(OnImages):
     """
 
     name: ClassVar[str] = "order"
-    target: ClassVar[Literal["same", "other"]] = "other"
+    target: ClassVar[Literal["same", "other"]] = "same"
     gives: ClassVar[frozenset[str]] = frozenset({"classes"})
     objective: ClassVar[str] = "cross_entropy"
 
@@ -79,9 +79,22 @@ class Order(OnImages):
             return Seen([shuffled], {"permutation": chosen})
         return Seen([shuffled], {"pairs": relations(known[chosen], self.grid)})
 
+    @property
+    def places(self) -> NDArray[np.intp]:
+        """(tiles, 2): row and column of each tile of a unit; pairs are told apart by how one
+        lies to the other."""
+        return np.stack(np.divmod(np.arange(self.grid**2), self.grid), 1)
+
     def pairs(self, batch: Batch, seed: int, epoch: int = 0) -> Iterator[Pairs]:
-        """None: see the error."""
-        raise refuse_pairs(self.name)
+        """One unit an example: its tiles at full size, in order."""
+        images = self.changed(batch, seed, epoch).data["image"]
+        move = numbers(batch, seed, epoch, _WORD + 1, 2 * self.grid**2)
+        share = like(images, np.full(len(batch), KEPT / self.grid))
+        tiles = [
+            batch.with_data(image=cut(images, share, share, like(images, start)))
+            for start in _starts(self.places, move, self.grid)
+        ]
+        yield Pairs(concatenate(tiles), np.tile(np.arange(len(batch)), len(tiles)))
 
 
 @lru_cache(maxsize=4)
@@ -110,16 +123,21 @@ def relations(source: NDArray[np.intp], grid: int) -> NDArray[np.intp]:
 def _tiled(images: Any, source: NDArray[np.intp], move: NDArray, grid: int) -> Any:
     """Images whose tile at each slot is the one at ``source`` (n, tiles)."""
     xp, side = array_namespace(images), min(images.shape[1:3]) // grid
-    share = KEPT / grid
-    shares = like(images, np.full(len(source), share))
-    rows = []
-    for row in range(grid):
-        tiles = []
-        for slot in range(row * grid, (row + 1) * grid):
-            cell = np.stack(np.divmod(source[:, slot], grid), 1)
-            start = (cell + (1 - KEPT) * move[:, 2 * slot : 2 * slot + 2]) / grid
-            tiles.append(
-                cut(images, shares, shares, like(images, start / (1 - share)), (side,) * 2)
-            )
-        rows.append(xp.concat(tiles, axis=2))
+    shares = like(images, np.full(len(source), KEPT / grid))
+    cells = np.stack(np.divmod(source.T, grid), 2)
+    tiles = [
+        cut(images, shares, shares, like(images, start), (side,) * 2)
+        for start in _starts(cells, move, grid)
+    ]
+    rows = [xp.concat(tiles[at : at + grid], axis=2) for at in range(0, len(tiles), grid)]
     return xp.concat(rows, axis=1)
+
+
+def _starts(cells: NDArray[np.intp], move: NDArray, grid: int) -> list[NDArray]:
+    """Where what is kept of the tile at each slot begins, as a share of the room there is: tiles
+    (slots, 2) or (slots, n, 2) by row and column, moved within their cell by ``move`` (n, 2 slots).
+    """
+    return [
+        (cell + (1 - KEPT) * move[:, 2 * slot : 2 * slot + 2]) / grid / (1 - KEPT / grid)
+        for slot, cell in enumerate(cells)
+    ]
