@@ -109,6 +109,7 @@ class Training:
 
     def trainer(self, plan: Any) -> Any:
         from stepwell.engines.gradient.loop import Trainer
+        from stepwell.engines.gradient.shards import ShardedTrainer
 
         size = plan.batch // plan.accumulate
         mine = size // self.fabric.world_size
@@ -121,7 +122,8 @@ class Training:
                 return self.showing.shuffled(rows, own, epoch, self.objective)
             return self.showing.of_rows(rows[own], epoch, self.objective.views)
 
-        return Trainer(
+        kind = ShardedTrainer if plan.sharded and self.fabric.world_size > 1 else Trainer
+        return kind(
             self.fabric, self.encoder.module, self.objective, shows, self.encoder.prepared, plan
         )
 
@@ -148,9 +150,11 @@ class Training:
         regulator.before()
         with Stopping() as stopping:
             for end in self.showing.ends(trainer.step, self.plan.steps, self._epoch_of):
+                trainer.publish()
                 self.showing.renew(self._epoch_of(trainer.step))
                 if not self._until(end, trainer, regulator, stopping):
                     break
+        trainer.publish()
         self.regulated = [*self.changed, *regulator.done]
         self.encoder.module.eval()
 
@@ -160,15 +164,20 @@ class Training:
         for step in trainer.steps(until=end):
             going = regulator.after()
             regulator.before()
-            if first and step in self.seen and not self.shuffled:
-                self._look(step)
+            if step in self.seen and not self.shuffled:
+                trainer.publish()
+                if first:
+                    self._look(step)
             try:
                 self._progress(step, trainer)
             except KeyboardInterrupt:  # an observer may stop it too
                 stopping.asked = True
-            if first and (stopping.asked or self._keeper.due()):
-                self._keep(trainer, regulator)
-            if stopping.asked:
+            asked, due = trainer.anywhere(stopping.asked, first and self._keeper.due())
+            if asked or due:
+                state = trainer.state()
+                if first:
+                    self._keep(state, regulator)
+            if asked:
                 raise KeyboardInterrupt
             if not going:
                 return False
@@ -177,14 +186,14 @@ class Training:
     def _regulated(self, event: str, facts: Mapping[str, Any]) -> None:
         self.tell(event, {**facts, "control": True} if self.shuffled else facts)
 
-    def _keep(self, trainer: Any, regulator: Any) -> None:
+    def _keep(self, state: Mapping[str, Any], regulator: Any) -> None:
         self._keeper.save(
             {
                 "data": self.data.digest,
                 "plan": self.plan.plain(),
                 "seen": sorted(self.seen),
                 "records": self.records,
-                "trainer": trainer.state(),
+                "trainer": state,
                 "regulator": regulator.state(),
                 "showing": self.showing.state(),
                 "trained": self._trained,

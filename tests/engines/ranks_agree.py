@@ -1,11 +1,12 @@
 """Run by test_engines_ranks.py: trains each objective, alone or as one of several ranks.
 
-python ranks_agree.py OUT
+python ranks_agree.py OUT [shards]
 """
 
 from __future__ import annotations
 
 import sys
+from copy import deepcopy
 from inspect import signature
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from stepwell.engines.gradient.launch import launched
 from stepwell.engines.gradient.loop import Trainer
 from stepwell.engines.gradient.plan import Plan
+from stepwell.engines.gradient.shards import ShardedTrainer
 from stepwell.interfaces import Seen
 from stepwell.objectives import OBJECTIVES, Task
 
@@ -53,7 +55,7 @@ def objective_of(kind: type) -> torch.nn.Module:
     return kind(12, sizes=(16, 8)) if sized else kind.made(12, TASK)
 
 
-def main(out: Path) -> None:
+def main(out: Path, shards: bool) -> None:
     fabric = launched("cpu", "64-true")
     mine = BATCH // fabric.world_size
     first = fabric.global_rank * mine
@@ -73,10 +75,18 @@ def main(out: Path) -> None:
     for name, kind in OBJECTIVES.items():
         torch.manual_seed(0)
         plan = Plan(STEPS, BATCH, "SGD", rate=0.02, decay=1e-4, clip=1.0)
-        made = Trainer(fabric, Backbone(), objective_of(kind), shows, prepare, plan)
+        made = (ShardedTrainer if shards else Trainer)(
+            fabric, Backbone(), objective_of(kind), shows, prepare, plan
+        )
+        list(made.steps(until=STEPS // 2))
+        kept = deepcopy(made.state())
+        for _ in made.steps():  # to be undone
+            break
+        made.restore(kept)
         list(made.steps())
+        state = made.state()["network"]
         if fabric.global_rank == 0:
-            save_file(made.network.state_dict(), out / f"{name}.safetensors")
+            save_file(state, out / f"{name}.safetensors")
     fabric.barrier()
 
 
@@ -84,4 +94,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     # Rounding of single precision alone can grow past the tolerance, by what whitening amplifies.
     torch.set_default_dtype(torch.float64)
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), shards="shards" in sys.argv)

@@ -44,30 +44,33 @@ def ran(command, world):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Folders of weights, of one rank and of two."""
+    """Folders of weights, of one rank, of two, and of two with a share of the weights each."""
     folders = {}
-    for world in (1, 2):
-        folders[world] = tmp_path_factory.mktemp(f"ranks{world}")
-        ran([sys.executable, str(SCRIPT), str(folders[world])], world)
+    for name, world, more in (("one", 1, ()), ("two", 2, ()), ("shards", 2, ("shards",))):
+        folders[name] = tmp_path_factory.mktemp(name)
+        ran([sys.executable, str(SCRIPT), str(folders[name]), *more], world)
     return folders
 
 
+@pytest.mark.parametrize("way", ["two", "shards"])
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_two_ranks_are_one(trained, name):
-    one, two = (load_file(trained[world] / f"{name}.safetensors") for world in (1, 2))
+def test_two_ranks_are_one(trained, name, way):
+    one, two = (load_file(trained[each] / f"{name}.safetensors") for each in ("one", way))
     assert one.keys() == two.keys()
     for key, value in one.items():
         torch.testing.assert_close(two[key], value, atol=1e-9, rtol=1e-9)
 
 
-def test_two_ranks_learn_a_run_together(digits, tmp_path):
+@pytest.mark.parametrize("more", [(), ("--shard",)], ids=["whole", "shards"])
+def test_two_ranks_learn_a_run_together(digits, tmp_path, more):
     """As ``torchrun -m stepwell learn …`` starts them."""
     out = tmp_path / "run"
     words = ["learn", str(digits), "--engine", "gradient", "--backbone", "helpers:tiny_net"]
     words += ["--device", "cpu", "--samples", "640", "--batch", "32", "--preset", "fast"]
-    ran([sys.executable, "-m", "stepwell", *words, "--out", str(out), "--no-report"], 2)
+    ran([sys.executable, "-m", "stepwell", *words, "--out", str(out), "--no-report", *more], 2)
     run = stepwell.load(out)
     assert run.config["train"]["steps"] == 20
+    assert run.config["train"]["sharded"] is bool(more)
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
     with open(out / "steps.jsonl", encoding="utf-8") as lines:
         done = [event["done"] for event in map(json.loads, lines) if event["event"] == "train"]

@@ -57,14 +57,18 @@ TRAIN: tuple[tuple[str, Any, str], ...] = (
 """Options of the gradient engine: name, type, help."""
 
 
+FLAGS = {
+    "--compile": ("compiled", "Through torch.compile."),
+    "--shard": ("sharded", "Ranks share weights and optimizer (FSDP)."),
+    "--no-shuffled": ("unshuffled", "No control on shuffled pairs: half the time."),
+}
+"""Switches of the gradient engine: field, help."""
+
+
 def train_options(command: Any) -> Any:
     """Add :data:`TRAIN` to a command."""
-    command = click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")(
-        command
-    )
-    command = click.option(
-        "--no-shuffled", is_flag=True, help="No control on shuffled pairs: half the time."
-    )(command)
+    for name, (field, words) in FLAGS.items():
+        command = click.option(name, field, is_flag=True, help=words)(command)
     for name, kind, words in reversed(TRAIN):
         command = click.option(f"--{name}", type=kind, help=words)(command)
     return command
@@ -73,8 +77,8 @@ def train_options(command: Any) -> Any:
 def trained(options: dict[str, Any]) -> dict[str, Any]:
     """Options of the gradient engine that were given, taken out of ``options``."""
     found = {name: options.pop(name) for name, _, _ in TRAIN}
-    found |= {"compiled": options.pop("compiled") or None}
-    found |= {"shuffled": False if options.pop("no_shuffled") else None}
+    found |= {field: options.pop(field) or None for field, _ in FLAGS.values()}
+    found |= {"shuffled": False if found.pop("unshuffled") else None}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -73,14 +73,18 @@ class Trainer:
         if self.teacher is not None:
             self.teacher.backbone.to(fabric.device)
             self.teacher.projector.to(fabric.device)
-        optimizer = _optimizer(self.network, plan)
-        run = torch.compile(self.network) if plan.compiled else self.network
-        self._run, self.optimizer = fabric.setup(run, optimizer)
+        self._run, self.optimizer = self._set_up()
         self.loss, self.norm = math.nan, math.nan
         self.pace, self.measures = 1.0, False
         self._change, self._projected = math.nan, None
         self.waited, self.began = 0.0, time.perf_counter()
         _warn_of_parts(plan)
+
+    def _set_up(self) -> tuple[Any, Any]:
+        """The network as it is called, on its device, and its optimizer."""
+        run = torch.compile(self.network) if self.plan.compiled else self.network
+        found: tuple[Any, Any] = self.fabric.setup(run, optimizer_of(self.network, self.plan))
+        return found
 
     def steps(self, until: int | None = None) -> Any:
         """Train; yields after each step, when weights, loss and counts are all of it."""
@@ -107,12 +111,16 @@ class Trainer:
         parts = self.plan.accumulate
         for part in range(parts):
             shown = self._next(batches)
-            with self.fabric.no_backward_sync(self._run, enabled=part < parts - 1):
+            with self._unsynced(part < parts - 1):
                 loss = self._loss(shown)
                 self.fabric.backward(loss / parts)
             total += loss.detach() / parts
             batches.prepare()
         return total
+
+    def _unsynced(self, wanted: bool) -> Any:
+        """Where ranks need not tell each other their gradients yet."""
+        return self.fabric.no_backward_sync(self._run, enabled=wanted)
 
     def _next(self, batches: Batches) -> Shown:
         begin = time.perf_counter()
@@ -167,12 +175,7 @@ class Trainer:
         return found.flatten(0, 1)
 
     def _update(self, loss: Tensor) -> None:
-        norm = self.fabric.clip_gradients(
-            self._run,
-            self.optimizer,
-            max_norm=self.plan.clip or math.inf,
-            error_if_nonfinite=False,
-        )
+        norm = self._clipped(self.plan.clip or math.inf)
         facts = torch.stack([loss, norm.to(loss)])
         # What is not finite would spoil the weights for good. A gradient scaler leaves such
         # steps out by itself, and learns from them; so does a fused optimizer, when it is told:
@@ -185,6 +188,12 @@ class Trainer:
             self._change = self._changed(before)
         self.loss, self.norm = facts.tolist()
         self.optimizer.zero_grad(set_to_none=True)
+
+    def _clipped(self, most: float) -> Tensor:
+        """The norm of the gradient, which is then at most so much."""
+        options = {"max_norm": most, "error_if_nonfinite": False}
+        found: Tensor = self.fabric.clip_gradients(self._run, self.optimizer, **options)
+        return found
 
     @property
     def _scaled(self) -> bool:
@@ -223,6 +232,13 @@ class Trainer:
             facts |= dict(zip(names, spread_of(self._projected.cpu().numpy()), strict=True))
         pace = self.plan.rate_at(self.step - 1) * self.pace / max(self.plan.rate, 1e-300)
         return Look(self.step, self.loss, norm, self._change, pace=pace, **facts)
+
+    def publish(self) -> None:
+        """Bring the backbone that was given up to date: it is what is trained."""
+
+    def anywhere(self, *flags: bool) -> list[bool]:
+        """What is asked for on any rank, where all have to do it together."""
+        return list(flags)
 
     def weights(self) -> dict[str, Any]:
         """Of the network and its teacher."""
@@ -267,7 +283,8 @@ class Trainer:
         return self.waited / max(time.perf_counter() - self.began, 1e-9)
 
 
-def _optimizer(network: Network, plan: Plan) -> Any:
+def optimizer_of(network: Network, plan: Plan) -> Any:
+    """Of ``torch.optim``, in one kernel where that leaves out what is not finite."""
     kinds = {n for n in dir(torch.optim) if isinstance(getattr(torch.optim, n), type)}
     kinds -= {"Optimizer", "LBFGS", "SparseAdam"}
     if plan.optimizer not in kinds:
@@ -276,7 +293,7 @@ def _optimizer(network: Network, plan: Plan) -> Any:
             f"{nearest(plan.optimizer, kinds)}"
         )
     more: dict[str, Any] = {"momentum": 0.9} if plan.optimizer == "SGD" else {}
-    if plan.optimizer in FUSED and not _scaled(plan):
+    if plan.optimizer in FUSED and not _scaled(plan) and not plan.sharded:
         more["fused"] = True
     kind = getattr(torch.optim, plan.optimizer)
     return kind(grouped(network, plan.decay), lr=plan.rate, **more)

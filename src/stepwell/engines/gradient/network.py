@@ -79,7 +79,7 @@ class Teacher:
     def follow(self, network: Network, momentum: float) -> None:
         """Keep ``momentum`` of itself. What is no weight (running means) is taken over."""
         for mine, theirs in self._sides(network):
-            weights = [p.detach() for p in theirs.parameters()]
+            weights = [whole(p.detach()) for p in theirs.parameters()]
             if weights:
                 torch._foreach_lerp_(list(mine.parameters()), weights, 1 - momentum)
             for own, new in zip(mine.buffers(), theirs.buffers(), strict=True):
@@ -104,6 +104,12 @@ class Teacher:
         for name in ("backbone", "projector"):
             part = {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(name)}
             getattr(self, name).load_state_dict(part)
+
+
+def whole(x: Tensor) -> Tensor:
+    """All of a tensor that ranks may share (then all of them must ask)."""
+    found: Tensor = x.full_tensor() if hasattr(x, "full_tensor") else x
+    return found
 
 
 def grouped(module: nn.Module, decay: float) -> list[dict[str, Any]]:

@@ -50,6 +50,8 @@ class Plan:
         One of :data:`PRECISIONS`, as Lightning Fabric names them.
     compiled : bool
         Through ``torch.compile``.
+    sharded : bool
+        Whether ranks share weights, gradients and the optimizer's state (FSDP).
     seed : int
     """
 
@@ -64,6 +66,7 @@ class Plan:
     momentum: float = 0.99
     precision: str = PRECISIONS[0]
     compiled: bool = False
+    sharded: bool = False
     seed: int = 0
 
     def rate_at(self, step: int) -> float:
@@ -102,6 +105,11 @@ def check_told(told: Mapping[str, Any]) -> None:
             raise UsageError(f"Expected {name} of {low} or more, found {value}.")
     if told.get("rate") == 0:
         raise UsageError("Expected a learning rate above 0, found 0: nothing would be learned.")
+    if told.get("sharded") and (told.get("compiled") or told.get("precision") == "16-mixed"):
+        raise UsageError(
+            "Expected shards without compiling and in 32-true or bf16-mixed, found them with "
+            "one of the others: leave one of them out."
+        )
     if told.get("precision", PRECISIONS[0]) not in PRECISIONS:
         raise UsageError(
             f"Expected a precision ({', '.join(PRECISIONS)}), found {told['precision']!r}."
