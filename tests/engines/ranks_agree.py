@@ -44,7 +44,7 @@ class Backbone(torch.nn.Module):
         return torch.cat([found.mean(1, keepdim=True), found], 1)
 
 
-TASK = Task({"which": (2, 3)}, views=2, pixels=(1, 8, 8), places=4)
+TASK = Task({"which": (2, 3)}, views=2, pixels=(1, 8, 8), places=4, tokens=3)
 
 
 def objective_of(kind: type) -> torch.nn.Module:
@@ -64,10 +64,14 @@ def main(out: Path, shards: bool) -> None:
         rng = np.random.default_rng(number)
         images = rng.standard_normal((BATCH, 8, 8, 1)).astype(np.float32)
         seen = [images + 0.3 * rng.standard_normal(images.shape) for _ in range(2)]
-        told, hidden = rng.integers(0, 3, (BATCH, 2)), rng.random((2, BATCH, 4, 4)) < 0.5
+        which, hidden = rng.integers(0, 3, (BATCH, 2)), rng.random((2, BATCH, 4, 4)) < 0.5
+        tokens, masked = rng.integers(0, 3, (BATCH, 4)), rng.random((BATCH, 4)) < 0.5
         rows = slice(first, first + mine)
+        told = {"which": which, "tokens": tokens, "masked": masked}
         masks = [each[rows] for each in hidden] if kind.takes == "hidden" else None
-        return Seen([each[rows] for each in seen], {"which": told[rows]}, masks)
+        return Seen(
+            [each[rows] for each in seen], {name: each[rows] for name, each in told.items()}, masks
+        )
 
     def prepare(images: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(images, dtype=torch.float64).permute(0, 3, 1, 2)

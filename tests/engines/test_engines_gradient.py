@@ -61,12 +61,13 @@ class Convnet(torch.nn.Module):
 
 
 def trainer(data, objective="barlow_twins", **options):
-    """A small convnet on digits: noisy twins, which of them is turned, or what is hidden."""
+    """A small convnet on digits: noisy twins, which of them is turned, what is hidden, or as a
+    text of four letters: how bright each quarter is."""
     plan = Plan(**{"steps": 12, "batch": BATCH, "rate": 1e-3, **options})
     torch.manual_seed(plan.seed)
     kind = OBJECTIVES[objective]
     backbone = Convnet(kind.reads == "places")
-    task = Task({"turned": (1, 2)}, kind.views, (1, 8, 8), 4)
+    task = Task({"turned": (1, 2)}, kind.views, (1, 8, 8), 4, tokens=3)
 
     def shows(number):
         rows, epoch = data.rows_of(number, plan.batch // plan.accumulate, plan.seed)
@@ -77,6 +78,10 @@ def trainer(data, objective="barlow_twins", **options):
             return Seen(views, hidden=[rng.random((len(rows), 4, 4)) < 0.5 for _ in views])
         if kind.takes == "views":
             return Seen(views)
+        if kind.takes == "tokens":
+            quarters = images.reshape(-1, 2, 4, 2, 4).mean((2, 4)).reshape(-1, 4)
+            masked = rng.random(quarters.shape) < 0.5
+            return Seen(views, {"tokens": np.digitize(quarters, (0.2, 0.4)), "masked": masked})
         turned = rng.integers(0, 2, len(rows))
         views = [np.where(turned[:, None, None, None], v[:, ::-1], v) for v in views]
         return Seen(views, {"turned": turned})

@@ -14,7 +14,8 @@ from stepwell.objectives.hidden import at_places  # noqa: E402
 
 N, WIDTH, PLACES, GRID = 5, 6, 4, 4
 CLASSES = {"turn": (1, 4), "order": (3, 3)}
-TASK = Task(CLASSES, views=2, pixels=(3, 8, 8), places=PLACES)
+TOKENS = 7
+TASK = Task(CLASSES, views=2, pixels=(3, 8, 8), places=PLACES, tokens=TOKENS)
 
 
 def made(name):
@@ -85,6 +86,32 @@ def test_what_is_told_of_classes(name, seed):
         return total
 
     check(objective, formula, seen, [], told)
+
+
+@pytest.mark.parametrize("name", ["masked_token", "next_token"])
+@pytest.mark.parametrize("seed", range(3))
+def test_tokens_are_told_from_places(name, seed):
+    rng, objective = np.random.default_rng(seed), made(name)
+    told = {"tokens": rng.integers(0, TOKENS, (N, PLACES)), "masked": rng.random((N, PLACES)) < 0.5}
+    told["masked"][:, 2] = True  # of each example one at least
+    told["real"] = np.arange(PLACES) <= rng.integers(1, PLACES, N)[:, None]
+    weight, bias = (each.detach().numpy() for each in objective.head.parameters())
+
+    def formula(views):
+        total = 0.0
+        for i in range(N):
+            costs = []
+            for place in range(PLACES):
+                if name == "masked_token" and told["masked"][i, place]:
+                    said = softmax(weight @ views[0][i, 1 + place] + bias)
+                    costs.append(-np.log(said[told["tokens"][i, place]]))
+                if name == "next_token" and place and told["real"][i, place]:
+                    said = softmax(weight @ views[0][i, place] + bias)  # of the one before
+                    costs.append(-np.log(said[told["tokens"][i, place]]))
+            total += np.mean(costs) / N
+        return total
+
+    check(objective, formula, [features(seed, N, 1 + PLACES, WIDTH)], [], told)
 
 
 def half_hidden(seed, views=1):
@@ -196,6 +223,8 @@ def test_heads_fit_and_the_loss_falls_under_descent(name):
         "order": (views[0].reshape(64, -1)[:, :3] > 0).long(),
         "hidden": code,
         "pixels": torch.randn(64, 2, 3, 8, 8),
+        "tokens": (views[0][:, 1:, 0] > 0).long() if views[0].ndim == 3 else None,
+        "masked": torch.rand(64, PLACES) < 0.5,
     }
     descent = torch.optim.AdamW(objective.parameters(), lr=3e-3)
     targets, losses = [objective.projector(view).detach() for view in views], []

@@ -11,7 +11,9 @@ from stepwell.objectives.ibot import IBOT
 from stepwell.objectives.latent_prediction import LatentPrediction
 from stepwell.objectives.lejepa import LeJEPA
 from stepwell.objectives.masked_autoencoding import MaskedAutoencoding
+from stepwell.objectives.masked_token import MaskedToken
 from stepwell.objectives.moco_v3 import MoCoV3
+from stepwell.objectives.next_token import NextToken
 from stepwell.objectives.regression import Regression
 from stepwell.objectives.simclr import SimCLR
 from stepwell.objectives.simsiam import SimSiam
@@ -37,6 +39,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
         IBOT,
         LatentPrediction,
         MaskedAutoencoding,
+        MaskedToken,
+        NextToken,
         CrossEntropy,
         Regression,
     )

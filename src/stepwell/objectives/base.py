@@ -34,12 +34,15 @@ class Task:
         Channels, height and width that the backbone sees.
     places : int
         That the backbone has features of.
+    tokens : int
+        Size of the vocabulary, where examples are tokens.
     """
 
     classes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     views: int = 2
     pixels: tuple[int, int, int] = (3, 32, 32)
     places: int = 1
+    tokens: int = 1
 
 
 class Objective(nn.Module):
@@ -59,8 +62,8 @@ class Objective(nn.Module):
 
     name: ClassVar[str]
     takes: ClassVar[str] = "views"
-    """What a pretext has to give: ``views`` that are compared, ``classes`` that are told, or
-    patches that are ``hidden``."""
+    """What a pretext has to give: ``views`` that are compared, ``classes`` that are told,
+    patches that are ``hidden``, or ``tokens``."""
     views: ClassVar[int] = 2
     """Full-size views it wants of an example."""
     teacher: ClassVar[bool] = False
@@ -91,7 +94,7 @@ class Objective(nn.Module):
         """One number from V views, (n, d) each: the lower the better.
 
         ``told`` holds pseudo-labels (n, q); of patches, ``hidden`` (n, V, g, g), and ``pixels``
-        (n, V, c, h, w), which nothing is hidden of.
+        (n, V, c, h, w), which nothing is hidden of; of text, ``tokens`` (n, t).
         """
 
     def chance(self, n: int) -> float | None:
