@@ -73,3 +73,16 @@ def test_what_is_hidden_is_compared_with_another_example(size, ranks):
     np.testing.assert_array_equal(own, rows)
     np.testing.assert_array_equal(mask, rows)
     np.testing.assert_array_equal(whole, np.roll(rows, 1))
+
+
+def test_an_objective_is_told_the_vocabulary():
+    pytest.importorskip("torch", reason="torch is an optional part")
+    pretext = Named(1)
+    pretext.tokens = 70
+    spec = SimpleNamespace(channels=1, side=8)
+    encoder = SimpleNamespace(spec=spec, places=lambda: 5)
+    fabric = SimpleNamespace(device=SimpleNamespace(type="cpu"), global_rank=0)
+    task = Showing(encoder, pretext, Data(4), 0, fabric).task(
+        SimpleNamespace(reads="places", views=1)
+    )
+    assert (task.tokens, task.places, task.pixels) == (70, 5, (1, 8, 8))

@@ -12,7 +12,7 @@ import numpy as np
 from stepwell.interfaces import Batch, Observer, Source, StepwellError, UsageError, concatenate
 from stepwell.kit.hashing import drawn, hash_text
 from stepwell.kit.stopwatch import Stopwatch
-from stepwell.resuming import unfinished
+from stepwell.resuming import going_on, unfinished
 
 FOUNDERS = 2000
 """Examples that everything below the last moments is fitted on: this many, or 5 %, at
@@ -46,7 +46,7 @@ def target_of(out: Any, source: Source, overwrite: bool) -> Path:
     if unfinished(target) and not overwrite:
         raise UsageError(
             f"Expected a free name for the run, found a training that was stopped at {target}: "
-            f"`stepwell learn --resume {target}` goes on with it, --overwrite begins anew."
+            f"`{going_on(target)}` goes on with it, --overwrite begins anew."
         )
     if not target.exists():
         return target

@@ -186,7 +186,9 @@ class Pretext(Protocol):
 
     - ``options``: plain settings (TOML types or None) that make it again,
       ``Class(**options)``; what names its ``recipe`` is shown to the reader;
-    - ``suited(examples) -> Pretext``: itself, set for so many examples.
+    - ``suited(examples) -> Pretext``: itself, set for so many examples;
+    - ``places: (v, p) int``: where each of the v rows of every unit lies. Its pairs are then told
+      apart by how one row lies to the other.
 
     One that networks are trained with also has
 
@@ -194,7 +196,8 @@ class Pretext(Protocol):
     - ``gives: frozenset[str]`` and ``objective: str``: what objectives find in it (``views``,
       ``classes``, ``hidden``), and the usual one of them;
     - ``classes: Mapping[str, tuple[int, int]]``: of each pseudo-label, how many it tells of an
-      example, and of how many classes.
+      example, and of how many classes;
+    - ``tokens: int``: size of the vocabulary, where it gives ``tokens``.
     """
 
     name: ClassVar[str]

@@ -20,7 +20,15 @@ from stepwell.kit.files import held, lock, lock_of, new_folder
 from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.labels import check_labels, labels_of
-from stepwell.preparing import Learned, Settings, check, prepare, teaching, untrained
+from stepwell.preparing import (
+    Learned,
+    Settings,
+    check,
+    check_names,
+    prepare,
+    teaching,
+    untrained,
+)
 from stepwell.resuming import LOG, Keeper, asking, beside, clear, told
 from stepwell.run import Run, batch_size
 from stepwell.sources import open_source
@@ -123,6 +131,7 @@ def learn(
         )
     )
     source = _open(src, settings, strict)
+    check_names(settings, source.kind)
     if test is not None and evaluate_with is None:
         raise UsageError("Expected labels to score with, found only a test set: give both.")
     # The first rank makes the run: only there must its place be free.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from stepwell.engines.gradient.plan import FEW, fitting_batch, planned
+from stepwell.engines.gradient.plan import FEW, check_batch, fitting_batch, planned
 from stepwell.interfaces import StepwellError
 from stepwell.kit.torch import out_of_memory, torch_or_error
 from stepwell.staircase.records import thinned
@@ -22,8 +22,6 @@ WARM = 3
 
 def check_plan(training: Any, plan: Any) -> None:
     """Raise where a batch can not be shared evenly, or not be compared within."""
-    from stepwell.engines.gradient.loop import check_batch
-
     check_batch(plan.batch, plan.accumulate, training.fabric.world_size, len(training.data))
 
 

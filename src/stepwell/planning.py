@@ -12,8 +12,14 @@ from stepwell.engines.spectral import dimensions
 from stepwell.gathering import SCORING, founders_wanted, solving_seconds, spread_over
 from stepwell.interfaces import Batch, Encoder, Source, StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
-from stepwell.preparing import DIMENSIONS, Settings, check, partners_of
-from stepwell.pretexts import PRETEXTS, TwoViews
+from stepwell.preparing import (
+    DIMENSIONS,
+    Settings,
+    check,
+    check_names,
+    partners_of,
+    pretext_for,
+)
 from stepwell.recalibrate import JUDGES
 from stepwell.reporting import duration
 from stepwell.scoring import SAMPLE
@@ -26,7 +32,9 @@ _FITTED = 2048
 would be a smaller one."""
 
 
-def plan(src: Any, preset: str, seed: int, views: str | None = None) -> dict[str, Any]:
+def plan(
+    src: Any, preset: str, seed: int, views: str | None = None, pretext: str | None = None
+) -> dict[str, Any]:
     """Read a few examples, fit and encode them, and extrapolate.
 
     Returns
@@ -34,9 +42,10 @@ def plan(src: Any, preset: str, seed: int, views: str | None = None) -> dict[str
     dict
         What would be read, the time and memory it would take.
     """
-    check(Settings(preset=preset, seed=seed))
-    pretext = TwoViews(views) if views else None  # misspelt views are an error here too
+    settings = check(Settings(preset=preset, seed=seed, views=views, pretext=pretext))
     source = open_source(src)
+    check_names(settings, source.kind)
+    pairs = pretext_for(settings, source.kind)  # misspelt views are an error here too
     ids = [name for name, _ in source.entries()]
     some, read = _tried(source, ids)
     founders = min(len(ids), founders_wanted(len(ids)))
@@ -47,9 +56,7 @@ def plan(src: Any, preset: str, seed: int, views: str | None = None) -> dict[str
     k = dimensions(DIMENSIONS[preset], len(ids))
     # Examples and partners (founders' own codes are made once); judges of views, six times or
     # so; a sample and its views by two encoders, for scores without labels.
-    kind = for_kind("pretexts", PRETEXTS, source.kind)
-    pretext = pretext or (kind() if kind else None)
-    encoded = len(ids) * (1 + (partners_of(pretext, len(ids)) if pretext else 1))
+    encoded = len(ids) * (1 + partners_of(pairs, len(ids)))
     encoded += 6 * min(JUDGES, founders) + 4 * min(SAMPLE, len(ids))
     decoded = len(ids) + (founders if founders < len(ids) else 0)
     total = fit + decoded * read + 1.2 * encoded * each

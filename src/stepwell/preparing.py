@@ -155,6 +155,20 @@ def check(settings: Settings) -> Settings:
     return replace(settings, founders_from=sibling, preset=learned["preset"])
 
 
+def check_names(settings: Settings, kind: str) -> None:
+    """Raise for names that nothing has, before any data of this kind is read.
+
+    Raises
+    ------
+    UsageError
+        With the nearest one.
+    """
+    named = (("pretexts", PRETEXTS, settings.pretext), ("encoders", ENCODERS, settings.encoder))
+    for room, builtin, name in named:
+        if isinstance(name, str):
+            recording.by_name(room, builtin, name, kind)
+
+
 def _check_engine(settings: Settings) -> None:
     """Raise unless engine, encoder, backbone and weights make sense together."""
     if settings.engine not in ENGINES:
@@ -223,9 +237,14 @@ def untrained(source: Source, founders: Batch, settings: Settings, tell: Observe
     encoder = _encoder_of(source, settings).fit(founders, seed=settings.seed, observe=tell)
     # Networks can be trained on any pretext; views pair what they have learned in closed form.
     pretext = None if _apart(settings, source.kind) else settings.pretext
-    pairs = _made("pretexts", PRETEXTS, pretext, source.kind, settings.views)
+    pairs = pretext_for(replace(settings, pretext=pretext), source.kind)
     free = settings.views is None and (pretext is None or isinstance(pretext, str))
     return _calibrated(encoder, pairs, founders, settings, free, tell)
+
+
+def pretext_for(settings: Settings, kind: str) -> Any:
+    """The pretext that was asked for, or the first for a kind of data; of the views asked for."""
+    return _made("pretexts", PRETEXTS, settings.pretext, kind, settings.views)
 
 
 def _apart(settings: Settings, kind: str) -> bool:

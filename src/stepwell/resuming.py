@@ -16,6 +16,7 @@ from typing import Any
 
 from stepwell.interfaces import Observer, Source, StepwellError, UsageError
 from stepwell.kit.files import write_atomic, write_json
+from stepwell.kit.ranks import ranks, ranks_here
 
 TOLD, STATE, LOG = "resume.json", "checkpoint.safetensors", "steps.jsonl"
 EVERY_S = 60.0
@@ -33,6 +34,20 @@ def unfinished(path: Path) -> bool:
     return all((beside(path) / name).is_file() for name in (TOLD, STATE))
 
 
+def going_on(path: Path) -> str:
+    """The command that goes on with a stopped training, by as many processes as began it."""
+    words = f"stepwell learn --resume {path}"
+    try:
+        asked = json.loads((beside(path) / TOLD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return words
+    count, each = asked.get("ranks", 1), asked.get("ranks_here", 1)
+    if count == 1:
+        return words
+    nodes = "--standalone" if count == each else f"--nnodes {count // each} …"
+    return f"torchrun {nodes} --nproc-per-node {each} -m {words}"
+
+
 def asking(source: Source, settings: Any, after: Any) -> dict[str, Any]:
     """All that a training is told, as JSON types; None for what no file can name."""
     path, plain = getattr(source, "path", None), vars(settings)
@@ -43,6 +58,8 @@ def asking(source: Source, settings: Any, after: Any) -> dict[str, Any]:
         },
         "settings": plain if _names(plain.values()) else None,
         "after": {name: _absolute(value) for name, value in vars(after).items()},
+        "ranks": ranks(),
+        "ranks_here": ranks_here(),
     }
 
 
@@ -66,7 +83,7 @@ def told(path: Path) -> dict[str, Any]:
     Raises
     ------
     UsageError
-        If there is none.
+        If there is none, or other processes began it.
     """
     if not unfinished(path):
         whole = (path / "config.toml").is_file()
@@ -75,6 +92,11 @@ def told(path: Path) -> dict[str, Any]:
             f"{'a finished run' if whole else 'none'} at {path}: leave --resume out to begin one."
         )
     found: dict[str, Any] = json.loads((beside(path) / TOLD).read_text(encoding="utf-8"))
+    if found.get("ranks", 1) != ranks():
+        raise UsageError(
+            f"Expected {found.get('ranks', 1)} processes, as many as began the training, found "
+            f"{ranks()}: {going_on(path)}"
+        )
     return found
 
 

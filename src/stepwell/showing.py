@@ -89,7 +89,8 @@ class Showing:
             views = len(self.of_rows(np.arange(2), 0, objective.views).views)
         places = self._encoder.places() if objective.reads == "places" else 1
         classes = getattr(self.pretext, "classes", {})
-        return Task(classes, views, (spec.channels, spec.side, spec.side), places)
+        pixels, tokens = (spec.channels, spec.side, spec.side), getattr(self.pretext, "tokens", 1)
+        return Task(classes, views, pixels, places, tokens)
 
     @property
     def renews(self) -> bool:

@@ -28,8 +28,8 @@ EXPLAINED, LABELLED = 240, 2000
 FEW = 20
 """Of fewer examples than so many nothing is said."""
 CLOCKS = {
-    GRADIENT: "Plain gradient descent on the run's features (γ of Γ); time in units of step 1",
-    WHITENED: "On whitened features, the run's own dimensions (λ of Γ̃); time in units of step 1",
+    GRADIENT: "Plain gradient descent on the run's features (γ of Γ); its first is due at 1",
+    WHITENED: "On whitened features, the run's own dimensions (λ of Γ̃); its first is due at 1",
     SAMPLES: "As it was trained; time in samples",
 }
 TITLES = {

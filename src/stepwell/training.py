@@ -15,7 +15,7 @@ import numpy as np
 from stepwell.engines.gradient.launch import launched
 from stepwell.engines.gradient.plan import Plan
 from stepwell.engines.gradient.watch import effective_rank
-from stepwell.interfaces import Batch, Observer, Pretext, Seen, ignore
+from stepwell.interfaces import Batch, Observer, Pretext, Seen, UsageError, ignore
 from stepwell.kit.stopping import Stopping
 from stepwell.kit.torch import torch_or_error
 from stepwell.online import Online
@@ -108,9 +108,7 @@ class Training:
             self.plan, self.seen = plan_for(self, wish)
 
     def trainer(self, plan: Any) -> Any:
-        from stepwell.engines.gradient.loop import Trainer
-        from stepwell.engines.gradient.shards import ShardedTrainer
-
+        kind = trainer_for(plan, self.fabric.world_size)
         size = plan.batch // plan.accumulate
         mine = size // self.fabric.world_size
         first = self.fabric.global_rank * mine
@@ -122,7 +120,6 @@ class Training:
                 return self.showing.shuffled(rows, own, epoch, self.objective)
             return self.showing.of_rows(rows[own], epoch, self.objective.views)
 
-        kind = ShardedTrainer if plan.sharded and self.fabric.world_size > 1 else Trainer
         return kind(
             self.fabric, self.encoder.module, self.objective, shows, self.encoder.prepared, plan
         )
@@ -246,6 +243,28 @@ class Training:
     def _probe(self) -> list[Any]:
         rows = self.data.rows_of(0, min(PROBED, len(self.data)), self.seed + 1)[0]
         return list(shown_of(self._pairs, self.data.take(rows), self.seed + 1, 0).views[:2])
+
+
+def trainer_for(plan: Any, ranks: int) -> Any:
+    """The class that trains by a plan.
+
+    Raises
+    ------
+    UsageError
+        If one rank is to share its weights.
+    """
+    if not plan.sharded:
+        from stepwell.engines.gradient.loop import Trainer
+
+        return Trainer
+    if ranks == 1:
+        raise UsageError(
+            "Expected several processes that share the weights, found one: start with torchrun "
+            "(docs/scaling.md), or leave --shard out."
+        )
+    from stepwell.engines.gradient.shards import ShardedTrainer
+
+    return ShardedTrainer
 
 
 def train_encoder(

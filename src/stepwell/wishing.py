@@ -95,7 +95,11 @@ def check_fits(objective: str | None, pretext: Any) -> None:
 
     fitting = ", ".join(name for name, kind in OBJECTIVES.items() if kind.takes in gives)
     takes = objective_of(objective).takes
-    others = [name for name, kind in PRETEXTS.items() if takes in kind.gives] or ["none here"]
+    if takes == "tokens":
+        raise UsageError(
+            f"Expected an objective for images ({fitting}), found {objective}, which is for text."
+        )
+    others = [name for name, kind in PRETEXTS.items() if takes in kind.gives]
     raise UsageError(
         f"Expected an objective for the pretext {pretext.name} ({fitting}), found {objective}, "
         f"which takes {takes}: take one of these, or a pretext that gives {takes} "

@@ -189,6 +189,10 @@ def test_a_backbone_can_stay_frozen(call, digits, tmp_path):
         ((*SMALL, "--samples", "100", "--budget", "1m"), "leave one of them out"),
         ((*SMALL, "--accumulate", "0"), "accumulate of 1 or more"),
         ((*SMALL, "--precision", "32"), "Expected a precision"),
+        ((*SMALL, "--shard", "--samples", "100"), "start with torchrun"),
+        ((*SMALL, "--shard", "--compile"), "found them compiled"),
+        (("--shard",), "add --engine gradient"),
+        ((*SMALL, "--objective", "next_token"), "which is for text"),
         ((*SMALL, "--batch", "5000", "--samples", "9000"), "at most all"),
     ],
 )
@@ -348,6 +352,14 @@ def test_other_data_or_settings_are_refused(call, digits, tmp_path):
     assert said.code == 1
     assert "Expected the data of the training that was stopped" in said.err
     assert resuming.unfinished(out)
+    told = resuming.beside(out) / resuming.TOLD
+    told.write_text(json.dumps(json.loads(told.read_text()) | {"ranks": 4, "ranks_here": 4}))
+    said = call("learn", "--resume", out)
+    again = f"torchrun --standalone --nproc-per-node 4 -m stepwell learn --resume {out}"
+    assert said.code == 2
+    assert "Expected 4 processes" in said.err
+    assert again in said.err
+    assert again in call("status", out).err
     assert call("learn", "--resume", tmp_path / "nothing").code == 2
     assert call("learn").code == 2
 

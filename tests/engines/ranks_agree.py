@@ -6,7 +6,6 @@ python ranks_agree.py OUT [shards]
 from __future__ import annotations
 
 import sys
-from copy import deepcopy
 from inspect import signature
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from stepwell.engines.gradient.checkpoint import load, save
 from stepwell.engines.gradient.launch import launched
 from stepwell.engines.gradient.loop import Trainer
 from stepwell.engines.gradient.plan import Plan
@@ -22,6 +22,9 @@ from stepwell.interfaces import Seen
 from stepwell.objectives import OBJECTIVES, Task
 
 STEPS, BATCH = 20, 32
+WIDTH = 13
+"""Features: not even, so that shares of two ranks are not of one size."""
+WAYS = [*((name, "SGD") for name in OBJECTIVES), ("simclr", "AdamW")]
 
 
 class Backbone(torch.nn.Module):
@@ -30,8 +33,8 @@ class Backbone(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.net = torch.nn.Sequential(
-            torch.nn.Conv2d(1, 12, 3, 2, 1),
-            torch.nn.BatchNorm2d(12),
+            torch.nn.Conv2d(1, WIDTH, 3, 2, 1),
+            torch.nn.BatchNorm2d(WIDTH),
             torch.nn.ReLU(),
             torch.nn.AdaptiveAvgPool2d(2),
         )
@@ -50,9 +53,9 @@ TASK = Task({"which": (2, 3)}, views=2, pixels=(1, 8, 8), places=4, tokens=3)
 def objective_of(kind: type) -> torch.nn.Module:
     """With small heads where these have a size."""
     if kind.takes == "classes":
-        return kind(12, TASK.classes, TASK.views, hidden=16)
+        return kind(WIDTH, TASK.classes, TASK.views, hidden=16)
     sized = "sizes" in signature(kind).parameters
-    return kind(12, sizes=(16, 8)) if sized else kind.made(12, TASK)
+    return kind(WIDTH, sizes=(16, 8)) if sized else kind.made(WIDTH, TASK)
 
 
 def main(out: Path, shards: bool) -> None:
@@ -76,21 +79,23 @@ def main(out: Path, shards: bool) -> None:
     def prepare(images: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(images, dtype=torch.float64).permute(0, 3, 1, 2)
 
-    for name, kind in OBJECTIVES.items():
+    file = out / f"{fabric.global_rank}.checkpoint"
+    for name, optimizer in WAYS:
+        kind = OBJECTIVES[name]
         torch.manual_seed(0)
-        plan = Plan(STEPS, BATCH, "SGD", rate=0.02, decay=1e-4, clip=1.0)
+        plan = Plan(STEPS, BATCH, optimizer, rate=0.02, decay=1e-4, clip=1.0)
         made = (ShardedTrainer if shards else Trainer)(
             fabric, Backbone(), objective_of(kind), shows, prepare, plan
         )
         list(made.steps(until=STEPS // 2))
-        kept = deepcopy(made.state())
+        save(file, made.state())
         for _ in made.steps():  # to be undone
             break
-        made.restore(kept)
+        made.restore(load(file))
         list(made.steps())
         state = made.state()["network"]
         if fabric.global_rank == 0:
-            save_file(state, out / f"{name}.safetensors")
+            save_file(state, out / f"{name}-{optimizer}.safetensors")
     fabric.barrier()
 
 

@@ -13,10 +13,10 @@ lightning_fabric = pytest.importorskip("lightning_fabric")
 
 from stepwell.engines.gradient.ahead import Batches  # noqa: E402
 from stepwell.engines.gradient.checkpoint import load, save  # noqa: E402
-from stepwell.engines.gradient.loop import Trainer, check_batch  # noqa: E402
+from stepwell.engines.gradient.loop import Trainer  # noqa: E402
 from stepwell.engines.gradient.network import Network, Teacher  # noqa: E402
 from stepwell.engines.gradient.pixels import Decoded  # noqa: E402
-from stepwell.engines.gradient.plan import Plan, fitting_batch, planned  # noqa: E402
+from stepwell.engines.gradient.plan import Plan, check_batch, fitting_batch, planned  # noqa: E402
 from stepwell.interfaces import Batch, Seen, StepwellError, UsageError  # noqa: E402
 from stepwell.kit.hashing import digest_rows  # noqa: E402
 from stepwell.objectives import OBJECTIVES, Task  # noqa: E402
@@ -249,6 +249,42 @@ def test_a_training_that_goes_on_is_bit_for_bit_the_one_that_did_not_stop(data, 
     assert list(second.steps()) == list(range(6, 13))
     assert equal(weights_of(whole), weights_of(second))
     assert whole.loss == second.loss
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "SGD"])
+def test_a_training_goes_on_whatever_the_layout_of_weights(data, optimizer, tmp_path):
+    def made():
+        found = trainer(data, "simclr", optimizer=optimizer)
+        for weight in found.network.parameters():
+            if weight.ndim == 4:  # columns first: as channels_last is for more than one channel
+                weight.data = weight.data.mT.contiguous().mT
+        return found
+
+    whole = made()
+    assert not all(p.is_contiguous() for p in whole.network.parameters())
+    list(whole.steps())
+    first = made()
+    list(first.steps(until=5))
+    save(tmp_path / "c.safetensors", first.state())
+    second = made()
+    second.restore(load(tmp_path / "c.safetensors"))
+    list(second.steps())
+    assert equal(weights_of(whole), weights_of(second))
+
+
+def test_what_is_not_finite_changes_no_weight(data):
+    for optimizer in ("AdamW", "SGD"):
+        made = trainer(data, "simclr", optimizer=optimizer)
+        list(made.steps(until=3))
+        before, loss = weights_of(made), made._loss
+        made._loss = lambda shown, loss=loss: loss(shown) * torch.nan
+        list(made.steps(until=4))
+        assert np.isnan(made.loss)
+        names = {name for name, _ in made.network.named_parameters()}
+        assert all(torch.equal(before[name], weights_of(made)[name]) for name in names)
+        made._loss = loss
+        list(made.steps(until=5))
+        assert np.isfinite([p.detach().sum() for p in made.network.parameters()]).all()
 
 
 def test_two_trainings_with_one_seed_are_one(data):

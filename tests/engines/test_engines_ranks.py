@@ -53,12 +53,14 @@ def trained(tmp_path_factory):
 
 
 @pytest.mark.parametrize("way", ["two", "shards"])
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", [*(f"{name}-SGD" for name in OBJECTIVES), "simclr-AdamW"])
 def test_two_ranks_are_one(trained, name, way):
     one, two = (load_file(trained[each] / f"{name}.safetensors") for each in ("one", way))
     assert one.keys() == two.keys()
+    # Adam makes steps of the gradient of a bias that batch normalisation takes off again: rounding.
+    near = 1e-7 if name.endswith("AdamW") else 1e-9
     for key, value in one.items():
-        torch.testing.assert_close(two[key], value, atol=1e-9, rtol=1e-9)
+        torch.testing.assert_close(two[key], value, atol=near, rtol=near)
 
 
 @pytest.mark.parametrize("more", [(), ("--shard",)], ids=["whole", "shards"])

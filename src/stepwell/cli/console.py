@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -113,7 +114,9 @@ class Progress:
         if self._open:
             self._print("")
         if kind is KeyboardInterrupt and self._kept:
-            click.echo(f"stopped; go on with: stepwell learn --resume {self._kept}", err=True)
+            from stepwell.resuming import going_on
+
+            click.echo(f"stopped; go on with: {going_on(Path(self._kept))}", err=True)
 
 
 def describe(facts: Mapping[str, Any], elapsed: float, first: int = 0) -> str:

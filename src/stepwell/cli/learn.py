@@ -34,7 +34,7 @@ def seconds(text: str | None) -> float | None:
 
 
 PRETEXT_HELP = (
-    "two_views, neighbours or missing; with --engine gradient also multi_crop, transform, order, "
+    "two_views, neighbours, missing or order; with --engine gradient also multi_crop, transform, "
     "clusters."
 )
 TRAIN: tuple[tuple[str, Any, str], ...] = (
@@ -147,7 +147,8 @@ def command(
         from stepwell.planning import plan
 
         return _show_plan(
-            plan(source, options["preset"], options["seed"], options["views"]), as_json
+            plan(source, *(options[name] for name in ("preset", "seed", "views", "pretext"))),
+            as_json,
         )
     labels, test = options.pop("labels"), options.pop("test")
     report = not options.pop("no_report")
@@ -175,9 +176,11 @@ def _resume(path: Path, src: str | None, as_json: bool) -> None:
     extra = [n for n in names if given(n) is ParameterSource.COMMANDLINE]
     extra = [n for n in extra if n not in ("resume", "src", "as_json")]
     if extra:
+        flags = {field: name for name, (field, _) in FLAGS.items()}
+        flag = flags.get(extra[0], f"--{extra[0].replace('_', '-')}")
         raise click.UsageError(
-            f"Expected --resume alone, found --{extra[0].replace('_', '-')} too: a training goes "
-            f"on as it was begun. Leave that out, or learn anew."
+            f"Expected --resume alone, found {flag} too: a training goes on as it was begun. Leave "
+            f"that out, or learn anew."
         )
     with Progress(silent=as_json or rank() > 0) as observe:
         run = resume(path, src, observe=observe)

@@ -10,7 +10,7 @@ import click
 
 from stepwell.cli.console import emit, json_option, say, table
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.resuming import unfinished
+from stepwell.resuming import going_on, unfinished
 
 
 @click.command("status")
@@ -20,7 +20,7 @@ def command(where: Path, as_json: bool) -> None:
     """What the run at WHERE is; or all runs below that folder."""
     if unfinished(where) and not where.is_dir():
         raise StepwellError(
-            f"A training was stopped at {where}: `stepwell learn --resume {where}` goes on with it."
+            f"A training was stopped at {where}: `{going_on(where)}` goes on with it."
         )
     if not where.is_dir():
         raise UsageError(f"Expected a run or a folder of runs, found nothing at {where}.")
@@ -39,7 +39,7 @@ def command(where: Path, as_json: bool) -> None:
         say(table([[shorten(str(row.get(n, "")), 72) for n in names] for row in rows], names))
     for left in sorted(where.glob(".*.training")):
         run = where / left.name.removeprefix(".").removesuffix(".training")
-        say(f"stopped: {run} (go on with: stepwell learn --resume {run})")
+        say(f"stopped: {run} (go on with: {going_on(run)})")
     for left in sorted(where.glob(".*.partial")):
         say(f"unfinished: {left.name} (removed when the same name is learned again)")
     return None

@@ -98,7 +98,7 @@ class SpectralEngine:
                 "Expected pairs to learn from, found none: no example got a partner. Try "
                 "another pretext, or examples with more in them."
             )
-        rows = self._choose(observe) if self._free else []
+        rows = self._choose(observe) if self._free and self.moments.likeness else []
         observe("solve", {"width": self.moments.width, "units": self.moments.units})
         law = self.moments.law()
         modes = solve(law, self.choice)

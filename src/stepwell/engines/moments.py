@@ -72,6 +72,8 @@ class DenseMoments:
     """
 
     name: ClassVar[str] = "moments"
+    likeness: ClassVar[bool] = True
+    """Whether rows of a unit are to be alike: choices can be judged by that."""
 
     def __init__(self, width: int) -> None:
         self.width = width

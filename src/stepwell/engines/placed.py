@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stepwell.engines.moments import DenseMoments, Law, accumulate_into, block_of, units_of
 from stepwell.engines.spectral import Choice, dimensions
+from stepwell.interfaces import UsageError
 from stepwell.kit.linalg import ridge_of, symmetric_top
 
 LEADING = 512
@@ -40,6 +41,7 @@ class PlacedMoments:
     """
 
     name: ClassVar[str] = "placed_moments"
+    likeness: ClassVar[bool] = False
 
     def __init__(self, width: int, places: ArrayLike) -> None:
         self.width, self.places = width, np.asarray(places, np.intp)
@@ -108,8 +110,11 @@ class PlacedMoments:
         """Centred moments; ``gamma`` is M, whose eigenvalues are squared.
 
         Each place is centred by its own mean: that skies are above says nothing of an image. In
-        the leading components only, and without what noise alone adds to squares: among n pairs
-        of rows with covariance D that have nothing to do with each other, tr(D) D / n.
+        the leading components only, with the usual ρ inside, and without what noise alone adds
+        to squares: among n pairs of rows with covariance D that have nothing to do with each
+        other, tr(D) D / n. Rows of a unit are alike, so n is the number of units at the safest.
+
+        λ ≤ 1 where rows vary alike at all places; else up to the root of their number.
         """
         units, means = max(self.units, 1), self._means()
         sigma = self._mean("square", len(means)) - means.T @ means / len(means)
@@ -122,7 +127,7 @@ class PlacedMoments:
             first, second = means[[i for i, _ in pairs]], means[[j for _, j in pairs]]
             gamma = self._mean(name, len(pairs)) - first.T @ second / len(pairs)
             gamma = basis.T @ gamma @ basis
-            noise = kept.sum() / (units * len(pairs)) * np.diag(kept)
+            noise = kept.sum() / units * np.diag(kept)
             both = (gamma @ gamma.T + gamma.T @ gamma) / 2  # the displacement, and back
             inner += (both - noise) * (len(pairs) / self._count)
         back = sigma @ basis + level * basis
@@ -193,6 +198,20 @@ def displaced(places: NDArray[np.intp]) -> dict[str, list[tuple[int, int]]]:
 
 
 def moments_for(pretext: Any, width: int) -> Any:
-    """What adds up the pairs of a pretext: by displacement, where its rows have places."""
+    """What adds up the pairs of a pretext: by displacement, where its rows have places.
+
+    Raises
+    ------
+    UsageError
+        If places are no table of whole numbers.
+    """
     places = getattr(pretext, "places", None)
-    return DenseMoments(width) if places is None else PlacedMoments(width, places)
+    if places is None:
+        return DenseMoments(width)
+    found = np.asarray(places)
+    if found.ndim != 2 or found.dtype.kind not in "iu" or len(found) < 2:
+        raise UsageError(
+            f"Expected places of {pretext.name} as whole numbers (rows of a unit, axes), found "
+            f"{found.dtype} of shape {found.shape}."
+        )
+    return PlacedMoments(width, found)

@@ -80,6 +80,11 @@ class Order(OnImages):
         return Seen([shuffled], {"pairs": relations(known[chosen], self.grid)})
 
     @property
+    def partners(self) -> float:
+        """Rows of a unit: what encoding takes."""
+        return float(self.grid**2)
+
+    @property
     def places(self) -> NDArray[np.intp]:
         """(tiles, 2): row and column of each tile of a unit; pairs are told apart by how one
         lies to the other."""

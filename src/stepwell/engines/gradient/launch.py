@@ -26,8 +26,9 @@ def launched(device: str, precision: str | None = None) -> Any:
     if ranks() > 1:
         more = {"devices": ranks_here(), "num_nodes": machines(), "strategy": "ddp"}
     fabric_module = fabric_or_error()
-    for words in (".*torch.distributed.nn", "Grad strides do not match"):
-        warnings.filterwarnings("ignore", message=words)  # nothing a user can change
+    # Nothing a user can change; and nobody writes into the features that a backbone returns.
+    for words in (".*torch.distributed.nn", "Grad strides do not match", ".*returned a view"):
+        warnings.filterwarnings("ignore", message=words)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # tips are not for users
     fabric = fabric_module.Fabric(accelerator=kind, precision=precision, **more)
     fabric.launch()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,9 @@ from stepwell.engines.gradient.ahead import Batches, Shows
 from stepwell.engines.gradient.batchnorm import over_ranks
 from stepwell.engines.gradient.checkpoint import random_state, set_random_state
 from stepwell.engines.gradient.network import Network, Teacher, covered, grouped
-from stepwell.engines.gradient.plan import Plan
+from stepwell.engines.gradient.plan import Plan, warn_of_parts
 from stepwell.engines.gradient.watch import Look, spread_of
-from stepwell.interfaces import StepwellError, UsageError
+from stepwell.interfaces import UsageError
 from stepwell.kit.names import nearest
 
 MEASURED = 12
@@ -78,12 +77,14 @@ class Trainer:
         self.pace, self.measures = 1.0, False
         self._change, self._projected = math.nan, None
         self.waited, self.began = 0.0, time.perf_counter()
-        _warn_of_parts(plan)
+        warn_of_parts(plan)
 
     def _set_up(self) -> tuple[Any, Any]:
         """The network as it is called, on its device, and its optimizer."""
         run = torch.compile(self.network) if self.plan.compiled else self.network
-        found: tuple[Any, Any] = self.fabric.setup(run, optimizer_of(self.network, self.plan))
+        fused = self.plan.optimizer in FUSED and not self._scaled
+        optimizer = optimizer_of(self.network, self.plan, fused)
+        found: tuple[Any, Any] = self.fabric.setup(run, optimizer)
         return found
 
     def steps(self, until: int | None = None) -> Any:
@@ -176,7 +177,7 @@ class Trainer:
 
     def _update(self, loss: Tensor) -> None:
         norm = self._clipped(self.plan.clip or math.inf)
-        facts = torch.stack([loss, norm.to(loss)])
+        facts = self._of_all(torch.stack([loss, norm.to(loss)]))
         # What is not finite would spoil the weights for good. A gradient scaler leaves such
         # steps out by itself, and learns from them; so does a fused optimizer, when it is told:
         # the device then need not be waited for before it is given the step.
@@ -189,6 +190,13 @@ class Trainer:
         self.loss, self.norm = facts.tolist()
         self.optimizer.zero_grad(set_to_none=True)
 
+    def _of_all(self, facts: Tensor) -> Tensor:
+        """The mean over ranks, so that all do the same: some losses are of a rank's own rows."""
+        if self.fabric.world_size == 1:
+            return facts
+        found: Tensor = self.fabric.all_reduce(facts.detach(), reduce_op="mean")
+        return found
+
     def _clipped(self, most: float) -> Tensor:
         """The norm of the gradient, which is then at most so much."""
         options = {"max_norm": most, "error_if_nonfinite": False}
@@ -197,7 +205,8 @@ class Trainer:
 
     @property
     def _scaled(self) -> bool:
-        return _scaled(self.plan)
+        """Whether gradients are scaled, by a scaler that unscales them before they are clipped."""
+        return self.plan.precision.startswith("16")
 
     @property
     def _fused(self) -> bool:
@@ -274,8 +283,19 @@ class Trainer:
             self.network.objective.variance = state["variance"]
         self.set_weights(state)
         self.optimizer.load_state_dict(state["optimizer"])
+        self._as_laid_out()
         self.fabric.strategy.precision.load_state_dict(state["precision"])
         set_random_state(state["random"])
+
+    def _as_laid_out(self) -> None:
+        """Lay out what the optimizer remembers as the weights are in memory: fused kernels take
+        for granted that it is, and files do not keep it."""
+        if not self._fused:
+            return
+        for weight, facts in self.optimizer.state.items():
+            for name, value in facts.items():
+                if isinstance(value, Tensor) and value.shape == weight.shape:
+                    facts[name] = torch.empty_like(weight).copy_(value)
 
     @property
     def wait(self) -> float:
@@ -283,8 +303,8 @@ class Trainer:
         return self.waited / max(time.perf_counter() - self.began, 1e-9)
 
 
-def optimizer_of(network: Network, plan: Plan) -> Any:
-    """Of ``torch.optim``, in one kernel where that leaves out what is not finite."""
+def optimizer_of(network: Network, plan: Plan, fused: bool = False) -> Any:
+    """Of ``torch.optim``; ``fused``: in one kernel that can leave out what is not finite."""
     kinds = {n for n in dir(torch.optim) if isinstance(getattr(torch.optim, n), type)}
     kinds -= {"Optimizer", "LBFGS", "SparseAdam"}
     if plan.optimizer not in kinds:
@@ -293,46 +313,6 @@ def optimizer_of(network: Network, plan: Plan) -> Any:
             f"{nearest(plan.optimizer, kinds)}"
         )
     more: dict[str, Any] = {"momentum": 0.9} if plan.optimizer == "SGD" else {}
-    if plan.optimizer in FUSED and not _scaled(plan) and not plan.sharded:
-        more["fused"] = True
+    more |= {"fused": True} if fused else {}
     kind = getattr(torch.optim, plan.optimizer)
     return kind(grouped(network, plan.decay), lr=plan.rate, **more)
-
-
-def _scaled(plan: Plan) -> bool:
-    """Whether gradients are scaled, by a scaler that unscales them before they are clipped."""
-    return plan.precision.startswith("16")
-
-
-def _warn_of_parts(plan: Plan) -> None:
-    if plan.accumulate > 1:
-        warnings.warn(
-            f"Each of the {plan.accumulate} parts of a batch is compared within itself: that is "
-            f"not the same as one batch of {plan.batch}.",
-            stacklevel=3,
-        )
-
-
-def check_batch(batch: int, parts: int, ranks: int, examples: int) -> None:
-    """Raise where a batch can't be compared within, or not be shared evenly.
-
-    Raises
-    ------
-    UsageError, StepwellError
-    """
-    shares = parts * ranks
-    if batch % shares:
-        raise UsageError(
-            f"Expected a batch that {shares} parts (of accumulation and ranks) share evenly, found "
-            f"{batch}: take {max(2, round(batch / shares)) * shares}."
-        )
-    if batch < 4 or batch < 2 * shares:
-        raise StepwellError(
-            f"Expected at least 4 examples a batch and 2 a part to compare, found {batch} in "
-            f"{shares} parts: raise --batch, or give more examples."
-        )
-    if batch > examples:
-        raise UsageError(
-            f"Expected a batch of at most all {examples:,} examples, found {batch:,}: lower "
-            f"--batch."
-        )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from math import cos, pi
 from typing import Any
 
-from stepwell.interfaces import UsageError
+from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
 
 LARGEST = 256
@@ -105,10 +106,11 @@ def check_told(told: Mapping[str, Any]) -> None:
             raise UsageError(f"Expected {name} of {low} or more, found {value}.")
     if told.get("rate") == 0:
         raise UsageError("Expected a learning rate above 0, found 0: nothing would be learned.")
-    if told.get("sharded") and (told.get("compiled") or told.get("precision") == "16-mixed"):
+    other = "compiled" if told.get("compiled") else told.get("precision")
+    if told.get("sharded") and other in ("compiled", "16-mixed"):
         raise UsageError(
-            "Expected shards without compiling and in 32-true or bf16-mixed, found them with "
-            "one of the others: leave one of them out."
+            f"Expected shared weights (--shard) with 32-true or bf16-mixed and not compiled, found "
+            f"them {other}: leave one of the two out."
         )
     if told.get("precision", PRECISIONS[0]) not in PRECISIONS:
         raise UsageError(
@@ -145,3 +147,38 @@ def fitting_batch(examples: int) -> int:
 
 def _falling(share: float) -> float:
     return (1 + cos(pi * min(max(share, 0.0), 1.0))) / 2
+
+
+def warn_of_parts(plan: Plan) -> None:
+    """Say what accumulation is not."""
+    if plan.accumulate > 1:
+        warnings.warn(
+            f"Each of the {plan.accumulate} parts of a batch is compared within itself: that is "
+            f"not the same as one batch of {plan.batch}.",
+            stacklevel=3,
+        )
+
+
+def check_batch(batch: int, parts: int, ranks: int, examples: int) -> None:
+    """Raise where a batch can't be compared within, or not be shared evenly.
+
+    Raises
+    ------
+    UsageError, StepwellError
+    """
+    shares = parts * ranks
+    if batch % shares:
+        raise UsageError(
+            f"Expected a batch that {shares} parts (of accumulation and ranks) share evenly, found "
+            f"{batch}: take {max(2, round(batch / shares)) * shares}."
+        )
+    if batch < 4 or batch < 2 * shares:
+        raise StepwellError(
+            f"Expected at least 4 examples a batch and 2 a part to compare, found {batch} in "
+            f"{shares} parts: raise --batch, or give more examples."
+        )
+    if batch > examples:
+        raise UsageError(
+            f"Expected a batch of at most all {examples:,} examples, found {batch:,}: lower "
+            f"--batch."
+        )

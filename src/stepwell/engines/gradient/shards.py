@@ -21,21 +21,29 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from stepwell.engines.gradient.loop import Trainer, optimizer_of
 from stepwell.engines.gradient.network import whole
+from stepwell.interfaces import UsageError
+
+FOLLOWING = (nn.Sequential, nn.ModuleList)
+"""Modules whose parts follow one another."""
+LARGEST = 0.25
+"""Share of the weights that a block should have at most."""
 
 
 class ShardedTrainer(Trainer):
     """A trainer of which every rank holds a share of the backbone.
 
-    Heads are small, and whole everywhere. The backbone that was given stays whole too and is
-    brought up to date by :meth:`publish`: of 16 bytes a weight that training takes, 4 are on every
-    device and 12, gradients and what the optimizer remembers, and the weights in training, are
-    shared. What is whole is asked for by all ranks at the same time, or none gets it.
+    Heads, and the copy that a teacher is, are whole everywhere. The backbone that was given stays
+    whole too and is brought up to date by :meth:`publish`. What is shared, weights in training,
+    their gradients and what the optimizer remembers, is asked for by all ranks at the same time,
+    or none gets it.
     """
 
     def _set_up(self) -> tuple[Any, Any]:
-        self._given = self.network.backbone.to(self.fabric.device)
+        # Copied in the memory of the host: a device would have to hold two for a moment.
+        self.network.backbone, given = deepcopy(self.network.backbone.cpu()), self.network.backbone
+        self._given = given.to(self.fabric.device)
         self.network.objective.to(self.fabric.device)
-        self.network.backbone = sharded(deepcopy(self._given), self.fabric)
+        sharded(self.network.backbone, self.fabric)
         return self._called, optimizer_of(self.network, self.plan)
 
     def _called(self, views: Any) -> Any:
@@ -91,8 +99,9 @@ class ShardedTrainer(Trainer):
         super().set_weights(weights | {"network": shares})
 
     def state(self) -> dict[str, Any]:
-        """All that a step depends on, whole: any number of ranks could go on."""
-        return _each(super().state(), whole)
+        """All that a step depends on, whole, in the memory of the host, a tensor after the other:
+        any number of ranks could go on."""
+        return _each(super().state(), lambda x: whole(x).cpu())
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
@@ -106,9 +115,20 @@ class ShardedTrainer(Trainer):
 
 
 def sharded(backbone: nn.Module, fabric: Any) -> nn.Module:
-    """A backbone whose blocks, and what is between them, are shared by all ranks."""
+    """A backbone whose blocks, and what is between them, are shared by all ranks.
+
+    Raises
+    ------
+    UsageError
+        If a weight is a single number, which can't be shared.
+    """
+    if single := [name for name, p in backbone.named_parameters() if not p.ndim]:
+        raise UsageError(
+            f"Expected weights that can be shared, found a single number: {single[0]}. Leave "
+            f"--shard out, or take another backbone."
+        )
     mesh = init_device_mesh(fabric.device.type, (fabric.world_size,))
-    for block in _blocks(backbone):
+    for block in _blocks(backbone, LARGEST * _size(backbone)):
         fully_shard(block, mesh=mesh)
     fully_shard(backbone, mesh=mesh)
     if hasattr(backbone, "everything"):
@@ -116,13 +136,20 @@ def sharded(backbone: nn.Module, fabric: Any) -> nn.Module:
     return backbone
 
 
-def _blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """The largest parts that follow one another: what is gathered at a time."""
+def _blocks(module: nn.Module, most: float) -> Iterator[nn.Module]:
+    """Parts that follow one another: what is gathered at a time, of ``most`` weights where larger
+    ones have parts of their own."""
     for child in module.children():
-        if not isinstance(module, (nn.Sequential, nn.ModuleList)):
-            yield from _blocks(child)
-        elif next(child.parameters(), None) is not None:
+        inner = any(isinstance(part, FOLLOWING) for part in child.modules())
+        mere = isinstance(child, nn.ModuleList)  # nobody calls it, so nothing would gather it
+        if not isinstance(module, FOLLOWING) or mere or (inner and _size(child) > most):
+            yield from _blocks(child, most)
+        elif _size(child):
             yield child
+
+
+def _size(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
 
 
 def _like(value: Any, own: Any) -> Any:
