@@ -54,7 +54,19 @@ def table(at: Path) -> Path:
     return at / "tables" / "a.parquet"
 
 
+def text(at: Path) -> Path:
+    (at / "a.txt").write_text("\n".join(texts()), encoding="utf-8")
+    return at / "a.txt"
+
+
+def texts() -> list[str]:
+    """Of two words that come again and again, and a number."""
+    return [f"{one} {other} and {row}" for row in range(10) for one, other in TRIPLES]
+
+
+TRIPLES = (("a cat", "sleeps"), ("a dog", "runs"), ("größer", "als"))
 MAKERS = {"folder": folder, "archive": archive, "array": array, "idx": idx, "table": table}
+MAKERS |= {"text": text}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -67,14 +79,21 @@ def test_sources(name, tmp_path):
 @pytest.mark.parametrize("name", ENCODERS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_encoders(name, channels, digit_batch):
-    images = np.ascontiguousarray(digit_batch.data["image"][..., :channels])
-    founders = digit_batch.with_data(image=images)
-    check_encoder(ENCODERS[name], founders, founders.take(slice(20, 37)))
+    founders = concatenate(open_source(texts()).batches(99))
+    if "image" in ENCODERS[name].kinds:
+        images = np.ascontiguousarray(digit_batch.data["image"][..., :channels])
+        founders = digit_batch.with_data(image=images)
+    check_encoder(ENCODERS[name], founders, founders.take(slice(12, 29)))
 
 
 @pytest.mark.parametrize("name", [n for n, kind in PRETEXTS.items() if kind.target == "same"])
 def test_pretexts(name, digit_batch):
-    check_pretext(PRETEXTS[name](), digit_batch.take(slice(0, 12)))
+    batch = (
+        digit_batch
+        if "image" in PRETEXTS[name].kinds
+        else concatenate(open_source(texts()).batches(99))
+    )
+    check_pretext(PRETEXTS[name](), batch.take(slice(0, 12)))
 
 
 @pytest.mark.parametrize("name", VIEWS)

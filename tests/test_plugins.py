@@ -99,7 +99,11 @@ def test_another_kind_of_data_from_learn_to_report(plugin, origin, spawn, call, 
     assert table["id"].to_pylist() == ids
 
     found = verb("search", run, ids[3], "-n", 5)
-    assert found[0] == {"id": ids[3], "cosine": pytest.approx(1, abs=2e-3)}
+    assert {**found[0], "text": ""} == {
+        "id": ids[3],
+        "cosine": pytest.approx(1, abs=2e-3),
+        "text": "",
+    }
     assert len({row["id"] for row in found}) == 5
 
     page = Path(verb("report", run)["report"]).read_text("utf-8")

@@ -145,7 +145,7 @@ def check_view(view: View, batch: Batch, seed: int = 0) -> None:
 def _rows(batch: Batch) -> list[Any]:
     """Each row as something to compare: 3 is 3.0, and a text is as wide as it is."""
     columns = [np.asarray(column) for column in batch.data.values()]
-    data = [c if c.dtype.kind == "U" else [r.astype(float).tobytes() for r in c] for c in columns]
+    data = [c if c.dtype.kind in "UO" else [r.astype(float).tobytes() for r in c] for c in columns]
     return list(zip(batch.ids, batch.group, map(tuple, batch.digest), *data, strict=True))
 
 

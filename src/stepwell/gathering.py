@@ -91,14 +91,18 @@ def spread_over(ids: Sequence[str], wanted: int) -> list[str]:
     return [ids[row] for row in rows]
 
 
-def founders_wanted(examples: int) -> int:
-    """How many founders so many examples get."""
-    return max(FOUNDERS, min(6000, examples // 20))
+TEXTS = 50_000
+"""Founders among texts: they are small, and of words that come rarely only many know enough."""
+
+
+def founders_wanted(examples: int, kind: str = "image") -> int:
+    """How many founders so many examples of a kind get."""
+    return TEXTS if kind == "text" else max(FOUNDERS, min(6000, examples // 20))
 
 
 def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Batch:
     """Founders, drawn by the hash of their group, as one batch in the order of the source."""
-    wanted = founders_wanted(len(entries))
+    wanted = founders_wanted(len(entries), source.kind)
     chosen = {entries[i][0] for i in drawn(seed, (group for _, group in entries), wanted)}
     ids = None if len(chosen) == len(entries) else chosen
     parts = []
@@ -119,15 +123,15 @@ def one_pass(
 ) -> Iterable[Batch]:
     """Batches of the examples named by ``ids``; out of memory where all were asked for as
     founders, so that nothing is decoded twice."""
-    if len(entries) <= founders_wanted(len(entries)):
+    if len(entries) <= founders_wanted(len(entries), source.kind):
         return (founders.take(slice(i, i + chunk)) for i in range(0, len(founders), chunk))
     return source.batches(chunk, ids=ids if len(ids) < len(entries) else None)
 
 
-def shareable(entries: list[tuple[str, str]], ids: set[str]) -> list[str]:
+def shareable(entries: list[tuple[str, str]], ids: set[str], kind: str) -> list[str]:
     """Ids that several processes may share, in the order of the source; none where all examples
     are founders, who have been read by the first one already."""
-    if len(entries) <= founders_wanted(len(entries)):
+    if len(entries) <= founders_wanted(len(entries), kind):
         return []
     return [name for name, _ in entries if name in ids]
 

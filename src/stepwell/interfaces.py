@@ -219,6 +219,7 @@ class Encoder(Part, Protocol):
     - ``randomised(seed) -> Encoder``: itself with random weights, a control;
     - ``elements(batch) -> Elements``: what it sees inside each example;
     - ``attention(direction) -> (rows, columns)``: where a direction in feature space looks;
+    - ``extremes(direction) -> (low, high)``: words for the two ends of such a direction;
     - ``noise_spread: float``: share of dimensions over which its features of noise, and of
       nothing else, are spread (:func:`stepwell.evaluate.structure.spread`);
     - ``absorbs: frozenset[str]`` and ``absorbing(names) -> Encoder``: views it can be made

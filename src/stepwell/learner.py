@@ -13,24 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from stepwell import gathering, online, recording, scoring, sharing, stepping, training
+from stepwell import gathering, generating, online, recording, scoring, sharing, stepping, training
 from stepwell.encoders.network.backbones import trust
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import held, lock, lock_of, new_folder
 from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch, waiting
 from stepwell.labels import check_labels, labels_of
-from stepwell.preparing import (
-    Learned,
-    Settings,
-    check,
-    check_names,
-    prepare,
-    teaching,
-    untrained,
-)
+from stepwell.preparing import Learned, prepare, teaching, untrained
 from stepwell.resuming import LOG, Keeper, asking, beside, clear, told
 from stepwell.run import Run, batch_size
+from stepwell.settings import Settings, check, check_kind
 from stepwell.sources import open_source
 from stepwell.wishing import wished
 
@@ -131,7 +124,7 @@ def learn(
         )
     )
     source = _open(src, settings, strict)
-    check_names(settings, source.kind)
+    check_kind(settings, source.kind)
     if test is not None and evaluate_with is None:
         raise UsageError("Expected labels to score with, found only a test set: give both.")
     # The first rank makes the run: only there must its place be free.
@@ -230,7 +223,7 @@ def _learned(
         # A sibling's founders shaped this run, none of its own examples.
         mine = set(map(str, founders.ids)) if settings.founders_from is None else set()
         with closing(sharing.Offer(target, learned, source, settings.seed, mine)) as offer:
-            own = set(offer.make(gathering.shareable(entries, ids), chunk)) or ids
+            own = set(offer.make(gathering.shareable(entries, ids, source.kind), chunk)) or ids
             batches = gathering.one_pass(source, founders, entries, own, chunk)
             sample = _pass(batches, len(own), mine, learned, folder, offer, tell)
         tell("solve", {})
@@ -242,6 +235,9 @@ def _learned(
         facts = {"skipped": [vars(s) for s in source.skipped], "chunk": chunk}
         recording.write_config(folder, learned, source, settings, facts, watch.facts())
         _score(folder, learned, sample, seed, tell)
+        if source.kind == "text":
+            some = ids if len(ids) < len(entries) else None
+            recording.write_scores(folder, generating.write_counts(folder, source, some, seed))
         recording.write_cost(Run(folder), watch.facts())
     # The run is whole from here on: whatever happens to scores and page, it stays.
     clear(target)

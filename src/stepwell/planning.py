@@ -12,17 +12,11 @@ from stepwell.engines.spectral import dimensions
 from stepwell.gathering import SCORING, founders_wanted, solving_seconds, spread_over
 from stepwell.interfaces import Batch, Encoder, Source, StepwellError, concatenate, ignore
 from stepwell.kit.plugins import for_kind
-from stepwell.preparing import (
-    DIMENSIONS,
-    Settings,
-    check,
-    check_names,
-    partners_of,
-    pretext_for,
-)
+from stepwell.preparing import partners_of, pretext_for
 from stepwell.recalibrate import JUDGES
 from stepwell.reporting import duration
 from stepwell.scoring import SAMPLE
+from stepwell.settings import DIMENSIONS, Settings, check, check_kind
 from stepwell.sources import open_source
 
 _TRIED = 96
@@ -44,11 +38,11 @@ def plan(
     """
     settings = check(Settings(preset=preset, seed=seed, views=views, pretext=pretext))
     source = open_source(src)
-    check_names(settings, source.kind)
+    check_kind(settings, source.kind)
     pairs = pretext_for(settings, source.kind)  # misspelt views are an error here too
     ids = [name for name, _ in source.entries()]
     some, read = _tried(source, ids)
-    founders = min(len(ids), founders_wanted(len(ids)))
+    founders = min(len(ids), founders_wanted(len(ids), source.kind))
     encoder, fit = _fitted(source, some, founders, preset, seed)
     begun = time.perf_counter()
     encoder.embed(some)

@@ -19,41 +19,13 @@ from stepwell.interfaces import (
     Source,
     UsageError,
 )
-from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
-from stepwell.kit.stopwatch import Stopwatch
-from stepwell.pretexts import PRETEXTS, TwoViews, refuse_pairs, suited
+from stepwell.pretexts import PRETEXTS, TwoViews, suited
 from stepwell.recalibrate import Calibration, as_asked, calibrate
-from stepwell.run import Run
-from stepwell.wishing import check_fits, usual_pretext, wished
+from stepwell.settings import DIMENSIONS, Settings, built_in
+from stepwell.wishing import check_fits
 
-ENGINES = ("spectral", "gradient")
 BACKBONE = "resnet18"
-DIMENSIONS = {"fast": 512, "default": 1024, "large": 1536}
-
-
-@dataclass
-class Settings:
-    """What a run can be told; see :func:`~stepwell.learn`."""
-
-    preset: str = "default"
-    pretext: Any = None
-    encoder: Any = None
-    views: Any = None
-    seed: int = 0
-    founders_from: Any = None
-    recalibrate: bool = True
-    budget: float | None = None
-    engine: str = "spectral"
-    backbone: str | None = None
-    weights: str | None = None
-    training: Mapping[str, Any] = field(default_factory=dict)
-    share: float = 1.0
-
-    @property
-    def trains(self) -> bool:
-        """Whether a network is trained."""
-        return self.engine == "gradient"
 
 
 @dataclass
@@ -109,101 +81,6 @@ class Learned:
 def partners_of(pretext: Any, examples: int) -> float:
     """Partners an example gets on average, among so many; 1 where a pretext does not say."""
     return float(getattr(suited(pretext, examples), "partners", None) or 1.0)
-
-
-def check(settings: Settings) -> Settings:
-    """The settings, if they make sense together; a sibling's preset and seed are its own.
-
-    Raises
-    ------
-    UsageError
-    """
-    if settings.preset not in DIMENSIONS:
-        hint = nearest(settings.preset, DIMENSIONS)
-        known = ", ".join(DIMENSIONS)
-        raise UsageError(f"Expected a preset ({known}), found {settings.preset!r}.{hint}")
-    objective = settings.training.get("objective")
-    if settings.trains and settings.pretext is None and objective is not None:
-        usual = usual_pretext(objective)
-        settings = replace(settings, pretext=None if usual == TwoViews.name else usual)
-    _check_engine(settings)
-    by_name = settings.pretext is None or isinstance(settings.pretext, str)
-    other = settings.pretext is not None and built_in(settings.pretext) is None
-    if settings.views is not None and (other or not by_name):
-        raise UsageError(
-            f"Expected views for a pretext that takes a recipe ({', '.join(PRETEXTS)}), found them "
-            f"with another: leave one out."
-        )
-    if settings.founders_from is None:
-        return settings
-    sibling = settings.founders_from
-    sibling = sibling if isinstance(sibling, Run) else Run(sibling)
-    below = ("pretext", "encoder", "views", "backbone")
-    named = [n for n in below if getattr(settings, n) is not None]
-    named += ["engine"] if settings.trains else []
-    if named:
-        raise UsageError(
-            f"Expected all below the moments from the sibling run, found {', '.join(named)} "
-            f"given too: leave that out, or learn without founders from another run."
-        )
-    learned = sibling.config["learn"]
-    if settings.seed != learned["seed"]:
-        raise UsageError(
-            f"Expected the sibling's seed {learned['seed']}, found {settings.seed}: with "
-            f"another, the sums of the two runs would not add up."
-        )
-    return replace(settings, founders_from=sibling, preset=learned["preset"])
-
-
-def check_names(settings: Settings, kind: str) -> None:
-    """Raise for names that nothing has, before any data of this kind is read.
-
-    Raises
-    ------
-    UsageError
-        With the nearest one.
-    """
-    named = (("pretexts", PRETEXTS, settings.pretext), ("encoders", ENCODERS, settings.encoder))
-    for room, builtin, name in named:
-        if isinstance(name, str):
-            recording.by_name(room, builtin, name, kind)
-
-
-def _check_engine(settings: Settings) -> None:
-    """Raise unless engine, encoder, backbone and weights make sense together."""
-    if settings.engine not in ENGINES:
-        hint = nearest(settings.engine, ENGINES)
-        raise UsageError(
-            f"Expected an engine ({', '.join(ENGINES)}), found {settings.engine!r}.{hint}"
-        )
-    network = settings.trains or settings.backbone is not None
-    if network and settings.encoder is not None:
-        raise UsageError(
-            "Expected an encoder or a backbone to train, found both: leave one of them out."
-        )
-    if settings.weights is not None and settings.backbone is None:
-        raise UsageError(
-            "Expected the backbone that weights belong to, found weights alone: add --backbone."
-        )
-    if settings.training and not settings.trains:
-        names = ", ".join(sorted(settings.training))
-        raise UsageError(
-            f"Expected settings of training with the engine gradient, found {names} with "
-            f"{settings.engine}: add --engine gradient, or leave them out."
-        )
-    if settings.trains:  # before anything is read
-        wished(settings.training, settings.budget, Stopwatch())
-    kind = built_in(TwoViews.name if settings.pretext is None else settings.pretext)
-    if kind is not None and settings.trains:
-        check_fits(settings.training.get("objective"), kind)
-    elif kind is not None and kind.target == "other":
-        raise refuse_pairs(kind.name)
-
-
-def built_in(pretext: Any) -> Any:
-    """The class of a pretext of ours, by name or as an object; None for others."""
-    kind = PRETEXTS.get(pretext) if isinstance(pretext, str) else type(pretext)
-    return kind if kind in PRETEXTS.values() else None
 
 
 Trained = tuple[Mapping[str, Any], Encoder | None]

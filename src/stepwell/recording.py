@@ -225,16 +225,22 @@ def write_scores(folder: Path, scores: dict[str, Any]) -> None:
 
 
 def by_name(room: str, builtin: dict[str, Any], name: str, kind: str) -> Any:
-    """What is registered under a name for a kind of data, with a hint for a misspelt one."""
-    known = registered(room, builtin)
-    if name in builtin and kind not in known.get(name, builtin[name]).kinds:
-        known = known | {name: builtin[name]}  # a plug-in of that name is for other data
-    if name not in known:
-        raise UsageError(
-            f"Expected one of the {room} ({', '.join(sorted(known))}), found {name!r}."
-            f"{nearest(name, known)}"
-        )
-    return known[name]
+    """What is registered under a name for a kind of data, with a hint for a misspelt one.
+
+    A plug-in goes before what is built in, where it is for that kind.
+    """
+    known = {
+        key.removesuffix(f":{kind}"): made
+        for key, made in registered(room, builtin).items()
+        if not made.kinds or kind in made.kinds
+    }
+    others = {key.partition(":")[0]: made for key, made in registered(room, builtin).items()}
+    if name in known or name in others:
+        return known.get(name, others.get(name))
+    raise UsageError(
+        f"Expected one of the {room} ({', '.join(sorted(known or others))}), found {name!r}."
+        f"{nearest(name, known or others)}"
+    )
 
 
 def pretext_of(config: Mapping[str, Any], **changed: Any) -> Pretext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.encoders import ENCODERS
-from stepwell.engines import MOMENTS, SpectralMap
+from stepwell.engines import MOMENTS, NgramCounts, SpectralMap
 from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _PIXELS = ("canvas", "channels", "scale", "group_by")
 """Settings of a source that carry over to new data: they decide what a pixel means."""
+_MARKED = re.compile(r"#(row|line|paragraph)=\d+$")
+"""How ids of texts end: what looks like one is no text to search for."""
 FORMAT = 1
 """Version of the directory's layout; a newer one is refused with a clear error."""
 
@@ -65,7 +68,7 @@ class Run:
         return f"Run({str(self.path)!r}: {facts['examples']:,} examples, {self.width} dimensions)"
 
     def _kinds(self) -> dict[str, type[Part]]:
-        own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
+        own: dict[str, Any] = {"spectral": SpectralMap, NgramCounts.name: NgramCounts, **MOMENTS}
         return own | registered("encoders", ENCODERS)
 
     def part(self, name: str) -> Any:
@@ -101,9 +104,15 @@ class Run:
     def open(self, src: Any, *, canvas: int | None = None, **options: Any) -> Any:
         """A source as this run reads it, so that pixels are the same; or on another canvas."""
         same = self.config["source"].get("options", {})
-        return open_source(
+        source = open_source(
             src, like=read_like(same) | ({"canvas": canvas} if canvas else {}), **options
         )
+        if source.kind != self._kind:
+            raise UsageError(
+                f"Expected {self._kind}, which the run was learned from, found {source.kind}: give "
+                f"data of that kind."
+            )
+        return source
 
     def own_source(self, canvas: int | None = None) -> Any:
         """The source it was learned from, opened the same way; or on another canvas."""
@@ -154,16 +163,37 @@ class Run:
         Parameters
         ----------
         query : str, path or array
-            An id in this run, a file, or an array of one example.
+            An id in this run, a file, an array of one example; of texts, one in words.
         n : int
 
         Returns
         -------
-        list of {"id": str, "cosine": float}, most similar first
+        list of {"id": str, "cosine": float}, most similar first; of texts with their "text",
+        where that is still there
         """
         from stepwell.apply.search import search
 
-        return search(self.index, self._query(query), n)
+        rows = search(self.index, self._query(query), n)
+        if self._kind == "text":
+            known = self._texts({row["id"] for row in rows})
+            rows = [row | {"text": known[row["id"]]} if row["id"] in known else row for row in rows]
+        return rows
+
+    @property
+    def _kind(self) -> str:
+        return str(self.config["source"]["kind"])
+
+    def _texts(self, ids: set[str]) -> dict[str, str]:
+        """Texts of a source that still has them."""
+        try:
+            parts = [*self.own_source().batches(self.chunk, ids=ids)]
+        except (StepwellError, OSError):
+            return {}
+        return {
+            str(name): str(text)
+            for part in parts
+            for name, text in zip(part.ids, part.data["text"], strict=True)
+        }
 
     def _query(self, query: Any) -> NDArray[np.float32]:
         ids, embeddings = self.index
@@ -171,7 +201,11 @@ class Run:
             found = np.flatnonzero(ids == query)
             if len(found):
                 return embeddings[found[0]].astype(np.float32)
-            if not Path(query).exists():
+            words = not (_there(query) and Path(query).is_file()) and not _MARKED.search(query)
+            if self._kind == "text" and words:
+                one: NDArray[np.float32] = self.embed([query])[0]
+                return one
+            if not _there(query):
                 raise UsageError(
                     f"Expected an example of this run or a file, found {query!r}."
                     f"{nearest(query, ids[:20000])} Its examples are named like {str(ids[0])!r}."
@@ -227,6 +261,13 @@ def load(path: str | PathLike[str]) -> Run:
         If a newer stepwell wrote it.
     """
     return Run(path)
+
+
+def _there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # longer than a name can be
+        return False
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -116,7 +116,16 @@ class Sight:
     def explained(self, clock: str) -> list[Explanation]:
         """What each dimension of an order sees."""
         changed = {name: values[clock] for name, values in self._changed.items()}
-        return explain(self.values(clock), self._known, changed)
+        found = explain(self.values(clock), self._known, changed)
+        return [replace(each, told=self._told(clock, each.index)) for each in found]
+
+    def _told(self, clock: str, mode: int) -> str:
+        """What the encoder says of a dimension, if it can: ``funny, warm rather than dull``."""
+        extremes = getattr(self._encoder, "extremes", None)
+        if extremes is None:
+            return ""
+        low, high = extremes(np.asarray(self._maps[clock].vectors[:, mode]))
+        return f"{', '.join(high)} rather than {', '.join(low)}"
 
     def told(self, clock: str, labels: Sequence[str]) -> NDArray[np.float64]:
         """(k,) bits that each dimension of an order tells about labels of the batch."""

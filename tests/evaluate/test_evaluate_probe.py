@@ -105,6 +105,8 @@ def test_raw_series_and_texts():
     texts = raw_features(batch(text=np.array(["a cat", "a cat", "dogs run"])))
     np.testing.assert_array_equal(texts[0], texts[1])
     assert texts[0] @ texts[2] < 0.5 * (texts[0] @ texts[0])
+    objects = np.array(["a cat", "a cat", "dogs run"], object)
+    np.testing.assert_array_equal(raw_features(batch(text=objects)), texts)
     nothing = raw_features(batch(other=np.array([{}, {}])))
     np.testing.assert_array_equal(nothing, np.zeros((2, 1)))
 

@@ -8,7 +8,7 @@ from helpers import photo_windows
 
 from stepwell.interfaces import Batch
 from stepwell.staircase.explain import Explanation, correlations, explain, information
-from stepwell.staircase.statistics import image_statistics
+from stepwell.staircase.statistics import image_statistics, text_statistics
 
 
 def batch(images):
@@ -99,6 +99,20 @@ def test_words():
         "≈ hue: cyan rather than red (r = .50)"
     )
     assert Explanation(0).words == ""
+    assert (
+        Explanation(0, "length", 0.9, told="good rather than bad").words == "good rather than bad"
+    )
+
+
+def test_statistics_of_texts():
+    texts = np.array(["One TWO, three 4", "", "a b c d e f g h"], object)
+    ids = np.array(list("abc"))
+    found = text_statistics(Batch(ids, {"text": texts}, ids, np.zeros((3, 2), np.uint64)))
+    np.testing.assert_allclose(np.exp(found["length"]), [4, 1, 8])
+    np.testing.assert_allclose(found["long words"], [13 / 4, 0, 1])
+    np.testing.assert_allclose(found["digits"], [1 / 16, 0, 0])
+    np.testing.assert_allclose(found["capitals"], [4 / 16, 0, 0])
+    np.testing.assert_allclose(found["signs between words"], [1 / 16, 0, 0])
 
 
 def test_information_about_labels():

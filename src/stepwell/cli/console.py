@@ -153,7 +153,7 @@ source_option = click.option(
     "source_options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Of the source: canvas=64, split=test, column=photo, group_by=REGEX …",
+    help="Of the source: canvas=64, split=test, column=photo, unit=line, group_by=REGEX …",
 )
 
 
@@ -208,6 +208,9 @@ def scorecard(scores: Mapping[str, Any]) -> str:
     if scores.get("retrieval"):
         lines = [[r["name"], _cell(r)] for r in scores["retrieval"]]
         blocks.append(table(lines, ["view retrieval, % (no labels)", "found"]))
+    if scores.get("bits"):
+        lines = [[name, f"{value:.2f}"] for name, value in scores["bits"].items()]
+        blocks.append(table(lines, ["bits a sign of held-out texts", "cost"]))
     return "\n\n".join(blocks)
 
 

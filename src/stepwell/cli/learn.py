@@ -122,7 +122,8 @@ def command(
 ) -> None:
     """Learn an encoder from unlabelled data.
 
-    SRC is a folder of images, a .zip or .tar, .npy/.npz, IDX, Parquet or Arrow file.
+    SRC is a folder of images, a .zip or .tar, .npy/.npz, IDX, Parquet or Arrow file; or texts: a
+    .txt, .csv, .tsv or .jsonl file (also .gz), or a folder of them.
     """
     from stepwell.learner import learn
     from stepwell.run import Run

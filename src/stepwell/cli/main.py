@@ -19,6 +19,7 @@ VERBS = {
     "evaluate": "Score a run with a few labels, beside its controls.",
     "embed": "Vectors of any data, by a run.",
     "search": "Find similar examples.",
+    "generate": "Go on with a text as those of a run would.",
     "export": "A run's network for use without stepwell: state dict, ONNX.",
     "views": "Look at the augmentations, on your own data.",
     "steps": "The steps of learning: found, timed, explained, while it goes or after.",

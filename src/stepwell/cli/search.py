@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 
 import click
 
@@ -16,7 +17,7 @@ from stepwell.cli.console import emit, json_option, say, table
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with pictures.")
 @json_option
 def command(run: Path, example: str, n: int, html: Path | None, as_json: bool) -> None:
-    """Find the examples most similar to EXAMPLE, an id of the run or a file."""
+    """Find the examples most similar to EXAMPLE: an id of the run, a file, or a text."""
     from stepwell.run import load
 
     opened = load(run)
@@ -27,7 +28,9 @@ def command(run: Path, example: str, n: int, html: Path | None, as_json: bool) -
         write_search_page(opened, example, rows, html)
     if as_json:
         return emit(rows)
-    say(table([[r["id"], f"{r['cosine']:.3f}"] for r in rows], ["id", "cosine"]))
+    lines = [[r["id"], f"{r['cosine']:.3f}", shorten(r.get("text", ""), 70)] for r in rows]
+    shown = 3 if any(line[2] for line in lines) else 2
+    say(table([line[:shown] for line in lines], ["id", "cosine", "text"][:shown], words=(0, 2)))
     if html is not None:
         say(f"\npage    {html}")
     return None

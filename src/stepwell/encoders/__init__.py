@@ -6,7 +6,8 @@ from typing import Any
 
 from stepwell.encoders.network.encoder import NetworkEncoder
 from stepwell.encoders.patches.encoder import PatchEncoder
+from stepwell.encoders.words.encoder import WordEncoder
 
-ENCODERS: dict[str, Any] = {PatchEncoder.name: PatchEncoder, NetworkEncoder.name: NetworkEncoder}
+ENCODERS: dict[str, Any] = {made.name: made for made in (PatchEncoder, WordEncoder, NetworkEncoder)}
 
-__all__ = ["ENCODERS", "NetworkEncoder", "PatchEncoder"]
+__all__ = ["ENCODERS", "NetworkEncoder", "PatchEncoder", "WordEncoder"]

@@ -3,6 +3,7 @@
 from stepwell.engines.accumulate import Encoded, Known, accumulate, shuffle_units
 from stepwell.engines.engine import SpectralEngine
 from stepwell.engines.moments import DenseMoments, Law, units_of
+from stepwell.engines.ngram import NgramCounts, NgramModel
 from stepwell.engines.placed import PlacedMoments, moments_for
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.shuffled import KeptPairs
@@ -26,6 +27,8 @@ __all__ = [
     "Known",
     "Law",
     "Modes",
+    "NgramCounts",
+    "NgramModel",
     "PlacedMoments",
     "Quantiser",
     "SpectralEngine",

@@ -20,13 +20,18 @@ def raw_features(batch: Batch) -> F32:
     columns = []
     for value in batch.data.values():
         array = np.asarray(value)
-        if array.dtype.kind in "US":
+        if array.dtype.kind in "US" or _texts(array):
             columns.append(_letters(array))
         elif array.dtype.kind in "fiub":
             columns.append(_small(array).reshape(len(array), -1))
     if not columns:
         return np.zeros((len(batch), 1), np.float32)
     return np.nan_to_num(np.concatenate(columns, axis=1).astype(np.float32))
+
+
+def _texts(array: Array) -> bool:
+    """Whether objects are texts."""
+    return array.dtype.kind == "O" and all(isinstance(each, str) for each in array)
 
 
 def _small(array: Array) -> F32:

@@ -10,6 +10,7 @@ from stepwell.pretexts.missing import Missing
 from stepwell.pretexts.multi_crop import MultiCrop
 from stepwell.pretexts.neighbours import Neighbours
 from stepwell.pretexts.order import Order
+from stepwell.pretexts.texts import TextNeighbours, TextViews
 from stepwell.pretexts.transform import Transform
 from stepwell.pretexts.two_views import TwoViews
 
@@ -17,6 +18,8 @@ PRETEXTS: dict[str, Any] = {
     made.name: made
     for made in (TwoViews, MultiCrop, Neighbours, Missing, Transform, Order, Clusters)
 }
+PRETEXTS |= {f"{made.name}:text": made for made in (TextViews, TextNeighbours)}
+"""By name; those that mean the same on another kind of data, with its name behind a colon."""
 
 
 def suited(pretext: Any, examples: int) -> Any:

@@ -19,6 +19,7 @@ from stepwell.sources.base import ImageSource
 from stepwell.sources.folder import FolderSource
 from stepwell.sources.idx import IdxSource
 from stepwell.sources.tables import TableSource
+from stepwell.sources.texts import HeldTexts, TextSource
 from stepwell.sources.walk import why_not_regular
 
 SOURCES: dict[str, type] = {
@@ -26,6 +27,7 @@ SOURCES: dict[str, type] = {
     "array": ArraySource,
     "archive": ArchiveSource,
     "table": TableSource,
+    "text": TextSource,
     "folder": FolderSource,
 }
 """Sources by name, in the order they are asked; installed plug-ins (entry points of group
@@ -45,8 +47,8 @@ def open_source(
     Parameters
     ----------
     where : path, array or Source
-        A folder or file; images (n, h, w) or (n, h, w, c) in memory; or a source, which
-        is returned as it is.
+        A folder or file; images (n, h, w) or (n, h, w, c), or texts, in memory; or a source,
+        which is returned as it is.
     strict : bool
         Raise at the first example that can't be read, instead of setting it aside.
     workers : int, optional
@@ -81,12 +83,20 @@ def open_source(
         )
     if where is None:
         raise UsageError("Expected data, found none: its path was not kept; give it again.")
+    if _texts(where):
+        return _made(HeldTexts, where, options, like or {})
     if hasattr(where, "__array__") or isinstance(where, list):
         return _made(ArraySource, np.asarray(where), options, like or {})
     raise UsageError(
         f"Expected a path, an array or a source, found {type(where).__name__}: "
-        f"give the folder or file with your images."
+        f"give the folder or file with your data."
     )
+
+
+def _texts(where: Any) -> bool:
+    """Whether the first of several things in memory is a text."""
+    several = isinstance(where, (list, tuple, np.ndarray)) and np.ndim(where[:1]) == 1
+    return several and len(where) > 0 and isinstance(where[0], str)
 
 
 def _existing(where: str | os.PathLike[str]) -> Path:
@@ -141,8 +151,10 @@ __all__ = [
     "ArchiveSource",
     "ArraySource",
     "FolderSource",
+    "HeldTexts",
     "IdxSource",
     "ImageSource",
     "TableSource",
+    "TextSource",
     "open_source",
 ]

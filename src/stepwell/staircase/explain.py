@@ -39,6 +39,8 @@ class Explanation:
         Their correlation; negative: less of it at the high end.
     keeps, flips : tuple of str
         Views under which it stays, or changes its sign.
+    told : str
+        What the encoder itself says it tells apart; goes before the statistic.
     """
 
     index: int
@@ -46,12 +48,13 @@ class Explanation:
     r: float = 0.0
     keeps: tuple[str, ...] = ()
     flips: tuple[str, ...] = ()
+    told: str = ""
 
     @property
     def words(self) -> str:
         """``≈ vertical edges in the lower half (r = .81)``, or nothing."""
-        if not self.name:
-            return ""
+        if self.told or not self.name:
+            return self.told
         return f"≈ {_towards(self.name, self.r)} (r = {abs(self.r):.2f})".replace("= 0.", "= .")
 
 

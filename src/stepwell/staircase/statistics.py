@@ -108,5 +108,28 @@ def _standing_out(grey: F32) -> NDArray:
     return np.asarray((far > 24).mean((1, 2)))
 
 
-STATISTICS: dict[str, Statistics] = {"image": image_statistics}
+def text_statistics(batch: Batch) -> dict[str, NDArray]:
+    """Length of a text and of its words, and shares of kinds of signs.
+
+    Parameters
+    ----------
+    batch : Batch
+        ``text`` (n,).
+    """
+    texts = [str(text) for text in batch.data["text"]]
+    words = [text.split() or [""] for text in texts]
+
+    def share(kind: Callable[[str], bool]) -> NDArray:
+        return np.array([sum(map(kind, text)) / max(len(text), 1) for text in texts])
+
+    return {
+        "length": np.log([len(each) for each in words]),
+        "long words": np.array([np.mean([len(word) for word in each]) for each in words]),
+        "digits": share(str.isdigit),
+        "capitals": share(str.isupper),
+        "signs between words": share(lambda sign: not sign.isalnum() and not sign.isspace()),
+    }
+
+
+STATISTICS: dict[str, Statistics] = {"image": image_statistics, "text": text_statistics}
 """By kind of data."""

@@ -1,0 +1,1 @@
+"""Features of texts from the words in them."""

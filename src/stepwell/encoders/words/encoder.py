@@ -1,0 +1,133 @@
+"""``words``: a text as the weighted mean of its words' vectors.
+
+S. Arora, Y. Liang & T. Ma, ICLR 2017: a word weighs a / (a + p), p its share of all words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.encoders.words.vectors import counted, vectors
+from stepwell.interfaces import Batch, Observer, StepwellError, ignore
+
+WIDTHS = {"fast": 100, "default": 200, "large": 300}
+RARE = 2
+"""Words seen less often have no vector."""
+MOST = 100_000
+"""Words of the vocabulary, at most."""
+OFTEN = 1000
+"""Words that dimensions are told by, the most frequent ones."""
+WEIGHT = 1e-3
+"""The a of a / (a + p)."""
+_SIGNS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Chinese and Japanese: each sign is a word here."""
+_WORD = re.compile(rf"[{_SIGNS}]|[^\W{_SIGNS}]+|[^\w\s]")
+
+
+def words_of(text: str) -> list[str]:
+    """Words and signs of a text, in lower case."""
+    return _WORD.findall(text.lower())
+
+
+class WordEncoder:
+    """Weighted means of word vectors that are learned from which words stand together.
+
+    Parameters
+    ----------
+    preset : {"fast", "default", "large"}
+        100, 200 or 300 numbers a word.
+    """
+
+    name: ClassVar[str] = "words"
+    kinds: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    def __init__(self, preset: str = "default") -> None:
+        self.width = WIDTHS[preset]
+        self._words: dict[str, int] = {}
+        self._share = np.empty(0)
+        self._vectors = np.empty((0, self.width), np.float32)
+
+    def fit(self, founders: Batch, *, seed: int = 0, observe: Observer = ignore) -> Self:
+        """Vocabulary and vectors from founders.
+
+        Raises
+        ------
+        StepwellError
+            If hardly a word comes twice.
+        """
+        texts = [words_of(str(text)) for text in founders.data["text"]]
+        counts = Counter(word for text in texts for word in text)
+        common = sorted(
+            (word for word, count in counts.items() if count >= RARE),
+            key=lambda word: (-counts[word], word),
+        )[:MOST]
+        if len(common) < 2:
+            raise StepwellError(
+                "Expected texts in which words come again, found hardly any twice: give more "
+                "texts, or longer ones."
+            )
+        observe("fit", {"done": 1, "of": 2})
+        self._words = {word: number for number, word in enumerate(common)}
+        known = np.array([counts[word] for word in common], np.float64)
+        self._share = known / sum(counts.values())
+        numbers = [self._numbers(text) for text in texts]
+        self._vectors = vectors(counted(numbers, len(common)), self.width)
+        observe("fit", {"done": 2, "of": 2})
+        return self
+
+    def _numbers(self, text: Iterable[str]) -> NDArray[np.intp]:
+        found = (self._words.get(word, -1) for word in text)
+        return np.array([number for number in found if number >= 0], np.intp)
+
+    def embed(self, batch: Batch) -> NDArray[np.float32]:
+        """(n, width) float32 of length 1; 0 where no word is known."""
+        from scipy import sparse
+
+        rows = [self._numbers(words_of(str(text))) for text in batch.data["text"]]
+        place = np.cumsum([0, *(len(row) for row in rows)])
+        words = np.concatenate(rows) if len(rows) else np.empty(0, np.intp)
+        weight = (WEIGHT / (WEIGHT + self._share[words])).astype(np.float32)
+        shape = (len(rows), len(self._words))
+        table = sparse.csr_matrix((weight, words, place), shape)
+        found = np.asarray(table @ self._vectors, np.float32)
+        length = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(found / np.where(length > 0, length, 1), np.float32)
+
+    def extremes(self, direction: NDArray, count: int = 4) -> tuple[list[str], list[str]]:
+        """Words that a direction in feature space has at its low and at its high end, of those
+        that come often."""
+        own = (WEIGHT / (WEIGHT + self._share))[:OFTEN, None] * self._vectors[:OFTEN]
+        order = np.argsort(own @ np.asarray(direction), kind="stable")
+        words = list(self._words)
+        named = [words[i] for i in order if words[i].isalnum()]
+        return named[:count], named[::-1][:count]
+
+    def randomised(self, seed: int) -> WordEncoder:
+        """The same words with random vectors: a control."""
+        twin = type(self)()
+        twin.width, twin._words, twin._share = self.width, self._words, self._share
+        rng = np.random.default_rng(seed)
+        twin._vectors = rng.standard_normal(self._vectors.shape).astype(np.float32)
+        return twin
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Settings and arrays; words as UTF-8, one a line."""
+        text = "\n".join(self._words).encode("utf-8", "surrogatepass")
+        arrays = {"words": np.frombuffer(text, np.uint8), "share": self._share}
+        return {"width": self.width}, arrays | {"vectors": self._vectors}
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`state`."""
+        encoder = cls()
+        encoder.width = int(settings["width"])
+        words = np.asarray(arrays["words"]).tobytes().decode("utf-8", "surrogatepass").split("\n")
+        encoder._words = {word: number for number, word in enumerate(words)}
+        encoder._share, encoder._vectors = np.array(arrays["share"]), np.array(arrays["vectors"])
+        return encoder

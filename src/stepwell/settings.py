@@ -1,0 +1,160 @@
+"""What learning can be told, and whether it makes sense together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from inspect import signature
+from typing import Any
+
+from stepwell import recording
+from stepwell.encoders import ENCODERS, NetworkEncoder
+from stepwell.interfaces import UsageError
+from stepwell.kit.names import nearest
+from stepwell.kit.plugins import for_kind
+from stepwell.kit.stopwatch import Stopwatch
+from stepwell.pretexts import PRETEXTS, TwoViews, refuse_pairs
+from stepwell.run import Run
+from stepwell.wishing import check_fits, usual_pretext, wished
+
+ENGINES = ("spectral", "gradient")
+DIMENSIONS = {"fast": 512, "default": 1024, "large": 1536}
+"""Of the embedding at most, by preset."""
+
+
+@dataclass
+class Settings:
+    """What a run can be told; see :func:`~stepwell.learn`."""
+
+    preset: str = "default"
+    pretext: Any = None
+    encoder: Any = None
+    views: Any = None
+    seed: int = 0
+    founders_from: Any = None
+    recalibrate: bool = True
+    budget: float | None = None
+    engine: str = "spectral"
+    backbone: str | None = None
+    weights: str | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    share: float = 1.0
+
+    @property
+    def trains(self) -> bool:
+        """Whether a network is trained."""
+        return self.engine == "gradient"
+
+
+def check(settings: Settings) -> Settings:
+    """The settings, if they make sense together; a sibling's preset and seed are its own.
+
+    Raises
+    ------
+    UsageError
+    """
+    if settings.preset not in DIMENSIONS:
+        hint = nearest(settings.preset, DIMENSIONS)
+        known = ", ".join(DIMENSIONS)
+        raise UsageError(f"Expected a preset ({known}), found {settings.preset!r}.{hint}")
+    objective = settings.training.get("objective")
+    if settings.trains and settings.pretext is None and objective is not None:
+        usual = usual_pretext(objective)
+        settings = replace(settings, pretext=None if usual == TwoViews.name else usual)
+    _check_engine(settings)
+    by_name = settings.pretext is None or isinstance(settings.pretext, str)
+    other = settings.pretext is not None and built_in(settings.pretext) is None
+    if settings.views is not None and (other or not by_name):
+        raise UsageError(
+            f"Expected views for a pretext that takes a recipe ({', '.join(PRETEXTS)}), found them "
+            f"with another: leave one out."
+        )
+    if settings.founders_from is None:
+        return settings
+    sibling = settings.founders_from
+    sibling = sibling if isinstance(sibling, Run) else Run(sibling)
+    below = ("pretext", "encoder", "views", "backbone")
+    named = [n for n in below if getattr(settings, n) is not None]
+    named += ["engine"] if settings.trains else []
+    if named:
+        raise UsageError(
+            f"Expected all below the moments from the sibling run, found {', '.join(named)} "
+            f"given too: leave that out, or learn without founders from another run."
+        )
+    learned = sibling.config["learn"]
+    if settings.seed != learned["seed"]:
+        raise UsageError(
+            f"Expected the sibling's seed {learned['seed']}, found {settings.seed}: with "
+            f"another, the sums of the two runs would not add up."
+        )
+    return replace(settings, founders_from=sibling, preset=learned["preset"])
+
+
+def check_kind(settings: Settings, kind: str) -> None:
+    """Raise for what does not suit a kind of data, before any of it is read.
+
+    Raises
+    ------
+    UsageError
+        For names that nothing has (with the nearest one), and for what is for other data.
+    """
+    network = settings.trains or settings.backbone is not None
+    if network and kind not in NetworkEncoder.kinds:
+        raise UsageError(
+            f"Expected images for a network, found {kind}: leave the engine or the backbone out."
+        )
+    named = (("pretexts", PRETEXTS, settings.pretext), ("encoders", ENCODERS, settings.encoder))
+    for room, builtin, name in named:
+        if not isinstance(name, str):
+            continue
+        made = recording.by_name(room, builtin, name, kind)
+        if made.kinds and kind not in made.kinds:
+            raise UsageError(
+                f"Expected one of the {room} for {kind}, found {name}, which is for "
+                f"{' and '.join(sorted(made.kinds))}."
+            )
+    if settings.views is not None and isinstance(settings.pretext, str | None):
+        pairs = for_kind("pretexts", PRETEXTS, kind)
+        if pairs is not None and pairs in PRETEXTS.values() and not _takes_recipe(pairs):
+            raise UsageError(f"Expected views for images, found them for {kind}: leave them out.")
+
+
+def _takes_recipe(kind: Any) -> bool:
+    return "recipe" in signature(kind).parameters
+
+
+def _check_engine(settings: Settings) -> None:
+    """Raise unless engine, encoder, backbone and weights make sense together."""
+    if settings.engine not in ENGINES:
+        hint = nearest(settings.engine, ENGINES)
+        raise UsageError(
+            f"Expected an engine ({', '.join(ENGINES)}), found {settings.engine!r}.{hint}"
+        )
+    network = settings.trains or settings.backbone is not None
+    if network and settings.encoder is not None:
+        raise UsageError(
+            "Expected an encoder or a backbone to train, found both: leave one of them out."
+        )
+    if settings.weights is not None and settings.backbone is None:
+        raise UsageError(
+            "Expected the backbone that weights belong to, found weights alone: add --backbone."
+        )
+    if settings.training and not settings.trains:
+        names = ", ".join(sorted(settings.training))
+        raise UsageError(
+            f"Expected settings of training with the engine gradient, found {names} with "
+            f"{settings.engine}: add --engine gradient, or leave them out."
+        )
+    if settings.trains:  # before anything is read
+        wished(settings.training, settings.budget, Stopwatch())
+    kind = built_in(TwoViews.name if settings.pretext is None else settings.pretext)
+    if kind is not None and settings.trains:
+        check_fits(settings.training.get("objective"), kind)
+    elif kind is not None and kind.target == "other":
+        raise refuse_pairs(kind.name)
+
+
+def built_in(pretext: Any) -> Any:
+    """The class of a pretext of ours, by name or as an object; None for others."""
+    kind = PRETEXTS.get(pretext) if isinstance(pretext, str) else type(pretext)
+    return kind if kind in PRETEXTS.values() else None

@@ -1,0 +1,259 @@
+"""What stands in a file of text: lines, paragraphs, rows of a table."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.names import nearest
+
+PLAIN = ("plain",)
+TABLES = ("csv", "tsv", "jsonl")
+_FORMATS = {
+    ".txt": "plain",
+    ".text": "plain",
+    ".md": "plain",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+TEXT = ("text", "sentence", "review", "content", "body", "document", "comment", "abstract", "title")
+LABEL = ("label", "class", "target", "sentiment", "category")
+FILE = ("file", "path", "id", "name")
+LOOKED = 200
+"""Rows that tell which column holds the text."""
+PARTED = 0.1
+"""Share of empty lines from which on they part paragraphs."""
+LETTERS, WRITTEN = 100_000, 0.3
+"""Signs that are looked at, and the share of letters among those of a writing."""
+WORDS = 1.5
+"""Words a cell of text has at least, on average."""
+
+
+class Cells(NamedTuple):
+    """Text and label of an example."""
+
+    text: str
+    label: str = ""
+
+
+def format_of(name: str) -> str:
+    """What a file is by its name; empty for what is no text."""
+    path = Path(name.lower())
+    if path.suffix != ".gz":
+        return _FORMATS.get(path.suffix, "")
+    inner = Path(path.stem).suffix
+    # "train.en.gz" holds lines; archives and tables of numbers do not.
+    return _FORMATS.get(inner, "plain" if len(inner) == 3 and inner[1:].isalpha() else "")
+
+
+class Column(NamedTuple):
+    """Where a table keeps text and label.
+
+    Attributes
+    ----------
+    text, label : str, int or None
+        Names (of JSON, or of a header), or places.
+    header : bool
+        Whether the first row names columns.
+    """
+
+    text: Any
+    label: Any
+    header: bool
+
+    @classmethod
+    def of(cls, path: str | Path, format: str, wanted: str | int | None = None) -> Column:
+        """Found in the first rows.
+
+        Raises
+        ------
+        UsageError
+            If no column is text, or there is none of that name.
+        """
+        found = cls._found(path, format, wanted)
+        if found is None:
+            raise UsageError(f"Expected a column of text in {path}, found none in its first rows.")
+        return found
+
+    @classmethod
+    def fits(cls, path: Path, format: str) -> bool:
+        """Whether a table holds text, and does not only name files and their labels."""
+        try:
+            return cls._found(path, format, None) is not None
+        except StepwellError:
+            return True  # its own message says what is wrong with it
+
+    @classmethod
+    def _found(cls, path: str | Path, format: str, wanted: str | int | None) -> Column | None:
+        rows = [row for _, row, problem in _rows(path, format) if not problem]
+        rows = list(islice(rows, LOOKED))
+        if not rows:
+            return None
+        names = [str(name) for name in (rows[0] if format == "jsonl" else rows[0].values())]
+        header = format == "jsonl" or bool(
+            {name.lower() for name in names} & {*TEXT, *LABEL, *FILE}
+        )
+        if header and format != "jsonl":
+            rows = rows[1:]
+        keys = names if format == "jsonl" else list(range(len(names)))
+        known = dict(zip(names, keys, strict=True)) if header else {}
+        if wanted is not None:
+            key = known.get(str(wanted), wanted if wanted in keys else None)
+            if key is None:
+                listed = ", ".join(map(str, known or keys))
+                raise UsageError(
+                    f"Expected a column of {path} ({listed}), found {wanted!r}."
+                    f"{nearest(str(wanted), map(str, known))}"
+                )
+        else:
+            lower = {name.lower(): key for name, key in known.items()}
+            if len(lower) == 2 and set(lower) & set(FILE) and set(lower) & set(LABEL):
+                return None  # labels of files
+            key = next((lower[name] for name in TEXT if name in lower), _longest(rows, keys))
+        if key is None:
+            return None
+        return cls(key, _label(rows, keys, known, key), header)
+
+
+def _longest(rows: Sequence[dict], keys: Sequence[Any]) -> Any:
+    """The column with most words, if these are words."""
+    counts = {key: sum(len(str(row.get(key, "")).split()) for row in rows) for key in keys}
+    best = max(keys, key=lambda key: counts[key])
+    return best if counts[best] >= WORDS * max(len(rows), 1) else None
+
+
+def _label(rows: Sequence[dict], keys: Sequence[Any], known: dict[str, Any], text: Any) -> Any:
+    """A column called label, or without names the one whose few values come again and again."""
+    for name, key in known.items():
+        if name.lower() in LABEL and key != text:
+            return key
+    for key in keys if not known else ():
+        values = {str(row.get(key, "")) for row in rows}
+        if key != text and 1 < len(values) <= max(2, len(rows) // 10):
+            return key
+    return None
+
+
+def has_words(path: str | Path) -> bool:
+    """Whether there is writing in the first lines of a file, not numbers."""
+    try:
+        text = "".join(line for line, _ in islice(_lines(path), LOOKED))
+    except StepwellError:
+        return False
+    signs = [letter for letter in text[:LETTERS] if not letter.isspace()]
+    return sum(map(str.isalpha, signs)) >= WRITTEN * len(signs)
+
+
+def usual_unit(path: str | Path) -> str:
+    """Paragraphs where the first lines are parted by many empty ones, else lines."""
+    first = [line for line, _ in islice(_lines(path), LOOKED)]
+    empty = sum(not line.strip() for line in first)
+    return "paragraph" if empty >= PARTED * len(first) and empty else "line"
+
+
+def units(
+    path: str, format: str, unit: str, column: Column | None
+) -> Iterator[tuple[str | None, Cells, str]]:
+    """(what names it within the file, its cells, what is wrong with it) of each example."""
+    if column is not None:
+        for number, row, problem in _rows(path, format):
+            if number == 0 and column.header and format != "jsonl":
+                continue
+            text, label = row.get(column.text), row.get(column.label)
+            cells = Cells("" if text is None else str(text), "" if label is None else str(label))
+            if not problem and not cells.text.strip():
+                problem = "no text"
+            yield f"row={number}", cells, problem
+    elif unit == "document":
+        lines = [*_lines(path)]
+        problem = next((why for _, why in lines if why), "")
+        text = "".join(line for line, _ in lines).strip()
+        yield None, Cells(text), problem or ("" if text else "no text")
+    elif unit == "paragraph":
+        yield from _paragraphs(path)
+    else:
+        for number, (line, problem) in enumerate(_lines(path)):
+            if line.strip() or problem:
+                yield f"line={number + 1}", Cells(line.strip()), problem
+
+
+def _paragraphs(path: str) -> Iterator[tuple[str, Cells, str]]:
+    held: list[str] = []
+    number, wrong = 1, ""
+    for line, problem in [*_lines(path), ("", "")]:
+        wrong = wrong or problem
+        if line.strip() or problem:
+            held.append(line)
+        elif held:
+            yield f"paragraph={number}", Cells("".join(held).strip()), wrong
+            held, number, wrong = [], number + 1, ""
+
+
+def _rows(path: str | Path, format: str) -> Iterator[tuple[int, dict[Any, Any], str]]:
+    """(number, cells by column, what is wrong) of each row."""
+    if format == "jsonl":
+        for number, (line, problem) in enumerate(_lines(path)):
+            if not line.strip() and not problem:
+                continue
+            try:
+                row = json.loads(line) if not problem else {}
+            except ValueError:
+                row, problem = {}, "no JSON"
+            if not isinstance(row, dict):
+                row, problem = {}, "no JSON object"
+            yield number, row, problem
+        return
+    csv.field_size_limit(2**27)
+    options: dict[str, Any] = {"delimiter": "\t" if format == "tsv" else ","}
+    if format == "tsv":
+        options["quoting"] = csv.QUOTE_NONE
+    problems: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line, problem in _lines(path):
+            if problem:
+                problems.append(problem)
+            yield line
+
+    for number, cells in enumerate(csv.reader(lines(), **options)):
+        wrong, problems[:] = (problems[0] if problems else ""), []
+        if cells or wrong:
+            yield number, dict(enumerate(cells)), wrong
+
+
+def _lines(path: str | Path) -> Iterator[tuple[str, str]]:
+    """(line, what is wrong with it), with its end.
+
+    Raises
+    ------
+    StepwellError
+        If the file is not text, or damaged.
+    """
+    with _opened(path) as file:
+        try:
+            start = file.peek(4096)[:4096]
+            if b"\0" in start:
+                raise StepwellError(f"Expected text in {path}, found a binary file.")
+            for number, raw in enumerate(file):
+                try:
+                    line = raw.decode("utf-8-sig" if number == 0 else "utf-8")
+                except UnicodeDecodeError as error:
+                    yield raw.decode("utf-8", "replace"), f"no UTF-8 (byte {error.start + 1})"
+                else:
+                    yield line.replace("\0", ""), ""
+        except (OSError, EOFError) as error:
+            raise StepwellError(f"Expected a whole file at {path}, found: {error}.") from None
+
+
+def _opened(path: str | Path) -> io.BufferedReader:
+    opened = gzip.open if str(path).lower().endswith(".gz") else io.FileIO
+    return io.BufferedReader(cast("io.RawIOBase", opened(path, "rb")), 2**18)

@@ -1,0 +1,241 @@
+"""Texts: lines, paragraphs or whole files; a column of a CSV, TSV or JSON-lines file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from stepwell.interfaces import Batch, Skipped, StepwellError, UsageError
+from stepwell.kit.hashing import digest_rows
+from stepwell.sources.pillow import extensions
+from stepwell.sources.textfiles import (
+    PLAIN,
+    TABLES,
+    Cells,
+    Column,
+    format_of,
+    has_words,
+    units,
+    usual_unit,
+)
+from stepwell.sources.walk import readable, walk
+
+UNITS = ("line", "paragraph", "document")
+LONGEST = 1_000_000
+"""Characters of an example; longer ones are set aside."""
+
+
+class _File(NamedTuple):
+    prefix: str
+    path: str
+    format: str
+
+
+@final
+class TextSource:
+    """Texts in a file or in a folder of files; read one after the other, plain or gzipped.
+
+    Parameters
+    ----------
+    path : path
+        A .txt, .md, .csv, .tsv or .jsonl file, with or without .gz, or a folder of them.
+    column : str or int, optional
+        Of a table: the column with the text. Default: by its name, or the longest.
+    unit : {"line", "paragraph", "document"}, optional
+        What an example is in plain files. Default: of a folder a file; of a single file a
+        paragraph where many lines are empty, else a line.
+    strict : bool
+        Raise at the first example that can't be read, instead of setting it aside.
+    workers : int, optional
+        Of no use here.
+
+    Raises
+    ------
+    UsageError
+        If there is no text, or no such column.
+    """
+
+    kind = "text"
+    reads = "a .txt, .csv, .tsv or .jsonl file (also .gz), or a folder of them"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        column: str | int | None = None,
+        unit: str | None = None,
+        strict: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        self.path = Path(path)
+        if unit is not None and unit not in UNITS:
+            raise UsageError(f"Expected a unit of {', '.join(UNITS)}, found {unit!r}.")
+        self._files = list(_files(self.path))
+        self.unit = unit or self._usual_unit()
+        self.name = readable(self.path.name.split(".")[0] or self.path.name)
+        self.skipped: list[Skipped] = []
+        self._strict = strict
+        self._columns = {
+            file.prefix: Column.of(file.path, file.format, column)
+            for file in self._files
+            if file.format in TABLES
+        }
+        if column is not None and not self._columns:
+            raise UsageError(f"Expected a table for the column {column!r}, found plain text.")
+        self.options: dict[str, Any] = {"unit": self.unit}
+        self.options |= {"column": column} if column is not None else {}
+
+    def _usual_unit(self) -> str:
+        if self.path.is_dir():
+            return "document"
+        plain = self._files[0].format in PLAIN
+        return usual_unit(self._files[0].path) if plain else "line"
+
+    def __repr__(self) -> str:
+        return f"TextSource({self.name!r}, unit={self.unit!r})"
+
+    @staticmethod
+    def accepts(path: Path) -> bool:
+        """Text files, and folders of them without images; a table only if there is text in it."""
+        if not path.is_dir():
+            kind = format_of(path.name)
+            if not kind or not path.is_file():
+                return False
+            return has_words(path) if kind in PLAIN else Column.fits(path, kind)
+        some = False
+        for found in walk(path):
+            if found.extension in extensions() and not found.problem:
+                return False
+            some |= bool(format_of(found.path))
+        return some
+
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """(id, group) of every text; those of one file are one group where it is a document."""
+        for id, _, _ in self._texts():
+            yield id, id
+
+    def labels(self) -> dict[str, str] | None:
+        """Labels from the column called label, class …, or from the folders of documents."""
+        if self._columns:
+            found = {id: cell.label for id, cell, _ in self._texts() if cell.label}
+            return found or None
+        folders = {id: Path(id).parent.name for id, _ in self.entries()}
+        several = self.unit == "document" and len(set(folders.values())) > 1
+        return folders if several else None
+
+    def batches(self, size: int, *, ids: Collection[str] | None = None) -> Iterator[Batch]:
+        """Batches of exactly ``size`` texts (the last may be smaller), in the order of the files.
+
+        Yields
+        ------
+        Batch
+            ``text`` (n,) objects. What can't be read is listed in ``skipped``.
+
+        Raises
+        ------
+        StepwellError
+            With ``strict``, for the first text that can't be read.
+        """
+        if size < 1:
+            raise UsageError(f"Expected batches of at least 1 example, found size {size}.")
+        return self._batches(size, None if ids is None else frozenset(map(str, ids)))
+
+    def _batches(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
+        if ids is None:
+            self.skipped = []
+        held: list[tuple[str, str]] = []
+        for id, cell, problem in self._texts(ids):
+            if problem:
+                self._set_aside(Skipped(id, problem), ids is None)
+                continue
+            held.append((id, cell.text))
+            if len(held) == size:
+                yield _batch(held)
+                held = []
+        if held:
+            yield _batch(held)
+
+    def _set_aside(self, skipped: Skipped, noted: bool) -> None:
+        if self._strict:
+            raise StepwellError(f"Expected text at {skipped.id}, found {skipped.reason}.")
+        if noted:
+            self.skipped.append(skipped)
+
+    def _texts(self, ids: frozenset[str] | None = None) -> Iterator[tuple[str, Cells, str]]:
+        """(id, text and label, problem) of each example; text is kept of ``ids`` only."""
+        for file in self._files:
+            column = self._columns.get(file.prefix)
+            for number, cell, problem in units(file.path, file.format, self.unit, column):
+                id = file.prefix if number is None else f"{file.prefix}#{number}"
+                if ids is not None and id not in ids:
+                    continue
+                if not problem and len(cell.text) > LONGEST:
+                    problem = f"{len(cell.text):,} characters; at most {LONGEST:,} are read"
+                yield id, cell, problem
+
+
+@final
+class HeldTexts:
+    """Texts in memory.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    strict, workers
+        Of no use here.
+
+    Raises
+    ------
+    UsageError
+        If something else is among them.
+    """
+
+    kind = "text"
+    path = None
+    name = "texts"
+
+    def __init__(
+        self, texts: Sequence[str], *, strict: bool = False, workers: int | None = None
+    ) -> None:
+        self._texts = list(texts)
+        for row, text in enumerate(self._texts):
+            if not isinstance(text, str):
+                raise UsageError(
+                    f"Expected texts, found {type(text).__name__} in row {row} among them."
+                )
+        self.skipped: list[Skipped] = []
+        self.options: dict[str, Any] = {}
+
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """(id, group) of every text."""
+        for row in range(len(self._texts)):
+            yield f"row={row}", f"row={row}"
+
+    def batches(self, size: int, *, ids: Collection[str] | None = None) -> Iterator[Batch]:
+        """Batches of exactly ``size`` texts (the last may be smaller)."""
+        named = [(f"row={row}", text) for row, text in enumerate(self._texts)]
+        held = named if ids is None else [each for each in named if each[0] in ids]
+        for start in range(0, len(held), size):
+            yield _batch(held[start : start + size])
+
+
+def _batch(held: list[tuple[str, str]]) -> Batch:
+    ids = np.array([id for id, _ in held])
+    texts = np.empty(len(held), object)
+    texts[:] = [text for _, text in held]
+    digest = digest_rows(text.encode("utf-8", "surrogatepass") for text in texts)
+    return Batch(ids, {"text": texts}, ids, digest)
+
+
+def _files(path: Path) -> Iterator[_File]:
+    """Files with text, with the ids that their examples begin with."""
+    if not path.is_dir():
+        yield _File(readable(path.name), str(path), format_of(path.name))
+        return
+    for found in walk(path):
+        if (kind := format_of(found.path)) and not found.problem:
+            yield _File(found.id, found.path, kind)

@@ -1,0 +1,115 @@
+"""Texts by the same verbs as images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+
+import stepwell
+from stepwell.evaluate.probe import few_labels
+from stepwell.interfaces import concatenate
+from stepwell.scoring import Contestants
+from stepwell.sources import open_source
+
+SST = Path(__file__).parents[3] / "shared" / "data" / "sst2"
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory):
+    """What scikit-learn says of its data sets, sentence by sentence, and of which one it was."""
+    lines = []
+    for load in (load_breast_cancer, load_diabetes, load_iris, load_wine):
+        for sentence in " ".join(load().DESCR.split()).split(". "):
+            lines.append(f"{sentence}\t{load.__name__}")
+    path = tmp_path_factory.mktemp("text") / "said.tsv"
+    path.write_text("\n".join(lines * 3), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("pretext", [None, "neighbours"])
+def test_the_story_of_a_text(call, reviews, tmp_path, pretext):
+    out = tmp_path / "run"
+    words = ("--pretext", pretext) if pretext else ()
+    said = call("learn", reviews, "--out", out, "--labels", reviews, "--json", *words)
+    assert said.code == 0, said.err
+    scores = json.loads(said.out)
+    names = {row["name"] for row in scores["labelled"]}
+    assert {"stepwell", "whitening only", "raw input", "random encoder", "shuffled pairs"} <= names
+    run = stepwell.load(out)
+    assert run.config["learn"]["encoder"] == "words"
+    assert run.config["learn"]["pretext"] == (pretext or "two_views")
+    assert np.allclose(np.linalg.norm(run.embed(reviews), axis=1)[:5], 1, atol=1e-3)
+    found = call("search", out, "said.tsv#row=0", "-n", "3", "--json")
+    assert found.code == 0, found.err
+    rows = json.loads(found.out)
+    assert rows[0]["id"] == "said.tsv#row=0"
+    assert rows[0]["text"] in reviews.read_text("utf-8")
+    said = json.loads(call("search", out, rows[0]["text"], "-n", "1", "--json").out)
+    assert said[0]["text"] == rows[0]["text"]  # a text that is longer than a file's name
+    assert said[0]["cosine"] > 0.99
+    assert rows[0]["text"][:20] in call("search", out, "said.tsv#row=0", "-n", "1").out
+    assert call("search", out, "said.tsv#row=99999").code == 2
+    np.save(tmp_path / "images.npy", np.zeros((9, 8, 8), np.uint8))
+    mistaken = call("embed", out, tmp_path / "images.npy", "--out", tmp_path / "x.npy")
+    assert mistaken.code == 2
+    assert "Expected text, which the run was learned from, found image" in mistaken.err
+    bits = scores["bits"]
+    assert 0 < bits["n-gram"] < bits["single bytes"]
+    assert run.part("ngram").texts == run.config["data"]["examples"]
+    words = ("generate", out, "--prompt", "the ", "--length", "30", "--seed", "2")
+    plain, stream = call(*words), call(*words, "--stream")
+    assert plain.out == stream.out
+    assert plain.out.startswith("the ")
+    assert len(plain.out.rstrip("\n")) <= 34
+    assert json.loads(call(*words, "--json").out)["text"] in plain.out
+    for wrong in (("--length", "0"), ("--top-p", "0"), ("--temperature", "-1")):
+        assert call("generate", out, *wrong).code == 2
+    one, two = run.embed(["breast cancer", "petal width"])
+    assert one @ one > one @ two
+    for verb in (
+        ("steps", out),
+        ("status", out),
+        ("embed", out, reviews, "--out", tmp_path / "e.npy"),
+    ):
+        again = call(*verb)
+        assert again.code == 0, again.err
+        assert verb[0] != "steps" or " rather than " in again.out
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "said"),
+    [
+        ("", (), "at least 8 examples"),
+        ("one\ntwo\nthree\n" * 4, ("--views", "flip"), "Expected views for images"),
+        ("one word\n" * 9, ("--pretext", "missing"), "which is for image"),
+        ("one word\n" * 9, ("--engine", "gradient"), "Expected images for a network"),
+    ],
+)
+def test_mistakes_are_told(call, tmp_path, content, words, said):
+    path = tmp_path / "a.txt"
+    path.write_text(content)
+    found = call("learn", path, "--out", tmp_path / "r", "--no-report", *words)
+    assert found.code in (1, 2), found.out
+    assert said in found.err
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.skipif(not SST.exists(), reason="SST-2 is not here")
+def test_sentiment_of_reviews_is_told_by_few_labels(tmp_path):
+    run = stepwell.learn(SST / "train.tsv", tmp_path / "run", report=False)
+    contestants, sides = Contestants(run, 0), []
+    for name in ("train.tsv", "dev.tsv"):
+        source = open_source(SST / name)
+        labels, batch = source.labels(), concatenate(source.batches(512))
+        sides.append((contestants(batch), np.array([int(labels[i]) for i in batch.ids])))
+    (bank, known), (asked, truth) = sides
+    found = {
+        name: few_labels("knn", bank[name], known, asked[name], truth, 50).value for name in bank
+    }
+    ours = found.pop("stepwell")
+    assert ours > found.pop("whitening only")
+    assert all(ours > value + 4 for value in found.values()), (ours, found)

@@ -1,0 +1,136 @@
+"""Texts in files as people have them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from stepwell.contract import check_source
+from stepwell.interfaces import StepwellError, UsageError, concatenate
+from stepwell.sources import FolderSource, TextSource, open_source
+from stepwell.sources.textfiles import format_of
+
+LINES = ["the first line", "Zweite Zeile: größer", "第三行文字在这里", "a fourth 🙂 line"]
+
+
+def texts(source):
+    return [str(text) for text in concatenate(source.batches(3)).data["text"]]
+
+
+def written(path, content):
+    """As UTF-8, gzipped where the name says so."""
+    raw = content if isinstance(content, bytes) else content.encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "train.en.gz", "a.md"])
+def test_lines_of_a_file(tmp_path, name):
+    path = written(tmp_path / name, "\n".join([*LINES[:2], "", *LINES[2:], *LINES * 4]) + "\n")
+    source = check_source(lambda: open_source(path))
+    assert source.data["text"].tolist()[:4] == LINES
+    assert source.ids[2] == f"{name}#line=4"  # the empty one is none
+
+
+def test_paragraphs_where_empty_lines_part_them(tmp_path):
+    path = written(tmp_path / "play.txt", "A:\nHear me.\n\nAll:\nSpeak!\n\n\nB:\nI will.")
+    assert texts(open_source(path)) == ["A:\nHear me.", "All:\nSpeak!", "B:\nI will."]
+    assert len(texts(open_source(path, unit="line"))) == 6
+    assert texts(open_source(path, unit="document"))[0].startswith("A:\nHear")
+
+
+def test_documents_of_a_folder_and_their_classes(tmp_path):
+    for number in range(3):
+        written(tmp_path / "good" / f"{number}.txt", f"a good\ntext {number}")
+        written(tmp_path / "bad" / f"{number}.txt", f"a bad\ntext {number}")
+    source = open_source(tmp_path)
+    check_source(lambda: open_source(tmp_path))
+    assert isinstance(source, TextSource)
+    assert texts(source)[:1] == ["a bad\ntext 0"]
+    assert source.labels() == {f"{c}/{n}.txt": c for c in ("bad", "good") for n in range(3)}
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("name", ["r.tsv", "r.csv", "r.csv.gz", "r.jsonl"])
+def test_columns_of_tables(tmp_path, name, header):
+    rows = [("a film to see", "1"), ("no, not this one", "0")] * 12
+    if "jsonl" in name:
+        content = "\n".join(json.dumps({"stars": y, "body_of_it": x}) for x, y in rows)
+        column, labels = "body_of_it", None
+    elif "tsv" in name:
+        content = "\n".join([*(["review\tlabel"] if header else []), *map("\t".join, rows)])
+        column, labels = ("review" if header else 0), ["1", "0"]
+    else:
+        lines = [f'"{x}",{y}' for x, y in rows]
+        content = "\n".join([*(["sentence,label"] if header else []), *lines])
+        column, labels = ("sentence" if header else 0), ["1", "0"]
+    path = written(tmp_path / name, content)
+    check_source(lambda: open_source(path))
+    source = open_source(path)
+    assert texts(source)[:2] == [rows[0][0], rows[1][0]]
+    assert texts(open_source(path, column=column)) == texts(source)
+    found = source.labels()
+    assert (found and list(found.values())[:2]) == labels
+    with pytest.raises(UsageError, match="Expected a column of"):
+        open_source(path, column="nonsense")
+
+
+def test_a_table_of_labels_is_no_text(tmp_path):
+    for header in ("file,label", "id,label", "name,class", "path,target"):
+        path = written(tmp_path / "labels.csv", f"{header}\n" + "a photo of me.jpg,cat\n" * 9)
+        assert not TextSource.accepts(path)
+    written(tmp_path / "numbers.txt.gz", "1 2.5 3e-4\n" * 9)
+    assert not TextSource.accepts(tmp_path / "numbers.txt.gz")
+
+
+def test_images_with_a_note_beside_them_are_images(tmp_path, digits):
+    written(tmp_path / "README.txt", "what this is")
+    (tmp_path / "images").symlink_to(digits)
+    assert isinstance(open_source(tmp_path), FolderSource)
+
+
+def test_what_cannot_be_read_is_set_aside(tmp_path):
+    long = "x" * 1_000_001
+    parts = [b"fine here", "caf\u00e9".encode("latin-1"), long.encode(), b"", b"fine there", b"end"]
+    source = open_source(written(tmp_path / "a.txt", b"\n".join(parts)), unit="line")
+    assert texts(source) == ["fine here", "fine there", "end"]
+    assert [each.id for each in source.skipped] == ["a.txt#line=2", "a.txt#line=3"]
+    assert "UTF-8" in source.skipped[0].reason
+    assert "1,000,001 characters" in source.skipped[1].reason
+    with pytest.raises(StepwellError, match="no UTF-8"):
+        list(open_source(tmp_path / "a.txt", unit="line", strict=True).batches(2))
+    broken = written(tmp_path / "b.jsonl", '{"text": "one two"}\n{"text": \n[1]\n{"text": ""}\n')
+    source = open_source(broken)
+    assert texts(source) == ["one two"]
+    assert [each.reason for each in source.skipped] == ["no JSON", "no JSON object", "no text"]
+
+
+def test_damaged_and_binary_files_are_errors(tmp_path):
+    whole = written(tmp_path / "a.txt.gz", "a line of words\n" * 4000).read_bytes()
+    source = open_source(tmp_path / "a.txt.gz")
+    (tmp_path / "a.txt.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StepwellError, match="whole file"):
+        list(source.batches(100))
+    written(tmp_path / "b.txt", bytes(range(256)) * 9)
+    with pytest.raises(UsageError, match="file of another kind"):
+        open_source(tmp_path / "b.txt")
+    written(tmp_path / "c.txt", "")
+    with pytest.raises(UsageError, match="unit of line"):
+        TextSource(tmp_path / "c.txt", unit="page")
+
+
+def test_formats_by_name():
+    names = {"a.txt": "plain", "a.TSV": "tsv", "b.jsonl.gz": "jsonl", "train.de.gz": "plain"}
+    names |= {"a.tar.gz": "", "a.npy": "", "x.parquet": "", "noext": "", "a.csv.gz": "csv"}
+    assert {name: format_of(name) for name in names} == names
+
+
+def test_texts_in_memory():
+    check_source(lambda: open_source(LINES))
+    assert texts(open_source(tuple(LINES))) == texts(open_source(np.array(LINES))) == LINES
+    with pytest.raises(UsageError, match="found int in row 1"):
+        open_source(["one", 2])
