@@ -84,7 +84,7 @@ def _nats(rows: list[dict[str, Any]]) -> str:
         seconds = "" if row["s"] is None else f"{row['s']:.2f}"
         cells = [row["name"], f"{row['nats']:.3f}", f"{row['nats'] / log(2):.3f}", seconds]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _texts(name: str) -> tuple[Any, Any]:
@@ -128,7 +128,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
             for b in BUDGETS
         ]
         lines.append(f"| {name} | {' | '.join(told)} |")
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _cost(rows: list[dict[str, Any]]) -> str:

@@ -24,7 +24,7 @@ def counted(texts, order=3):
 def naive(texts, order):
     """Equations 24 to 26 with dictionaries: a function p(byte | context)."""
     longest = Counter()
-    for row in map(encoded, texts):
+    for row in (encoded(text, order) for text in texts):
         longest.update(row[i : i + order] for i in range(len(row) - order + 1))
     tables = {order: longest}
     for length in range(order - 1, 0, -1):
@@ -77,8 +77,8 @@ def test_the_cost_of_a_text_is_that_of_its_bytes(order):
     model = NgramModel(counted(TEXTS, order))
     for asked in (["the cat"], ["", "no", "größe"], TEXTS):
         total = 0.0
-        for row in map(encoded, asked):
-            for place in range(1, len(row)):
+        for row in (encoded(text, order) for text in asked):
+            for place in range(order - 1, len(row)):
                 total -= np.log(model.following(row[:place])[row[place]])
         assert model.nats(asked) == pytest.approx(total)
 

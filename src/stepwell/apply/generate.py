@@ -46,7 +46,8 @@ def generate(
     seed : int
     """
     rng, reader = np.random.default_rng(seed), codecs.getincrementaldecoder("utf-8")("ignore")
-    context = (bytes([END]) + prompt.encode("utf-8", "replace"))[1 - model.order :]
+    begin = bytes([END]) * (model.order - 1)
+    context = (begin + prompt.encode("utf-8", "replace"))[1 - model.order :]
     done = 0
     while done < length:
         byte = _drawn(model.following(context), temperature, top_p, rng)

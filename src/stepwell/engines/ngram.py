@@ -44,10 +44,11 @@ class NgramCounts:
 
     def add(self, texts: Iterable[str]) -> None:
         """Count the runs of texts."""
-        rows = [encoded(text) for text in texts]
+        rows = [encoded(text, self.order) for text in texts]
         if not rows:
             return
-        self.texts, self.bytes = self.texts + len(rows), self.bytes + sum(map(len, rows))
+        self.texts += len(rows)
+        self.bytes += sum(len(row) - self.order for row in rows)
         self._waiting.append(runs(rows, self.order))
         # Merging takes as long as all that is there: seldom, and little more is held meanwhile.
         if sum(map(len, self._waiting)) > max(2**20, len(self._keys)):
@@ -143,22 +144,20 @@ class NgramModel:
 
     def nats(self, texts: Iterable[str]) -> float:
         """What texts cost in all, ends included: the sum of -log p of each byte."""
-        rows = [encoded(text) for text in texts]
         total = 0.0
-        for row in rows:
-            p = np.full(len(row) - 1, 1 / 256)
+        for text in texts:
+            row = encoded(text, self.order)
+            p = np.full(len(row) - self.order + 1, 1 / 256)
             for length, table in enumerate(self._orders, 1):
-                keys = runs([row], length)[max(0, 2 - length) :]
-                own = p[len(p) - len(keys) :]
-                own[:] = _interpolated(table, keys, own)
+                p = _interpolated(table, runs([row], length)[-len(p) :], p)
             total -= float(np.log(p).sum())
         return total
 
 
-def encoded(text: str) -> bytes:
-    """UTF-8 between two :data:`END`."""
+def encoded(text: str, order: int) -> bytes:
+    """UTF-8 after as many :data:`END` as the first byte has context, and before one."""
     raw = text.encode("utf-8", "replace").replace(b"\0", b"")
-    return bytes([END]) + raw + bytes([END])
+    return bytes([END]) * (order - 1) + raw + bytes([END])
 
 
 def runs(rows: Iterable[bytes], length: int) -> U64:
