@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from stepwell import sharing
 from stepwell.interfaces import StepwellError
 from stepwell.kit.files import lock, lock_of
 from stepwell.sharing import Offer, help_with, place_of, share_of
+from stepwell.sources import open_source
 
 
 def test_every_example_is_in_one_share_and_shares_are_in_order(monkeypatch):
@@ -66,3 +68,11 @@ def test_what_a_killed_start_has_left_fools_nobody(tmp_path, monkeypatch):
     assert not helping.is_alive()
     offer.close()
     assert not stale.exists()
+
+
+def test_texts_can_be_told_to_others(tmp_path):
+    (batch,) = open_source(["one", "zwei größer", ""]).batches(9)
+    sharing._write(tmp_path / "batch.npz", batch)
+    back = sharing._batch(tmp_path / "batch.npz")
+    assert back.data["text"].tolist() == batch.data["text"].tolist()
+    assert back.ids.tolist() == batch.ids.tolist()

@@ -19,7 +19,7 @@ from stepwell.kit.parts import save_part
 from stepwell.run import Run
 
 PART = "ngram"
-BATCH = 4096
+BATCH = 64
 JUDGED, PACKED = 2_000_000, 8_000_000
 """Signs of held-out texts that are scored, and of the others that packers see, at most."""
 
@@ -46,8 +46,12 @@ def write_counts(
             (held, texts[out], asked, JUDGED),
         ):
             counts.add(map(str, some))
-            if sum(map(len, kept)) < most:
-                kept += map(str, some)
+            room = most - sum(map(len, kept)) if len(kept) < most else 0
+            for text in map(str, some):
+                if room <= 0:
+                    break
+                kept.append(text)
+                room -= len(text) + 1
     save_part(folder / "parts" / PART, rest + held, PART)
     signs = sum(len(text) + 1 for text in asked)  # and an end each
     if not seen or not asked:

@@ -19,7 +19,7 @@ from stepwell.kit.files import write_atomic, write_json
 from stepwell.kit.hashing import fold_of
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import save_part, toml
-from stepwell.kit.plugins import registered
+from stepwell.kit.plugins import plugins
 from stepwell.pretexts import PRETEXTS
 from stepwell.run import FORMAT, Run
 
@@ -229,12 +229,12 @@ def by_name(room: str, builtin: dict[str, Any], name: str, kind: str) -> Any:
 
     A plug-in goes before what is built in, where it is for that kind.
     """
-    known = {
-        key.removesuffix(f":{kind}"): made
-        for key, made in registered(room, builtin).items()
-        if not made.kinds or kind in made.kinds
-    }
-    others = {key.partition(":")[0]: made for key, made in registered(room, builtin).items()}
+    known, others = {}, dict[str, Any]()
+    for key, made in (*builtin.items(), *plugins(room).items()):
+        plain = key.partition(":")[0]
+        if not made.kinds or kind in made.kinds:
+            known[plain] = made
+        others.setdefault(plain, made)
     if name in known or name in others:
         return known.get(name, others.get(name))
     raise UsageError(

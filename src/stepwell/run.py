@@ -39,7 +39,8 @@ def batch_size(batch_bytes: int) -> int:
 
 def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a source that another has to follow, so that pixels mean the same."""
-    return {name: value for name, value in options.items() if name in _PIXELS}
+    names = (*_PIXELS, "unit", "column") if "unit" in options else _PIXELS  # of texts
+    return {name: value for name, value in options.items() if name in names}
 
 
 def trained_on(config: dict) -> str:

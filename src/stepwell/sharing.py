@@ -218,7 +218,13 @@ def _nameable(learned: Any, kind: str) -> bool:
 
 
 def _write(path: Path, batch: Batch) -> None:
-    columns = {f"data.{name}": np.asarray(column) for name, column in batch.data.items()}
+    columns: dict[str, Any] = {}
+    for name, column in batch.data.items():
+        if np.asarray(column).dtype == object:  # texts: not as wide as the longest, and no pickle
+            raw = json.dumps([str(text) for text in column]).encode()
+            columns[f"texts.{name}"] = np.frombuffer(raw, np.uint8)
+        else:
+            columns[f"data.{name}"] = np.asarray(column)
     columns |= {name: getattr(batch, name) for name in ("ids", "group", "digest")}
     np.savez(path, allow_pickle=False, **columns)
 
@@ -227,4 +233,8 @@ def _batch(path: Path) -> Batch:
     with np.load(path, allow_pickle=False) as found:
         names = [name for name in found.files if name.startswith("data.")]
         data = {name.removeprefix("data."): found[name] for name in names}
+        for name in (name for name in found.files if name.startswith("texts.")):
+            column = np.empty(len(found["ids"]), object)
+            column[:] = json.loads(found[name].tobytes())
+            data[name.removeprefix("texts.")] = column
         return Batch(found["ids"], data, found["group"], found["digest"])

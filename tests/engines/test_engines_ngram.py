@@ -41,7 +41,7 @@ def naive(texts, order):
         y = n[1] / (n[1] + 2 * n[2])
         d = [0, 1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2]]
         d.append(3 - 4 * y * n[4] / n[3] if n[3] else d[2])
-        discounts[length] = [min(max(x, 0), most) for most, x in enumerate(d)]
+        discounts[length] = [min(max(x, 0.1), most) for most, x in enumerate(d)]
 
     def p(byte, context):
         found = 1 / 256
@@ -81,6 +81,13 @@ def test_the_cost_of_a_text_is_that_of_its_bytes(order):
             for place in range(order - 1, len(row)):
                 total -= np.log(model.following(row[:place])[row[place]])
         assert model.nats(asked) == pytest.approx(total)
+
+
+@pytest.mark.parametrize("times", [3, 4])
+def test_what_comes_again_and_again_leaves_something_for_others(times):
+    model = NgramModel(counted(TEXTS * times, 4))
+    assert np.isfinite(model.nats(["quite another text", "the cat"]))
+    assert (model.following(b"the ") > 0).all()
 
 
 def same(one, two):

@@ -80,9 +80,16 @@ def test_columns_of_tables(tmp_path, name, header):
 
 
 def test_a_table_of_labels_is_no_text(tmp_path):
-    for header in ("file,label", "id,label", "name,class", "path,target"):
-        path = written(tmp_path / "labels.csv", f"{header}\n" + "a photo of me.jpg,cat\n" * 9)
+    headers = ["file,label", "id,label", "name,class", "path,target", "file,label,comment"]
+    for header in [*headers, "name,label,title"]:
+        row = "a photo of me.jpg,cat,he looks to the left\n"
+        path = written(tmp_path / "labels.csv", f"{header}\n" + row * 9)
         assert not TextSource.accepts(path)
+    assert TextSource.accepts(written(tmp_path / "t.csv", "id,label,text\n" + "7,1,a b c\n" * 9))
+    documents = tmp_path / "documents"
+    written(documents / "labels.csv", "file,label\n" + "a.txt,1\n" * 9)
+    written(documents / "b.txt", "some words".encode("utf-16"))
+    assert texts(open_source(written(documents / "a.txt", "words").parent)) == ["words"]
     written(tmp_path / "numbers.txt.gz", "1 2.5 3e-4\n" * 9)
     assert not TextSource.accepts(tmp_path / "numbers.txt.gz")
 
@@ -121,6 +128,24 @@ def test_damaged_and_binary_files_are_errors(tmp_path):
     written(tmp_path / "c.txt", "")
     with pytest.raises(UsageError, match="unit of line"):
         TextSource(tmp_path / "c.txt", unit="page")
+
+
+def test_tables_as_programs_write_them(tmp_path):
+    windows = '\ufefftext,label\r\n"two\r\nlines, here",1\r\n\r\nplain and ragged\r\n'
+    assert texts(open_source(written(tmp_path / "w.csv", windows))) == [
+        "two\nlines, here",
+        "plain and ragged",
+    ]
+    old = written(tmp_path / "o.csv", "text,label\rone two,1\rthree four,0\r")
+    assert texts(open_source(old)) == ["one two", "three four"]
+    stray = written(tmp_path / "s.tsv", "a b\rc d\t1\ne f\t0\n" * 9)
+    assert texts(open_source(stray))[:2] == ["a b c d", "e f"]
+    named = written(tmp_path / "n.csv", "Tweet,Airline\nso late again,X\nnice crew,Y\n")
+    assert texts(open_source(named, column="Tweet")) == ["so late again", "nice crew"]
+    odd = written(tmp_path / "o.jsonl", '{}\n{"text": null}\n{"text": "one two"}\n' * 3)
+    assert texts(open_source(odd)) == ["one two"] * 3
+    with pytest.raises(UsageError, match="column of text"):
+        TextSource(written(tmp_path / "e.jsonl", "{}\n"))
 
 
 def test_formats_by_name():

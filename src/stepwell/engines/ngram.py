@@ -19,6 +19,8 @@ ORDER = 7
 captions 8."""
 END = 0
 """Byte that stands before and after each text; none has it."""
+LEAST = 0.1
+"""Taken off each count at least."""
 _BYTE = np.uint64(8)
 
 
@@ -44,15 +46,16 @@ class NgramCounts:
 
     def add(self, texts: Iterable[str]) -> None:
         """Count the runs of texts."""
-        rows = [encoded(text, self.order) for text in texts]
-        if not rows:
-            return
-        self.texts += len(rows)
-        self.bytes += sum(len(row) - self.order for row in rows)
-        self._waiting.append(runs(rows, self.order))
-        # Merging takes as long as all that is there: seldom, and little more is held meanwhile.
-        if sum(map(len, self._waiting)) > max(2**20, len(self._keys)):
-            self._merge()
+        waiting = sum(map(len, self._waiting))
+        for text in texts:
+            row = encoded(text, self.order)
+            self.texts, self.bytes = self.texts + 1, self.bytes + len(row) - self.order
+            self._waiting.append(runs([row], self.order))
+            waiting += len(self._waiting[-1])
+            # Merging takes as long as all that is there: seldom, and little more is held meanwhile.
+            if waiting > max(2**20, len(self._keys)):
+                self._merge()
+                waiting = 0
 
     def _merge(self) -> None:
         if self._waiting:
@@ -196,7 +199,8 @@ def _discounts(count: NDArray) -> NDArray[np.float64]:
     share = n1 / (n1 + 2 * n2)
     found = [0.0, 1 - 2 * share * n2 / n1, 2 - 3 * share * n3 / n2]
     found.append(3 - 4 * share * n4 / n3 if n3 else found[2])
-    return np.clip(found, 0, [0, 1, 2, 3])
+    # Where runs come in threes, say, the estimate is 0, and nothing would be left for others.
+    return np.clip(found, [0, LEAST, LEAST, LEAST], [0, 1, 2, 3])
 
 
 def _interpolated(table: _Order, keys: U64, lower: NDArray) -> NDArray[np.float64]:

@@ -6,8 +6,9 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -27,7 +28,11 @@ _FORMATS = {
 }
 TEXT = ("text", "sentence", "review", "content", "body", "document", "comment", "abstract", "title")
 LABEL = ("label", "class", "target", "sentiment", "category")
-FILE = ("file", "path", "id", "name")
+FILE, NAMES = ("file", "path"), ("id", "name")
+WRITING = TEXT[:6]
+"""Names that mean text for sure, beside labels too."""
+KNOWN = {*TEXT, *LABEL, *FILE, *NAMES}
+"""Names that a header is known by."""
 LOOKED = 200
 """Rows that tell which column holds the text."""
 PARTED = 0.1
@@ -62,13 +67,13 @@ class Column(NamedTuple):
     ----------
     text, label : str, int or None
         Names (of JSON, or of a header), or places.
-    header : bool
-        Whether the first row names columns.
+    header : int
+        Number of the row that names columns; -1 where none does.
     """
 
     text: Any
     label: Any
-    header: bool
+    header: int
 
     @classmethod
     def of(cls, path: str | Path, format: str, wanted: str | int | None = None) -> Column:
@@ -94,18 +99,19 @@ class Column(NamedTuple):
 
     @classmethod
     def _found(cls, path: str | Path, format: str, wanted: str | int | None) -> Column | None:
-        rows = [row for _, row, problem in _rows(path, format) if not problem]
-        rows = list(islice(rows, LOOKED))
-        if not rows:
+        found = [(n, row) for n, row, wrong in islice(_rows(path, format), LOOKED) if not wrong]
+        if not found:
             return None
-        names = [str(name) for name in (rows[0] if format == "jsonl" else rows[0].values())]
-        header = format == "jsonl" or bool(
-            {name.lower() for name in names} & {*TEXT, *LABEL, *FILE}
-        )
-        if header and format != "jsonl":
-            rows = rows[1:]
-        keys = names if format == "jsonl" else list(range(len(names)))
-        known = dict(zip(names, keys, strict=True)) if header else {}
+        (top, first), rows = found[0], [row for _, row in found]
+        header = -1
+        if format == "jsonl":
+            keys: list[Any] = list(dict.fromkeys(str(name) for row in rows for name in row))
+            known = {name: name for name in keys}
+        else:
+            names, keys = [str(name) for name in first.values()], list(first)
+            header = top if wanted in names or {n.lower() for n in names} & KNOWN else -1
+            known = dict(zip(names, keys, strict=True)) if header >= 0 else {}
+            rows = rows[1:] if header >= 0 else rows
         if wanted is not None:
             key = known.get(str(wanted), wanted if wanted in keys else None)
             if key is None:
@@ -116,19 +122,23 @@ class Column(NamedTuple):
                 )
         else:
             lower = {name.lower(): key for name, key in known.items()}
-            if len(lower) == 2 and set(lower) & set(FILE) and set(lower) & set(LABEL):
-                return None  # labels of files
+            if _of_files(set(lower)):
+                return None
             key = next((lower[name] for name in TEXT if name in lower), _longest(rows, keys))
-        if key is None:
-            return None
-        return cls(key, _label(rows, keys, known, key), header)
+        return None if key is None else cls(key, _label(rows, keys, known, key), header)
+
+
+def _of_files(names: set[str]) -> bool:
+    """Whether a table with these columns gives labels to files, or to examples by their names."""
+    by_name = bool(names & set(NAMES)) and not names & set(WRITING)
+    return bool(names & set(LABEL)) and (bool(names & set(FILE)) or by_name)
 
 
 def _longest(rows: Sequence[dict], keys: Sequence[Any]) -> Any:
     """The column with most words, if these are words."""
     counts = {key: sum(len(str(row.get(key, "")).split()) for row in rows) for key in keys}
-    best = max(keys, key=lambda key: counts[key])
-    return best if counts[best] >= WORDS * max(len(rows), 1) else None
+    best = max(keys, key=lambda key: counts[key], default=None)
+    return best if best is not None and counts[best] >= WORDS * max(len(rows), 1) else None
 
 
 def _label(rows: Sequence[dict], keys: Sequence[Any], known: dict[str, Any], text: Any) -> Any:
@@ -166,7 +176,7 @@ def units(
     """(what names it within the file, its cells, what is wrong with it) of each example."""
     if column is not None:
         for number, row, problem in _rows(path, format):
-            if number == 0 and column.header and format != "jsonl":
+            if number == column.header:
                 continue
             text, label = row.get(column.text), row.get(column.label)
             cells = Cells("" if text is None else str(text), "" if label is None else str(label))
@@ -174,7 +184,10 @@ def units(
                 problem = "no text"
             yield f"row={number}", cells, problem
     elif unit == "document":
-        lines = [*_lines(path)]
+        try:
+            lines = [*_lines(path)]
+        except StepwellError as error:  # one of many
+            lines = [("", str(error))]
         problem = next((why for _, why in lines if why), "")
         text = "".join(line for line, _ in lines).strip()
         yield None, Cells(text), problem or ("" if text else "no text")
@@ -189,7 +202,7 @@ def units(
 def _paragraphs(path: str) -> Iterator[tuple[str, Cells, str]]:
     held: list[str] = []
     number, wrong = 1, ""
-    for line, problem in [*_lines(path), ("", "")]:
+    for line, problem in chain(_lines(path), [("", "")]):
         wrong = wrong or problem
         if line.strip() or problem:
             held.append(line)
@@ -222,12 +235,17 @@ def _rows(path: str | Path, format: str) -> Iterator[tuple[int, dict[Any, Any], 
         for line, problem in _lines(path):
             if problem:
                 problems.append(problem)
-            yield line
+            # A lone carriage return ends a line of some old files, but not within a cell of a TSV.
+            line = line.replace("\r\n", "\n").replace("\r", " " if format == "tsv" else "\n")
+            yield from line.splitlines(keepends=True) if line.count("\n") > 1 else [line]
 
-    for number, cells in enumerate(csv.reader(lines(), **options)):
-        wrong, problems[:] = (problems[0] if problems else ""), []
-        if cells or wrong:
-            yield number, dict(enumerate(cells)), wrong
+    try:
+        for number, cells in enumerate(csv.reader(lines(), **options)):
+            wrong, problems[:] = (problems[0] if problems else ""), []
+            if cells or wrong:
+                yield number, dict(enumerate(cells)), wrong
+    except csv.Error as error:
+        raise StepwellError(f"Expected a table in {path}, found: {error}.") from None
 
 
 def _lines(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -250,7 +268,7 @@ def _lines(path: str | Path) -> Iterator[tuple[str, str]]:
                     yield raw.decode("utf-8", "replace"), f"no UTF-8 (byte {error.start + 1})"
                 else:
                     yield line.replace("\0", ""), ""
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise StepwellError(f"Expected a whole file at {path}, found: {error}.") from None
 
 

@@ -44,7 +44,8 @@ class TextSource:
     path : path
         A .txt, .md, .csv, .tsv or .jsonl file, with or without .gz, or a folder of them.
     column : str or int, optional
-        Of a table: the column with the text. Default: by its name, or the longest.
+        Of a table: the column with the text; of no use elsewhere. Default: by its name, or the
+        one with most words.
     unit : {"line", "paragraph", "document"}, optional
         What an example is in plain files. Default: of a folder a file; of a single file a
         paragraph where many lines are empty, else a line.
@@ -84,8 +85,6 @@ class TextSource:
             for file in self._files
             if file.format in TABLES
         }
-        if column is not None and not self._columns:
-            raise UsageError(f"Expected a table for the column {column!r}, found plain text.")
         self.options: dict[str, Any] = {"unit": self.unit}
         self.options |= {"column": column} if column is not None else {}
 
@@ -237,5 +236,6 @@ def _files(path: Path) -> Iterator[_File]:
         yield _File(readable(path.name), str(path), format_of(path.name))
         return
     for found in walk(path):
-        if (kind := format_of(found.path)) and not found.problem:
+        kind = "" if found.problem else format_of(found.path)
+        if kind in PLAIN or (kind and Column.fits(Path(found.path), kind)):
             yield _File(found.id, found.path, kind)
