@@ -98,6 +98,7 @@ def test_mistakes_are_told(call, tmp_path, content, words, said):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SST.exists(), reason="SST-2 is not here")
 def test_sentiment_of_reviews_is_told_by_few_labels(tmp_path):
     run = stepwell.learn(SST / "train.tsv", tmp_path / "run", report=False)

@@ -63,7 +63,10 @@ def test_two_ranks_are_one(trained, name, way):
         torch.testing.assert_close(two[key], value, atol=near, rtol=near)
 
 
-@pytest.mark.parametrize("more", [(), ("--shard",)], ids=["whole", "shards"])
+SHARDS = pytest.param(("--shard",), marks=pytest.mark.slow)  # the loop itself is tested above
+
+
+@pytest.mark.parametrize("more", [(), SHARDS], ids=["whole", "shards"])
 def test_two_ranks_learn_a_run_together(digits, tmp_path, more):
     """As ``torchrun -m stepwell learn …`` starts them."""
     out = tmp_path / "run"
