@@ -24,7 +24,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegressionCV
 from sklearn.preprocessing import normalize
-from tables import emit, run_parts
+from tables import emit, grouped, run_parts, spread, table
 
 import stepwell
 from stepwell.engines.ngram import NgramCounts, NgramModel
@@ -79,12 +79,11 @@ def generation() -> None:
 
 
 def _nats(rows: list[dict[str, Any]]) -> str:
-    lines = ["| by | nats a sign | bits a sign | seconds |", "| --- | --- | --- | --- |"]
+    lines = []
     for row in rows:
         seconds = "" if row["s"] is None else f"{row['s']:.2f}"
-        cells = [row["name"], f"{row['nats']:.3f}", f"{row['nats'] / log(2):.3f}", seconds]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([row["name"], f"{row['nats']:.3f}", f"{row['nats'] / log(2):.3f}", seconds])
+    return table(["by", "nats a sign", "bits a sign", "seconds"], lines)
 
 
 def _texts(name: str) -> tuple[Any, Any]:
@@ -118,17 +117,12 @@ def _read(features: Any, labels: Any, asked: Any) -> Any:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    cells: dict[str, dict[Any, list[float]]] = {}
-    for row in rows:
-        cells.setdefault(row["name"], {}).setdefault(row["labels"], []).append(row["value"])
-    lines = ["|  | 10 | 50 | 250 | all |", "| --- | --- | --- | --- | --- |"]
-    for name, found in cells.items():
-        told = [
-            f"{np.mean(found[b]):.1f}" + (f" ± {np.std(found[b], ddof=1):.1f}" if b else "")
-            for b in BUDGETS
-        ]
-        lines.append(f"| {name} | {' | '.join(told)} |")
-    return "\n".join(lines) + "\n"
+    found = grouped(rows, "name", "labels")
+    lines = [
+        [name, *(spread([row["value"] for row in found[name, budget]]) for budget in BUDGETS)]
+        for name in dict.fromkeys(row["name"] for row in rows)
+    ]
+    return table(["", "10", "50", "250", "all"], lines)
 
 
 def _cost(rows: list[dict[str, Any]]) -> str:

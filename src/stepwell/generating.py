@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import log
 from pathlib import Path
 from typing import Any
@@ -36,30 +36,37 @@ def write_counts(
         packers that have seen the others; ``held``: how many texts these were.
     """
     rest, held = NgramCounts(), NgramCounts()
-    seen: list[str] = []
-    asked: list[str] = []
+    seen, asked = _Some(PACKED), _Some(JUDGED)
     for batch in source.batches(BATCH, ids=ids):
         out = fold_of(seed, [str(group) for group in batch.group]) == 0
         texts = np.asarray(batch.data["text"])
-        for counts, some, kept, most in (
-            (rest, texts[~out], seen, PACKED),
-            (held, texts[out], asked, JUDGED),
-        ):
+        for counts, kept, some in ((rest, seen, texts[~out]), (held, asked, texts[out])):
             counts.add(map(str, some))
-            room = most - sum(map(len, kept)) if len(kept) < most else 0
-            for text in map(str, some):
-                if room <= 0:
-                    break
-                kept.append(text)
-                room -= len(text) + 1
+            kept.offer(map(str, some))
     save_part(folder / "parts" / PART, rest + held, PART)
-    signs = sum(len(text) + 1 for text in asked)  # and an end each
-    if not seen or not asked:
+    if not seen.texts or not asked.texts:
         return {}
-    nats = {"n-gram": NgramModel(rest).nats(asked), "single bytes": alone(seen, asked)}
-    bits = {name: value / log(2) / signs for name, value in nats.items()}
-    bits |= {name: 8 * packed(pack, seen, asked) / signs for name, pack in PACKERS.items()}
-    return {"bits": {name: round(value, 3) for name, value in bits.items()}, "held": len(asked)}
+    sides = seen.texts, asked.texts
+    nats = {"n-gram": NgramModel(rest).nats(asked.texts), "single bytes": alone(*sides)}
+    bits = {name: value / log(2) / asked.signs for name, value in nats.items()}
+    bits |= {name: 8 * packed(pack, *sides) / asked.signs for name, pack in PACKERS.items()}
+    found = {name: round(value, 3) for name, value in bits.items()}
+    return {"bits": found, "held": len(asked.texts)}
+
+
+class _Some:
+    """The first texts, of so many signs in all about; each counts an end too."""
+
+    def __init__(self, most: int) -> None:
+        self.texts, self.signs, self._most = list[str](), 0, most
+
+    def offer(self, texts: Iterable[str]) -> None:
+        """Keep them while there is room."""
+        for text in texts:
+            if self.signs >= self._most:
+                return
+            self.texts.append(text)
+            self.signs += len(text) + 1
 
 
 PACKERS = {"gzip": gzip.compress, "xz": lzma.compress}

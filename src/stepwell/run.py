@@ -18,7 +18,7 @@ from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageE
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
-from stepwell.resuming import unfinished
+from stepwell.resuming import going_on, unfinished
 from stepwell.sources import open_source
 
 if TYPE_CHECKING:
@@ -275,8 +275,8 @@ def _read_config(path: Path) -> dict[str, Any]:
     file = path / "config.toml"
     if not file.is_file() and unfinished(path):
         raise StepwellError(
-            f"Expected a finished run, found a training that was stopped at {path}: `stepwell "
-            f"learn --resume {path}` goes on with it."
+            f"Expected a finished run, found a training that was stopped at {path}: "
+            f"`{going_on(path)}` goes on with it."
         )
     if not file.is_file():
         near = (

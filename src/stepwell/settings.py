@@ -65,8 +65,9 @@ def check(settings: Settings) -> Settings:
     by_name = settings.pretext is None or isinstance(settings.pretext, str)
     other = settings.pretext is not None and built_in(settings.pretext) is None
     if settings.views is not None and (other or not by_name):
+        named = [name for name, kind in PRETEXTS.items() if _takes_recipe(kind)]
         raise UsageError(
-            f"Expected views for a pretext that takes a recipe ({', '.join(PRETEXTS)}), found them "
+            f"Expected views for a pretext that takes a recipe ({', '.join(named)}), found them "
             f"with another: leave one out."
         )
     if settings.founders_from is None:

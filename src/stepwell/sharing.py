@@ -26,6 +26,7 @@ from stepwell.kit.hashing import hash_text
 from stepwell.kit.parts import load_part, save_part
 from stepwell.kit.plugins import registered
 from stepwell.kit.ranks import rank, ranks
+from stepwell.kit.texts import column_of
 from stepwell.pretexts import PRETEXTS
 from stepwell.recording import Examples, by_name, pretext_of
 from stepwell.scoring import Sample
@@ -234,7 +235,5 @@ def _batch(path: Path) -> Batch:
         names = [name for name in found.files if name.startswith("data.")]
         data = {name.removeprefix("data."): found[name] for name in names}
         for name in (name for name in found.files if name.startswith("texts.")):
-            column = np.empty(len(found["ids"]), object)
-            column[:] = json.loads(found[name].tobytes())
-            data[name.removeprefix("texts.")] = column
+            data[name.removeprefix("texts.")] = column_of(json.loads(found[name].tobytes()))
         return Batch(found["ids"], data, found["group"], found["digest"])

@@ -99,7 +99,7 @@ def check_fits(objective: str | None, pretext: Any) -> None:
         raise UsageError(
             f"Expected an objective for images ({fitting}), found {objective}, which is for text."
         )
-    others = [name for name, kind in PRETEXTS.items() if takes in kind.gives]
+    others = [name for name, kind in PRETEXTS.items() if takes in getattr(kind, "gives", ())]
     raise UsageError(
         f"Expected an objective for the pretext {pretext.name} ({fitting}), found {objective}, "
         f"which takes {takes}: take one of these, or a pretext that gives {takes} "

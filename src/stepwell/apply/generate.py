@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-END = 0
-
 
 class Following(Protocol):
     """A model of bytes."""
 
     order: int
+    end: int
+    """The byte that stands before and after each text."""
 
     def following(self, context: bytes) -> NDArray[np.float64]:
         """(256,) probabilities of the next byte."""
@@ -46,12 +46,12 @@ def generate(
     seed : int
     """
     rng, reader = np.random.default_rng(seed), codecs.getincrementaldecoder("utf-8")("ignore")
-    begin = bytes([END]) * (model.order - 1)
+    begin = bytes([model.end]) * (model.order - 1)
     context = (begin + prompt.encode("utf-8", "replace"))[1 - model.order :]
     done = 0
     while done < length:
         byte = _drawn(model.following(context), temperature, top_p, rng)
-        if byte == END:
+        if byte == model.end:
             return
         context = (context + bytes([byte]))[1 - model.order :]
         signs = reader.decode(bytes([byte]))

@@ -50,7 +50,7 @@ class NgramCounts:
         for text in texts:
             row = encoded(text, self.order)
             self.texts, self.bytes = self.texts + 1, self.bytes + len(row) - self.order
-            self._waiting.append(runs([row], self.order))
+            self._waiting.append(runs(row, self.order))
             waiting += len(self._waiting[-1])
             # Merging takes as long as all that is there: seldom, and little more is held meanwhile.
             if waiting > max(2**20, len(self._keys)):
@@ -122,7 +122,7 @@ class NgramModel:
 
     def __init__(self, counts: NgramCounts) -> None:
         keys, count = counts.table
-        self.order = counts.order
+        self.order, self.end = counts.order, END
         self._orders: list[_Order] = []
         for length in range(self.order, 0, -1):
             self._orders.append(_solved(keys, count))
@@ -152,7 +152,7 @@ class NgramModel:
             row = encoded(text, self.order)
             p = np.full(len(row) - self.order + 1, 1 / 256)
             for length, table in enumerate(self._orders, 1):
-                p = _interpolated(table, runs([row], length)[-len(p) :], p)
+                p = _interpolated(table, runs(row, length)[-len(p) :], p)
             total -= float(np.log(p).sum())
         return total
 
@@ -163,18 +163,14 @@ def encoded(text: str, order: int) -> bytes:
     return bytes([END]) * (order - 1) + raw + bytes([END])
 
 
-def runs(rows: Iterable[bytes], length: int) -> U64:
-    """All runs of ``length`` bytes of each row, as numbers."""
-    found = []
-    for row in rows:
-        data = np.frombuffer(row, np.uint8)
-        count = len(data) - length + 1
-        if count > 0:
-            key = np.zeros(count, np.uint64)
-            for place in range(length):
-                key = key << _BYTE | data[place : place + count].astype(np.uint64)
-            found.append(key)
-    return np.concatenate(found) if found else np.empty(0, np.uint64)
+def runs(row: bytes, length: int) -> U64:
+    """All runs of ``length`` bytes of a row that has as many, as numbers."""
+    data = np.frombuffer(row, np.uint8)
+    count = len(data) - length + 1
+    key = np.zeros(count, np.uint64)
+    for place in range(length):
+        key = key << _BYTE | data[place : place + count].astype(np.uint64)
+    return key
 
 
 def _solved(keys: U64, count: NDArray) -> _Order:
@@ -204,17 +200,17 @@ def _discounts(count: NDArray) -> NDArray[np.float64]:
 
 
 def _interpolated(table: _Order, keys: U64, lower: NDArray) -> NDArray[np.float64]:
-    row, known = _found(table.contexts, keys >> _BYTE)
     if not len(table.keys):
         return lower
+    row, known = _found(table.contexts, keys >> _BYTE)
     place, seen = _found(table.keys, keys)
     found = table.left[row] * lower + np.where(seen, table.given[place], 0)
     return np.where(known, found, lower)
 
 
 def _found(table: U64, asked: U64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    place = np.minimum(np.searchsorted(table, asked), max(len(table) - 1, 0))
-    return place, table[place] == asked if len(table) else np.zeros(len(asked), bool)
+    place = np.minimum(np.searchsorted(table, asked), len(table) - 1)
+    return place, table[place] == asked
 
 
 def _summed(keys: tuple[U64, U64], counts: tuple[NDArray, NDArray]) -> tuple[U64, NDArray]:

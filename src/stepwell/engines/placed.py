@@ -13,6 +13,7 @@ If all Γ_δ are the same and symmetric, λ and v are those of the pooled Γ.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from array_api_compat import array_namespace
 from numpy.typing import ArrayLike, NDArray
 
 from stepwell.engines.moments import DenseMoments, Law, accumulate_into, block_of, units_of
-from stepwell.engines.spectral import Choice, dimensions
+from stepwell.engines.spectral import Choice, dimensions, noise_share
 from stepwell.interfaces import UsageError
 from stepwell.kit.linalg import ridge_of, symmetric_top
 
@@ -118,7 +119,8 @@ class PlacedMoments:
         """
         units, means = max(self.units, 1), self._means()
         sigma = self._mean("square", len(means)) - means.T @ means / len(means)
-        level = ridge_of(sigma, Choice().rho * np.sqrt(self.width / units))
+        law = Law(means.mean(0), sigma, sigma, units, squared=True)
+        level = ridge_of(sigma, Choice().rho * noise_share(law))
         values, vectors = symmetric_top(sigma, dimensions(LEADING, units))
         kept = np.maximum(values, 0) / (values + level)
         basis = vectors / np.sqrt(values + level)
@@ -131,7 +133,7 @@ class PlacedMoments:
             both = (gamma @ gamma.T + gamma.T @ gamma) / 2  # the displacement, and back
             inner += (both - noise) * (len(pairs) / self._count)
         back = sigma @ basis + level * basis
-        return Law(means.mean(0), back @ inner @ back.T, sigma, units, squared=True)
+        return replace(law, gamma=back @ inner @ back.T)
 
     def pooled(self) -> Law:
         """Centred moments of all pairs of a unit, wherever their rows lie."""

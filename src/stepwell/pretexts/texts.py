@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
@@ -9,23 +10,23 @@ import numpy as np
 
 from stepwell.interfaces import Batch, Pairs
 from stepwell.kit.hashing import keys, uniform
+from stepwell.kit.texts import column_of
 
 FEWEST = 4
 """Words, or letters, of a text that can be parted."""
 _WORD = 0x7E87
 
 
-class _Parted:
+class _Parted(ABC):
     """Each text as two parts of its words; those too short for that have no pair."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"text"})
     target: ClassVar[Literal["same", "other"]] = "same"
-    gives: ClassVar[frozenset[str]] = frozenset({"views"})
     partners: ClassVar[float] = 2.0
 
+    @abstractmethod
     def _first(self, words: list[str], drawn: Any) -> Any:
         """(t,) of each word, whether it goes to the first part."""
-        raise NotImplementedError
 
     def pairs(self, batch: Batch, seed: int, epoch: int = 0) -> Iterator[Pairs]:
         """One unit a text: both parts."""
@@ -41,9 +42,7 @@ class _Parted:
             for side in (first, ~first):
                 parts.append(glue.join(w for w, own in zip(words, side, strict=True) if own))
                 rows.append(row)
-        column = np.empty(len(parts), object)
-        column[:] = parts
-        found = batch.take(np.array(rows, np.intp)).with_data(text=column)
+        found = batch.take(np.array(rows, np.intp)).with_data(text=column_of(parts))
         yield Pairs(found, np.arange(len(rows)) // 2)
 
 

@@ -1,4 +1,4 @@
-"""What every source of images shares: exact batches, and what was set aside and why."""
+"""What every source shares: exact batches, and what was set aside and why."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from stepwell.interfaces import Batch, Skipped, StepwellError, UsageError, concatenate
 from stepwell.kit.threads import cores
 
 
-class ImageSource(ABC):
-    """Images as batches of one square size; see :class:`stepwell.interfaces.Source`.
+class BatchedSource(ABC):
+    """Examples in batches of a size; see :class:`stepwell.interfaces.Source`.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class ImageSource(ABC):
         Threads that decode; default: all cores. Changes nothing but the time.
     """
 
-    kind = "image"
+    kind: ClassVar[str]
 
     def __init__(self, path: Path | None, name: str, strict: bool, workers: int | None) -> None:
         if workers is not None and workers < 1:
@@ -67,8 +67,8 @@ class ImageSource(ABC):
         Yields
         ------
         Batch
-            ``image`` (n, canvas, canvas, c) uint8. What can't be read leaves no hole: it
-            is listed in ``skipped``, which starts anew with every pass over all examples.
+            What can't be read leaves no hole: it is listed in ``skipped``, which starts anew
+            with every pass over all examples.
 
         Raises
         ------
@@ -103,8 +103,14 @@ class ImageSource(ABC):
         if self._strict:
             first = next(iter(problems))
             raise StepwellError(
-                f"Expected images that can be read, found {first.id!r}: {first.reason}. "
+                f"Expected {self.kind}s that can be read, found {first.id!r}: {first.reason}. "
                 f"Mend or remove it, or read without strict to set such files aside."
             )
         known = {skipped.id for skipped in self.skipped}
         self.skipped += [problem for problem in problems if problem.id not in known]
+
+
+class ImageSource(BatchedSource):
+    """Images: ``image`` (n, canvas, canvas, c) uint8, of one square size."""
+
+    kind = "image"

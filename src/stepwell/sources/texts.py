@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 
-from stepwell.interfaces import Batch, Skipped, StepwellError, UsageError
+from stepwell.interfaces import Batch, Skipped, UsageError
 from stepwell.kit.hashing import digest_rows
+from stepwell.kit.texts import column_of
+from stepwell.sources.base import BatchedSource
 from stepwell.sources.pillow import extensions
 from stepwell.sources.textfiles import (
     PLAIN,
@@ -36,7 +38,7 @@ class _File(NamedTuple):
 
 
 @final
-class TextSource:
+class TextSource(BatchedSource):
     """Texts in a file or in a folder of files; read one after the other, plain or gzipped.
 
     Parameters
@@ -72,30 +74,23 @@ class TextSource:
         strict: bool = False,
         workers: int | None = None,
     ) -> None:
-        self.path = Path(path)
+        path = Path(path)
+        super().__init__(path, readable(path.name.split(".")[0] or path.name), strict, workers)
         if unit is not None and unit not in UNITS:
             raise UsageError(f"Expected a unit of {', '.join(UNITS)}, found {unit!r}.")
-        self._files = list(_files(self.path))
-        self.unit = unit or self._usual_unit()
-        self.name = readable(self.path.name.split(".")[0] or self.path.name)
-        self.skipped: list[Skipped] = []
-        self._strict = strict
+        self._files = list(_files(path))
+        self.unit = unit or ("document" if path.is_dir() else self._usual_unit())
         self._columns = {
             file.prefix: Column.of(file.path, file.format, column)
             for file in self._files
             if file.format in TABLES
         }
-        self.options: dict[str, Any] = {"unit": self.unit}
+        self.options["unit"] = self.unit
         self.options |= {"column": column} if column is not None else {}
 
     def _usual_unit(self) -> str:
-        if self.path.is_dir():
-            return "document"
         plain = self._files[0].format in PLAIN
         return usual_unit(self._files[0].path) if plain else "line"
-
-    def __repr__(self) -> str:
-        return f"TextSource({self.name!r}, unit={self.unit!r})"
 
     @staticmethod
     def accepts(path: Path) -> bool:
@@ -126,30 +121,11 @@ class TextSource:
         several = self.unit == "document" and len(set(folders.values())) > 1
         return folders if several else None
 
-    def batches(self, size: int, *, ids: Collection[str] | None = None) -> Iterator[Batch]:
-        """Batches of exactly ``size`` texts (the last may be smaller), in the order of the files.
-
-        Yields
-        ------
-        Batch
-            ``text`` (n,) objects. What can't be read is listed in ``skipped``.
-
-        Raises
-        ------
-        StepwellError
-            With ``strict``, for the first text that can't be read.
-        """
-        if size < 1:
-            raise UsageError(f"Expected batches of at least 1 example, found size {size}.")
-        return self._batches(size, None if ids is None else frozenset(map(str, ids)))
-
-    def _batches(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
-        if ids is None:
-            self.skipped = []
+    def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
         held: list[tuple[str, str]] = []
         for id, cell, problem in self._texts(ids):
             if problem:
-                self._set_aside(Skipped(id, problem), ids is None)
+                self._set_aside([Skipped(id, problem)])
                 continue
             held.append((id, cell.text))
             if len(held) == size:
@@ -157,12 +133,6 @@ class TextSource:
                 held = []
         if held:
             yield _batch(held)
-
-    def _set_aside(self, skipped: Skipped, noted: bool) -> None:
-        if self._strict:
-            raise StepwellError(f"Expected text at {skipped.id}, found {skipped.reason}.")
-        if noted:
-            self.skipped.append(skipped)
 
     def _texts(self, ids: frozenset[str] | None = None) -> Iterator[tuple[str, Cells, str]]:
         """(id, text and label, problem) of each example; text is kept of ``ids`` only."""
@@ -178,7 +148,7 @@ class TextSource:
 
 
 @final
-class HeldTexts:
+class HeldTexts(BatchedSource):
     """Texts in memory.
 
     Parameters
@@ -194,28 +164,24 @@ class HeldTexts:
     """
 
     kind = "text"
-    path = None
-    name = "texts"
 
     def __init__(
         self, texts: Sequence[str], *, strict: bool = False, workers: int | None = None
     ) -> None:
+        super().__init__(None, "texts", strict, workers)
         self._texts = list(texts)
         for row, text in enumerate(self._texts):
             if not isinstance(text, str):
                 raise UsageError(
                     f"Expected texts, found {type(text).__name__} in row {row} among them."
                 )
-        self.skipped: list[Skipped] = []
-        self.options: dict[str, Any] = {}
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every text."""
         for row in range(len(self._texts)):
             yield f"row={row}", f"row={row}"
 
-    def batches(self, size: int, *, ids: Collection[str] | None = None) -> Iterator[Batch]:
-        """Batches of exactly ``size`` texts (the last may be smaller)."""
+    def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
         named = [(f"row={row}", text) for row, text in enumerate(self._texts)]
         held = named if ids is None else [each for each in named if each[0] in ids]
         for start in range(0, len(held), size):
@@ -224,10 +190,9 @@ class HeldTexts:
 
 def _batch(held: list[tuple[str, str]]) -> Batch:
     ids = np.array([id for id, _ in held])
-    texts = np.empty(len(held), object)
-    texts[:] = [text for _, text in held]
+    texts = [text for _, text in held]
     digest = digest_rows(text.encode("utf-8", "surrogatepass") for text in texts)
-    return Batch(ids, {"text": texts}, ids, digest)
+    return Batch(ids, {"text": column_of(texts)}, ids, digest)
 
 
 def _files(path: Path) -> Iterator[_File]:
