@@ -19,7 +19,7 @@ demo: $(VENV)/.base  ## the whole story on real images, in a minute
 	$(BIN)/stepwell demo
 
 test: $(VENV)/.ready lint  ## everything that fits into twelve minutes
-	$(BIN)/python -m pytest -m 'not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
 
 test-slow: $(VENV)/.ready  ## what takes longer
 	$(BIN)/python -m pytest -m slow

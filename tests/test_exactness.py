@@ -54,7 +54,7 @@ def test_extend_forget_and_merge_are_exact(images, sibling, tmp_path):
 
 def test_chunks_and_threads_change_no_bit(images, sibling, tmp_path, monkeypatch):
     whole = learned(images, tmp_path / "whole", founders_from=sibling)
-    monkeypatch.setattr("stepwell.learner._chunk", lambda founders: 37)
+    monkeypatch.setattr("stepwell.learner.chunk_of", lambda founders: 37)
     monkeypatch.setenv("STEPWELL_THREADS", "3")
     other = learned(open_source(images), tmp_path / "other", founders_from=sibling)
     assert_same(whole.part("moments"), other.part("moments"))

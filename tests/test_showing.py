@@ -78,11 +78,12 @@ def test_what_is_hidden_is_compared_with_another_example(size, ranks):
 def test_an_objective_is_told_the_vocabulary():
     pytest.importorskip("torch", reason="torch is an optional part")
     pretext = Named(1)
-    pretext.tokens = 70
-    spec = SimpleNamespace(channels=1, side=8)
-    encoder = SimpleNamespace(spec=spec, places=lambda: 5)
+    table = SimpleNamespace(weight=range(70))
+    images = SimpleNamespace(pixels=(1, 8, 8), places=lambda: 5)
+    texts = SimpleNamespace(vocabulary=table, places=lambda: 5)
     fabric = SimpleNamespace(device=SimpleNamespace(type="cpu"), global_rank=0)
-    task = Showing(encoder, pretext, Data(4), 0, fabric).task(
-        SimpleNamespace(reads="places", views=1)
-    )
-    assert (task.tokens, task.places, task.pixels) == (70, 5, (1, 8, 8))
+    wanted = SimpleNamespace(reads="places", views=1)
+    task = Showing(texts, pretext, Data(4), 0, fabric).task(wanted)
+    assert (task.tokens, task.places, task.embedding) == (70, 5, table)
+    task = Showing(images, pretext, Data(4), 0, fabric).task(wanted)
+    assert (task.places, task.pixels, task.embedding) == (5, (1, 8, 8), None)

@@ -71,8 +71,8 @@ def export(run: Run, out: Path, *, onnx: bool = True, overwrite: bool = False) -
     """
     if run.encoder.name != NetworkEncoder.name:
         raise UsageError(
-            f"Expected a run whose encoder is a network, found {run.encoder.name!r}: learn with "
-            f"--backbone, with or without --engine gradient."
+            f"Expected a run whose encoder is a network, found {run.encoder.name!r}: networks of "
+            f"images are exported, learned with --backbone, with or without --engine gradient."
         )
     _check_free(out, overwrite)
     some, encoder = _some(run), run.encoder.on("cpu")  # type: ignore[attr-defined]

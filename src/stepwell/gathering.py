@@ -128,6 +128,14 @@ def one_pass(
     return source.batches(chunk, ids=ids if len(ids) < len(entries) else None)
 
 
+def only(batches: Iterable[Batch], ids: set[str]) -> Iterable[Batch]:
+    """Those examples of batches that are named by ``ids``."""
+    for batch in batches:
+        rows = np.flatnonzero([str(name) in ids for name in batch.ids])
+        if len(rows):
+            yield batch.take(rows)
+
+
 def shareable(entries: list[tuple[str, str]], ids: set[str], kind: str) -> list[str]:
     """Ids that several processes may share, in the order of the source; none where all examples
     are founders, who have been read by the first one already."""

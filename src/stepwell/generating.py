@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import lzma
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import log
@@ -12,46 +13,99 @@ from typing import Any
 import numpy as np
 
 from stepwell.apply.generate import generate
+from stepwell.apply.mixture import Mixture, best_weight, mixed
+from stepwell.encoders import TransformerEncoder
 from stepwell.engines.ngram import NgramCounts, NgramModel
 from stepwell.interfaces import Source, StepwellError, UsageError
-from stepwell.kit.hashing import fold_of
+from stepwell.kit.hashing import drawn, fold_of
 from stepwell.kit.parts import save_part
+from stepwell.pretexts.tokens import Next
 from stepwell.run import Run
 
 PART = "ngram"
 BATCH = 64
 JUDGED, PACKED = 2_000_000, 8_000_000
 """Signs of held-out texts that are scored, and of the others that packers see, at most."""
+JUDGED_SLOWLY = 100_000
+"""The same where a transformer is scored too."""
+
+
+def held_out(entries: Iterable[tuple[str, str]], seed: int) -> set[str]:
+    """Ids that what comes next is scored on: a tenth of the groups, at least one of several."""
+    every = list(entries)
+    groups = [group for _, group in every]
+    fold = fold_of(seed, groups)
+    if not (fold == 0).any() and len(set(groups)) > 1:
+        fold = np.array(groups) != groups[drawn(seed, groups, 1)[0]]
+    return {name for (name, _), number in zip(every, fold, strict=True) if number == 0}
+
+
+def not_held(entries: Sequence[tuple[str, str]], seed: int) -> set[str]:
+    """The others."""
+    return {name for name, _ in entries} - held_out(entries, seed)
 
 
 def write_counts(
-    folder: Path, source: Source, ids: Collection[str] | None, seed: int
+    folder: Path,
+    source: Source,
+    ids: Collection[str] | None,
+    held: Collection[str],
+    encoder: Any = None,
 ) -> dict[str, Any]:
-    """Count all texts into a run's part, and score a tenth of them by the others.
+    """Count all texts into a run's part, and score those that are held out by the others.
 
     Returns
     -------
     dict
         ``bits``: of each sign of held-out texts, by the counts, by single bytes, and by two
-        packers that have seen the others; ``held``: how many texts these were.
+        packers that have seen the others; where ``encoder`` tells what comes next, by it and by
+        both together, ``weight`` being that of the counts; ``held``: how many texts these were.
     """
-    rest, held = NgramCounts(), NgramCounts()
-    seen, asked = _Some(PACKED), _Some(JUDGED)
+    rest, others = NgramCounts(), NgramCounts()
+    seen, asked = _Some(PACKED), _Some(JUDGED if not _writes(encoder) else JUDGED_SLOWLY)
     for batch in source.batches(BATCH, ids=ids):
-        out = fold_of(seed, [str(group) for group in batch.group]) == 0
+        out = np.array([str(name) in held for name in batch.ids])
         texts = np.asarray(batch.data["text"])
-        for counts, kept, some in ((rest, seen, texts[~out]), (held, asked, texts[out])):
+        for counts, kept, some in ((rest, seen, texts[~out]), (others, asked, texts[out])):
             counts.add(map(str, some))
             kept.offer(map(str, some))
-    save_part(folder / "parts" / PART, rest + held, PART)
+    save_part(folder / "parts" / PART, rest + others, PART)
     if not seen.texts or not asked.texts:
         return {}
     sides = seen.texts, asked.texts
-    nats = {"n-gram": NgramModel(rest).nats(asked.texts), "single bytes": alone(*sides)}
+    nats, weight = _nats(NgramModel(rest), encoder, asked.texts)
+    nats["single bytes"] = alone(*sides)
     bits = {name: value / log(2) / asked.signs for name, value in nats.items()}
     bits |= {name: 8 * packed(pack, *sides) / asked.signs for name, pack in PACKERS.items()}
     found = {name: round(value, 3) for name, value in bits.items()}
-    return {"bits": found, "held": len(asked.texts)}
+    return {"bits": found, "held": len(asked.texts)} | weight
+
+
+def _writes(encoder: Any) -> bool:
+    """Whether an encoder tells what comes next."""
+    return isinstance(encoder, TransformerEncoder) and encoder.style == Next.style
+
+
+def _nats(
+    model: NgramModel, encoder: Any, texts: Sequence[str]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What texts cost by counts, and where there is one by a transformer and by both. The weight
+    is chosen on every second text, and the cost by both told of the others."""
+    by_counts = [model.surprises(text) for text in texts]
+    nats = {"n-gram": _total(by_counts)}
+    if not _writes(encoder):
+        return nats, {}
+    by_network = [encoder.surprises(text.replace("\0", "")) for text in texts]
+    first, second = slice(0, None, 2), slice(1, None, 2) if len(texts) > 1 else slice(None)
+    weight = best_weight(np.concatenate(by_counts[first]), np.concatenate(by_network[first]))
+    counted = np.concatenate(by_counts[second])
+    share = mixed(counted, np.concatenate(by_network[second]), weight).sum() / counted.sum()
+    nats |= {"transformer": _total(by_network), "both": share * nats["n-gram"]}
+    return nats, {"weight": weight}
+
+
+def _total(costs: Iterable[Any]) -> float:
+    return float(sum(each.sum() for each in costs))
 
 
 class _Some:
@@ -108,4 +162,15 @@ def go_on(run: Run, prompt: str, length: int, **options: Any) -> Iterator[str]:
         raise UsageError(f"Expected a length of at least 1, found {length}.")
     if not 0 < options.get("top_p", 1.0) <= 1 or options.get("temperature", 1.0) < 0:
         raise UsageError("Expected 0 < top-p <= 1 and a temperature of 0 or more.")
-    return generate(NgramModel(run.part(PART)), prompt, length, **options)
+    return generate(model_of(run), prompt, length, **options)
+
+
+def model_of(run: Run) -> Any:
+    """What tells the next byte: the counts, or where that costs less, a transformer with them."""
+    model = NgramModel(run.part(PART))
+    scores = json.loads((run.path / "scores.json").read_text(encoding="utf-8"))
+    weight = float(scores.get("weight", 1.0))
+    if weight == 1.0 or not _writes(run.encoder):
+        return model
+    encoder: Any = run.encoder
+    return Mixture(model, encoder.module, encoder.places(), weight)

@@ -194,10 +194,10 @@ class Pretext(Protocol):
 
     - ``seen(batch, seed, epoch, views) -> Seen``: what they are shown, of so many full views;
     - ``gives: frozenset[str]`` and ``objective: str``: what objectives find in it (``views``,
-      ``classes``, ``hidden``), and the usual one of them;
+      ``classes``, ``hidden``, ``masked``, ``next``, ``answers``), and the usual one of them;
     - ``classes: Mapping[str, tuple[int, int]]``: of each pseudo-label, how many it tells of an
       example, and of how many classes;
-    - ``tokens: int``: size of the vocabulary, where it gives ``tokens``.
+    - ``style: str``: on texts, what the network has to be.
     """
 
     name: ClassVar[str]

@@ -11,18 +11,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
-from stepwell import gathering, generating, online, recording, scoring, sharing, stepping, training
+from stepwell import (
+    gathering,
+    generating,
+    online,
+    recording,
+    scoring,
+    sharing,
+    stepping,
+    training,
+    translating,
+)
 from stepwell.encoders.network.backbones import trust
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import held, lock, lock_of, new_folder
 from stepwell.kit.ranks import rank
-from stepwell.kit.stopwatch import Stopwatch, waiting
+from stepwell.kit.stopwatch import Stopwatch
 from stepwell.labels import check_labels, labels_of
+from stepwell.passes import chunk_of, every_example, the_pass
 from stepwell.preparing import Learned, prepare, teaching, untrained
+from stepwell.pretexts.tokens import Parallel
 from stepwell.resuming import LOG, Keeper, asking, beside, clear, told
-from stepwell.run import Run, batch_size
+from stepwell.run import Run
 from stepwell.settings import Settings, check, check_kind
 from stepwell.sources import open_source
 from stepwell.wishing import wished
@@ -45,7 +55,7 @@ def learn(
     founders_from: Any = None,
     recalibrate: bool = True,
     budget: float | None = None,
-    engine: str = "spectral",
+    engine: str | None = None,
     backbone: str | None = None,
     weights: str | None = None,
     train: Mapping[str, Any] | None = None,
@@ -79,13 +89,15 @@ def learn(
     budget : float, optional
         Seconds. Learns from as many examples as fit, drawn by hash; the gradient engine, as
         many samples of all of them.
-    engine : {"spectral", "gradient"}
-        A closed form on frozen features; or features trained by gradient descent first.
+    engine : {"spectral", "gradient"}, optional
+        A closed form on frozen features; or features trained by gradient descent first. Default:
+        the closed form, but where a pretext asks for a network.
     backbone : str, optional
         Of a network: a model of timm, or ``"package.module:function"``. With the spectral
         engine it stays frozen.
     weights : path or "hub", optional
-        Of the backbone, a .safetensors file; "hub" downloads what timm names.
+        Of the backbone, a .safetensors file; "hub" downloads what timm names. On texts a run
+        whose transformer is gone on with.
     train : mapping, optional
         Of the gradient engine: ``objective``, ``samples``, ``batch``, ``optimizer``, ``rate``,
         ``decay``, ``warmup``, ``clip``, ``accumulate``, ``precision``, ``compiled``,
@@ -119,12 +131,12 @@ def learn(
             budget=budget,
             engine=engine,
             backbone=backbone,
-            weights=weights,
+            weights=None if weights is None else _placed(weights),
             training=dict(train or {}),
         )
     )
     source = _open(src, settings, strict)
-    check_kind(settings, source.kind)
+    settings = check_kind(settings, source.kind, "target" in source.options)
     if test is not None and evaluate_with is None:
         raise UsageError("Expected labels to score with, found only a test set: give both.")
     # The first rank makes the run: only there must its place be free.
@@ -136,6 +148,11 @@ def learn(
     return _learned(
         source, target, settings, After(evaluate_with, test, report), observe, overwrite
     )
+
+
+def _placed(weights: Any) -> str:
+    """Where weights are, wherever a training is gone on with."""
+    return str(weights) if str(weights) == "hub" else str(Path(weights).absolute())
 
 
 def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:
@@ -206,12 +223,12 @@ def _learned(
         check_labels(after.test, entries)
         founders = gathering.founders_of(source, entries, seed, tell)
         ids = {name for name, _ in entries}
-        chunk = _chunk(founders)
+        chunk = chunk_of(founders)
         train = None
         if settings.trains:
             everything = asking(source, settings, after) | {"overwrite": overwrite}
             keeper = Keeper(target, everything, folder, resumed, tell)
-            every = partial(gathering.one_pass, source, founders, entries, ids, chunk)
+            every = every_example(source, founders, entries, settings, chunk)
             labelled = online.few(*labels_of(after.evaluate_with, source, entries), seed)
             train = _trainer(every, settings, folder, keeper, watch, tell, labelled)
         learned = prepare(source, founders, settings, tell, train)
@@ -225,7 +242,7 @@ def _learned(
         with closing(sharing.Offer(target, learned, source, settings.seed, mine)) as offer:
             own = set(offer.make(gathering.shareable(entries, ids, source.kind), chunk)) or ids
             batches = gathering.one_pass(source, founders, entries, own, chunk)
-            sample = _pass(batches, len(own), mine, learned, folder, offer, tell)
+            sample = the_pass(batches, len(own), mine, learned, folder, offer, tell)
         tell("solve", {})
         learned.solution = learned.engine.solve(tell)
         if learned.twin is not None:
@@ -237,7 +254,14 @@ def _learned(
         _score(folder, learned, sample, seed, tell)
         if source.kind == "text":
             some = ids if len(ids) < len(entries) else None
-            recording.write_scores(folder, generating.write_counts(folder, source, some, seed))
+            out = generating.held_out(entries, seed)
+            recording.write_scores(
+                folder, generating.write_counts(folder, source, some, out, learned.encoder)
+            )
+            translating.write_pairs(folder, source, some)
+        if learned.training.get("pretext") == Parallel.name:
+            found = translating.judged(source, entries, seed, learned.encoder, learned.twin)
+            recording.write_scores(folder, found)
         recording.write_cost(Run(folder), watch.facts())
     # The run is whole from here on: whatever happens to scores and page, it stays.
     clear(target)
@@ -286,8 +310,7 @@ def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> 
             folder, watch = Path(name), Stopwatch()
             entries = gathering.census(source, ignore)
             founders = gathering.founders_of(source, entries, settings.seed, ignore)
-            ids = {name for name, _ in entries}
-            every = partial(gathering.one_pass, source, founders, entries, ids, _chunk(founders))
+            every = every_example(source, founders, entries, settings, chunk_of(founders))
             keeper = Keeper(target, {}, folder, resumed, ignore)
             found = untrained(source, founders, settings, ignore)
             train = _trainer(every, settings, folder, keeper, watch, ignore)
@@ -312,32 +335,3 @@ def _open(src: Any, settings: Settings, strict: bool) -> Source:
         source: Source = settings.founders_from.open(src, strict=strict)
         return source
     return open_source(src, strict=strict)
-
-
-def _pass(
-    batches: Iterable[Batch],
-    count: int,
-    founders: set[str],
-    learned: Learned,
-    folder: Path,
-    offer: sharing.Offer,
-    tell: Observer,
-) -> Batch:
-    """The one pass: the engine sees all pairs; codes go to disk, a sample is kept for scores."""
-    kept, done = scoring.Sample(offer.seed, founders), 0
-    reader = waiting(batches)
-    passes = learned.engine.learn(reader, learned.pretext, learned.encoder, offer.seed)
-    with recording.Examples(folder, offer.seed, founders) as examples:
-        for batch, codes in passes:
-            examples.add(batch, codes)
-            kept.offer(batch)
-            done += len(batch)
-            tell("learn", {"done": done, "of": count, "wait": reader.share})
-        for other in offer.gathered(kept):
-            examples.join(other)
-    return kept.batch()
-
-
-def _chunk(founders: Batch) -> int:
-    size = sum(np.asarray(v[:1]).nbytes for v in founders.data.values())
-    return batch_size(size)

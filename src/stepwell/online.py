@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from stepwell.evaluate.controls import raw_features
 from stepwell.evaluate.probe import knn
 from stepwell.interfaces import Batch, Source, concatenate
 from stepwell.kit.hashing import drawn, fold_of
@@ -47,10 +48,9 @@ class Online:
     def __init__(self, encoder: Any, batch: Batch, labels: list[str]) -> None:
         self._encoder, self._batch = encoder, batch
         self._truth = np.unique(labels, return_inverse=True)[1]
-        column = np.asarray(next(iter(batch.data.values())))
         # A film or a patient is in one half.
         self._bank = fold_of(0, [str(name) for name in batch.group], folds=2) == 0
-        raw = self._score(column.reshape(len(batch), -1).astype(np.float32))
+        raw = self._score(raw_features(batch))
         self._begun = time.perf_counter()
         self.facts = {"knn raw": raw, "knn first": self._now()}
         self._cost = time.perf_counter() - self._begun

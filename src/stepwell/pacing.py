@@ -28,8 +28,10 @@ def check_plan(training: Any, plan: Any) -> None:
 def plan_for(training: Any, wish: Wish) -> tuple[Any, set[int]]:
     """The plan, and the steps to look at; speed is measured where time is what is given."""
     precision = training.fabric.strategy.precision.precision
-    told = {"precision": precision, **wish.plan, "seed": training.seed}
-    batch, fitting = told.get("batch"), fitting_batch(len(training.data))
+    fitting = fitting_batch(len(training.data))
+    told = {"precision": precision, **_suiting(training.encoder, fitting), **wish.plan}
+    told["seed"] = training.seed
+    batch = wish.plan.get("batch")
     if batch is not None and batch < FEW <= fitting:
         told["batch"] = fitting
         why = f"so few tell nothing apart, and there are {len(training.data):,} examples"
@@ -56,6 +58,14 @@ def plan_for(training: Any, wish: Wish) -> tuple[Any, set[int]]:
     plan = planned(len(training.data), samples, **told)
     most = int(LOOKING * plan.steps * seconds / max(looking, 1e-9))
     return plan, thinned(plan.steps, max(most, LOOKS))
+
+
+def _suiting(encoder: Any, fitting: int) -> dict[str, Any]:
+    """What an encoder would be trained with, where nothing else is said; a batch that fits."""
+    suits = dict(getattr(encoder, "suits", {}))
+    if "batch" in suits:
+        suits["batch"] = min(suits["batch"], fitting)
+    return suits
 
 
 def _fitting(training: Any, draft: Any) -> tuple[float, float]:

@@ -10,7 +10,15 @@ import numpy as np
 from stepwell.encoders import ENCODERS
 from stepwell.engines.spectral import dimensions
 from stepwell.gathering import SCORING, founders_wanted, solving_seconds, spread_over
-from stepwell.interfaces import Batch, Encoder, Source, StepwellError, concatenate, ignore
+from stepwell.interfaces import (
+    Batch,
+    Encoder,
+    Source,
+    StepwellError,
+    UsageError,
+    concatenate,
+    ignore,
+)
 from stepwell.kit.plugins import for_kind
 from stepwell.preparing import partners_of, pretext_for
 from stepwell.recalibrate import JUDGES
@@ -36,9 +44,14 @@ def plan(
     dict
         What would be read, the time and memory it would take.
     """
-    settings = check(Settings(preset=preset, seed=seed, views=views, pretext=pretext))
+    asked = Settings(preset=preset, seed=seed, views=views, pretext=pretext)
     source = open_source(src)
-    check_kind(settings, source.kind)
+    settings = check_kind(check(asked), source.kind, "target" in source.options)
+    if settings.trains:
+        raise UsageError(
+            "Expected the spectral engine for --dry-run, found a pretext that trains a network: "
+            "leave --dry-run out; --budget says how long it may take."
+        )
     pairs = pretext_for(settings, source.kind)  # misspelt views are an error here too
     ids = [name for name, _ in source.entries()]
     some, read = _tried(source, ids)

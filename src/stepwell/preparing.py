@@ -8,7 +8,8 @@ from inspect import signature
 from typing import Any
 
 from stepwell import recording
-from stepwell.encoders import ENCODERS, NetworkEncoder, PatchEncoder
+from stepwell.encoders import ENCODERS, NetworkEncoder, PatchEncoder, TransformerEncoder
+from stepwell.encoders.transformer.encoder import STYLES
 from stepwell.engines import Choice, SpectralEngine
 from stepwell.interfaces import (
     Batch,
@@ -20,9 +21,10 @@ from stepwell.interfaces import (
     UsageError,
 )
 from stepwell.kit.plugins import for_kind
-from stepwell.pretexts import PRETEXTS, TwoViews, suited
+from stepwell.pretexts import PRETEXTS, suited
 from stepwell.recalibrate import Calibration, as_asked, calibrate
-from stepwell.settings import DIMENSIONS, Settings, built_in
+from stepwell.run import Run
+from stepwell.settings import DIMENSIONS, Settings, class_of
 from stepwell.wishing import check_fits
 
 BACKBONE = "resnet18"
@@ -127,11 +129,10 @@ def pretext_for(settings: Settings, kind: str) -> Any:
 def _apart(settings: Settings, kind: str) -> bool:
     """Whether the network is trained on something else than pairs of views: on a pretext of ours,
     or on one that asks for a class."""
-    asked = settings.pretext
-    if not settings.trains or asked is None:
+    if not settings.trains or settings.pretext is None:
         return False
-    made = recording.by_name("pretexts", PRETEXTS, asked, kind) if isinstance(asked, str) else asked
-    return built_in(asked) not in (None, TwoViews) or made.target == "other"
+    made, usual = class_of(settings, kind), for_kind("pretexts", PRETEXTS, kind)
+    return (made in PRETEXTS.values() and made is not usual) or made.target == "other"
 
 
 def teaching(source: Source, settings: Settings, pairs: Any) -> Any:
@@ -144,18 +145,37 @@ def teaching(source: Source, settings: Settings, pairs: Any) -> Any:
     """
     found, asked = pairs, settings.pretext
     if _apart(settings, source.kind):
-        recipe = pairs.recipe if isinstance(asked, str) else None
+        recipe = getattr(pairs, "recipe", None) if isinstance(asked, str) else None
         found = _made("pretexts", PRETEXTS, asked, source.kind, recipe)
     check_fits(settings.training.get("objective"), found)
     return found
 
 
 def _encoder_of(source: Source, settings: Settings) -> Any:
+    if settings.trains and source.kind in TransformerEncoder.kinds:
+        return _transformer(settings, source.kind)
     if settings.trains or settings.backbone is not None:
         name = settings.backbone or BACKBONE
         device = settings.training.get("device")
         return NetworkEncoder(name, settings.weights, device=device)
     return _made("encoders", ENCODERS, settings.encoder, source.kind, settings.preset)
+
+
+def _transformer(settings: Settings, kind: str) -> TransformerEncoder:
+    """For what the pretext asks; with the vocabulary and the weights of another run, where one is
+    to begin from."""
+    style, device = getattr(class_of(settings, kind), "style", STYLES[0]), settings.training
+    if settings.weights is None:
+        return TransformerEncoder(settings.preset, style, device.get("device"))
+    begun = Run(settings.weights).encoder
+    if not isinstance(begun, TransformerEncoder) or begun.style != style:
+        has = getattr(begun, "style", begun.name)
+        raise UsageError(
+            f"Expected a run to begin from whose transformer was trained for {style}, found "
+            f"{settings.weights} with one for {has}: pretexts order and parallel go together, the "
+            f"others with themselves."
+        )
+    return begun.on(device.get("device") or begun.device)
 
 
 def _calibrated(
@@ -168,7 +188,7 @@ def _calibrated(
 ) -> Calibration:
     """The views, chosen or as asked; what was asked for is not chosen again: a recipe, or a
     pretext that is made already."""
-    if not (free and settings.recalibrate):
+    if not (free and settings.recalibrate) or not hasattr(pretext, "candidates"):
         return as_asked(encoder, pretext)
     if not settings.trains:
         return calibrate(encoder, pretext, founders, seed=settings.seed, observe=tell)

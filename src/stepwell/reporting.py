@@ -17,6 +17,7 @@ from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
 from stepwell.report import render
+from stepwell.report.figures import score_bars, score_curves
 from stepwell.report.pictures import picture_of
 from stepwell.run import Run, trained_on
 from stepwell.scoring import read_scores
@@ -234,45 +235,6 @@ def _map(
         "pictures": [album.picture(i) if int(i) in thumbs else None for i in mapped],
         "label": [None] * len(mapped),
     }
-
-
-def score_bars(scores: dict[str, Any]) -> list[dict[str, Any]]:
-    """Bars with intervals: all labels where there are any, and view retrieval."""
-    bars = []
-    names = {"knn": "kNN accuracy, all labels", "probe": "Linear probe, all labels"}
-    notes = {"knn": "cosine, k = 20", "probe": "ridge classifier on the frozen embedding"}
-    for reader, title in names.items():
-        rows = [
-            r for r in scores.get("labelled", []) if r["reader"] == reader and r["labels"] == "all"
-        ]
-        if rows:
-            bars.append({"name": title, "unit": "%", "note": notes[reader], "rows": rows})
-    if scores.get("retrieval"):
-        note = "share of fresh views that find their own example among hundreds; no labels"
-        bars.append(
-            {"name": "View retrieval", "unit": "%", "note": note, "rows": scores["retrieval"]}
-        )
-    return bars
-
-
-def score_curves(scores: dict[str, Any]) -> list[dict[str, Any]]:
-    """Accuracy over the number of labels a class, a line a contestant."""
-    curves = []
-    for reader, title in (("probe", "Linear probe on few labels"), ("knn", "kNN on few labels")):
-        rows = [r for r in scores.get("labelled", []) if r["reader"] == reader]
-        if not rows:
-            continue
-        budgets = list(dict.fromkeys(r["labels"] for r in rows))
-        lines = []
-        for name in dict.fromkeys(r["name"] for r in rows):
-            mine = [r for r in rows if r["name"] == name]
-            line = {"name": name, "role": mine[0]["role"], "y": [r["value"] for r in mine]}
-            lines.append(
-                line | {"low": [r["low"] for r in mine], "high": [r["high"] for r in mine]}
-            )
-        axis = {"x_label": "labels a class", "y_label": "accuracy, %"}
-        curves.append({"title": title, **axis, "x": [str(b) for b in budgets], "lines": lines})
-    return curves
 
 
 def _recipe(config: dict) -> dict[str, Any]:

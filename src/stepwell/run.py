@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.adapt import Head, Terms
 from stepwell.encoders import ENCODERS
-from stepwell.engines import MOMENTS, NgramCounts, SpectralMap
+from stepwell.engines import MOMENTS, NgramCounts, PairCounts, SpectralMap
 from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
+from stepwell.kit.files import there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
@@ -69,7 +71,8 @@ class Run:
         return f"Run({str(self.path)!r}: {facts['examples']:,} examples, {self.width} dimensions)"
 
     def _kinds(self) -> dict[str, type[Part]]:
-        own: dict[str, Any] = {"spectral": SpectralMap, NgramCounts.name: NgramCounts, **MOMENTS}
+        own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
+        own |= {kind.name: kind for kind in (NgramCounts, PairCounts, Head, Terms)}
         return own | registered("encoders", ENCODERS)
 
     def part(self, name: str) -> Any:
@@ -202,11 +205,11 @@ class Run:
             found = np.flatnonzero(ids == query)
             if len(found):
                 return embeddings[found[0]].astype(np.float32)
-            words = not (_there(query) and Path(query).is_file()) and not _MARKED.search(query)
+            words = not (there(query) and Path(query).is_file()) and not _MARKED.search(query)
             if self._kind == "text" and words:
                 one: NDArray[np.float32] = self.embed([query])[0]
                 return one
-            if not _there(query):
+            if not there(query):
                 raise UsageError(
                     f"Expected an example of this run or a file, found {query!r}."
                     f"{nearest(query, ids[:20000])} Its examples are named like {str(ids[0])!r}."
@@ -223,6 +226,18 @@ class Run:
         from stepwell.scoring import evaluate
 
         return evaluate(self, labels, test, seed=seed, pretrained=pretrained)
+
+    def finetune(self, labels: Any, *, seed: int = 0) -> dict[str, Any]:
+        """Learn to tell labels, from as few as there are; see :mod:`~.finetuning`."""
+        from stepwell.finetuning import finetune
+
+        return finetune(self, labels, seed=seed)
+
+    def predict(self, src: Any, *, why: bool = False) -> list[Row]:
+        """What it was fine-tuned to tell, of other examples; see :mod:`~.finetuning`."""
+        from stepwell.finetuning import predict
+
+        return list(predict(self, src, why=why))
 
     def steps(self, labels: Any = None) -> list[Row]:
         """What was learned first, second, third …: both orders, see docs/staircase.md.
@@ -262,13 +277,6 @@ def load(path: str | PathLike[str]) -> Run:
         If a newer stepwell wrote it.
     """
     return Run(path)
-
-
-def _there(name: str) -> bool:
-    try:
-        return Path(name).exists()
-    except OSError:  # longer than a name can be
-        return False
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell import recording
-from stepwell.encoders import NetworkEncoder
+from stepwell.encoders import NETWORKS
 from stepwell.engines import units_of
 from stepwell.evaluate.controls import Components, raw_features
 from stepwell.evaluate.intervals import paired_difference, share
@@ -79,7 +79,7 @@ class Contestants:
         }
         self._random = random_encoder(run.encoder, seed)
         self._twin = run.part(TWIN) if run.has(TWIN) else None
-        self._network = run.encoder.name == NetworkEncoder.name
+        self._network = run.encoder.name in NETWORKS
         self.roles = ROLES | ({ALONE: "ladder"} if self._network else {})
         if run.config.get("train") and self._twin is None:  # no pairs but its own: no control
             self.roles.pop("shuffled pairs")

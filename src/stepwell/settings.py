@@ -8,12 +8,13 @@ from inspect import signature
 from typing import Any
 
 from stepwell import recording
-from stepwell.encoders import ENCODERS, NetworkEncoder
+from stepwell.encoders import ENCODERS, NETWORKS, NetworkEncoder, TransformerEncoder
 from stepwell.interfaces import UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.pretexts import PRETEXTS, TwoViews, refuse_pairs
+from stepwell.pretexts.tokens import Parallel
 from stepwell.run import Run
 from stepwell.wishing import check_fits, usual_pretext, wished
 
@@ -34,7 +35,7 @@ class Settings:
     founders_from: Any = None
     recalibrate: bool = True
     budget: float | None = None
-    engine: str = "spectral"
+    engine: str | None = None
     backbone: str | None = None
     weights: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +62,8 @@ def check(settings: Settings) -> Settings:
     if settings.trains and settings.pretext is None and objective is not None:
         usual = usual_pretext(objective)
         settings = replace(settings, pretext=None if usual == TwoViews.name else usual)
-    _check_engine(settings)
+    if settings.engine is not None:
+        _check_engine(settings)
     by_name = settings.pretext is None or isinstance(settings.pretext, str)
     other = settings.pretext is not None and built_in(settings.pretext) is None
     if settings.views is not None and (other or not by_name):
@@ -91,22 +93,69 @@ def check(settings: Settings) -> Settings:
     return replace(settings, founders_from=sibling, preset=learned["preset"])
 
 
-def check_kind(settings: Settings, kind: str) -> None:
-    """Raise for what does not suit a kind of data, before any of it is read.
+def check_kind(settings: Settings, kind: str, paired: bool = False) -> Settings:
+    """The settings with the engine that suits a kind of data and a pretext, where none was named;
+    before any of the data is read. ``paired``: whether texts come with translations.
 
     Raises
     ------
     UsageError
         For names that nothing has (with the nearest one), and for what is for other data.
     """
-    network = settings.trains or settings.backbone is not None
-    if network and kind not in NetworkEncoder.kinds:
+    _check_names(settings, kind)
+    pretext = class_of(settings, kind)
+    if pretext is Parallel and not paired:
         raise UsageError(
-            f"Expected images for a network, found {kind}: leave the engine or the backbone out."
+            "Expected pairs of texts for the pretext parallel, found texts alone: add --target (in "
+            "Python open_source(source, target=...)), a file with the translation of each line."
         )
+    if settings.engine is None:
+        settings = replace(settings, engine=getattr(pretext, "engine", ENGINES[0]))
+        _check_engine(settings)
+    kinds = {name for made in NETWORKS.values() for name in made.kinds}
+    if settings.trains and kind not in kinds:
+        raise UsageError(
+            f"Expected {' or '.join(sorted(kinds))} for a network, found {kind}: leave the engine "
+            f"out."
+        )
+    if settings.training.get("sharded") and kind not in NetworkEncoder.kinds:
+        raise UsageError(f"Expected images for --shard, found {kind}: leave it out.")
+    if settings.weights is not None and not _has_use_for(settings, kind):
+        raise UsageError(
+            "Expected the backbone that weights belong to, found weights alone: add --backbone."
+        )
+    if settings.backbone is not None and kind not in NetworkEncoder.kinds:
+        raise UsageError(f"Expected images for a backbone, found {kind}: leave it out.")
+    if pretext in PRETEXTS.values() and settings.trains:
+        check_fits(settings.training.get("objective"), pretext)
+    elif pretext in PRETEXTS.values() and pretext.target == "other":
+        raise refuse_pairs(pretext.name)
+    return settings
+
+
+def _has_use_for(settings: Settings, kind: str) -> bool:
+    """Whether there is a network that weights belong to; a transformer begins from a run's."""
+    trained = settings.trains and kind in TransformerEncoder.kinds
+    return trained or settings.backbone is not None
+
+
+def class_of(settings: Settings, kind: str) -> Any:
+    """The class of the pretext that was asked for, or of the first for a kind of data."""
+    asked = settings.pretext
+    if asked is None:
+        return for_kind("pretexts", PRETEXTS, kind)
+    return recording.by_name("pretexts", PRETEXTS, asked, kind) if _named(asked) else type(asked)
+
+
+def _named(asked: Any) -> bool:
+    return isinstance(asked, str)
+
+
+def _check_names(settings: Settings, kind: str) -> None:
+    """Raise for names that nothing has, or that are for other data."""
     named = (("pretexts", PRETEXTS, settings.pretext), ("encoders", ENCODERS, settings.encoder))
     for room, builtin, name in named:
-        if not isinstance(name, str):
+        if not _named(name):
             continue
         made = recording.by_name(room, builtin, name, kind)
         if made.kinds and kind not in made.kinds:
@@ -127,7 +176,7 @@ def _takes_recipe(kind: Any) -> bool:
 def _check_engine(settings: Settings) -> None:
     """Raise unless engine, encoder, backbone and weights make sense together."""
     if settings.engine not in ENGINES:
-        hint = nearest(settings.engine, ENGINES)
+        hint = nearest(str(settings.engine), ENGINES)
         raise UsageError(
             f"Expected an engine ({', '.join(ENGINES)}), found {settings.engine!r}.{hint}"
         )
@@ -135,10 +184,6 @@ def _check_engine(settings: Settings) -> None:
     if network and settings.encoder is not None:
         raise UsageError(
             "Expected an encoder or a backbone to train, found both: leave one of them out."
-        )
-    if settings.weights is not None and settings.backbone is None:
-        raise UsageError(
-            "Expected the backbone that weights belong to, found weights alone: add --backbone."
         )
     if settings.training and not settings.trains:
         names = ", ".join(sorted(settings.training))
@@ -148,11 +193,6 @@ def _check_engine(settings: Settings) -> None:
         )
     if settings.trains:  # before anything is read
         wished(settings.training, settings.budget, Stopwatch())
-    kind = built_in(TwoViews.name if settings.pretext is None else settings.pretext)
-    if kind is not None and settings.trains:
-        check_fits(settings.training.get("objective"), kind)
-    elif kind is not None and kind.target == "other":
-        raise refuse_pairs(kind.name)
 
 
 def built_in(pretext: Any) -> Any:

@@ -77,6 +77,8 @@ class Showing:
             hidden = [None if mask is None else cut(mask, 0) for mask in seen.hidden or ()]
             return Seen(own, {}, hidden, [cut(view, 1) for view in seen.views])
         views = [cut(view, number) for number, view in enumerate(seen.views)]
+        if objective.takes == "answers":  # what is told of an answer is the answer
+            return Seen(views, {name: cut(each, 1) for name, each in seen.told.items()})
         told = {name: cut(each, len(views)) for name, each in seen.told.items()}
         return Seen(views, told)
 
@@ -84,13 +86,15 @@ class Showing:
         """What a class of objectives may have to know of what is shown."""
         from stepwell.objectives import Task
 
-        spec, views = self._encoder.spec, 1
+        views, encoder = 1, self._encoder
         if not self.renews:
             views = len(self.of_rows(np.arange(2), 0, objective.views).views)
-        places = self._encoder.places() if objective.reads == "places" else 1
+        places = encoder.places() if objective.reads == "places" else 1
         classes = getattr(self.pretext, "classes", {})
-        pixels, tokens = (spec.channels, spec.side, spec.side), getattr(self.pretext, "tokens", 1)
-        return Task(classes, views, pixels, places, tokens)
+        if hasattr(encoder, "vocabulary"):
+            table = encoder.vocabulary
+            return Task(classes, views, places=places, tokens=len(table.weight), embedding=table)
+        return Task(classes, views, encoder.pixels, places)
 
     @property
     def renews(self) -> bool:

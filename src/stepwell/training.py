@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 from stepwell.engines.gradient.launch import launched
 from stepwell.engines.gradient.plan import Plan
 from stepwell.engines.gradient.watch import effective_rank
-from stepwell.interfaces import Batch, Observer, Pretext, Seen, UsageError, ignore
+from stepwell.interfaces import Batch, Observer, Pretext, Seen, StepwellError, UsageError, ignore
 from stepwell.kit.stopping import Stopping
 from stepwell.kit.torch import torch_or_error
 from stepwell.online import Online
@@ -26,6 +27,8 @@ from stepwell.staircase.forecast import next_step, words
 from stepwell.staircase.records import EVENT, SAMPLES, group, record_of
 from stepwell.wishing import OBJECTIVE, Wish, objective_of
 
+FEWEST = 4
+"""Examples, or rows of tokens, that can be compared."""
 PROBED = 64
 """Examples whose two views the spectrum is logged on."""
 TOLD = 20
@@ -71,6 +74,11 @@ class Training:
         shuffled_like: Training | None = None,
     ) -> None:
         torch = torch_or_error()
+        if len(data) < FEWEST:
+            raise StepwellError(
+                f"Expected {FEWEST} examples or rows of tokens to train on, found {len(data)}: add "
+                f"more data."
+            )
         self.encoder, self.data, self._pairs = encoder, data, pairs
         self.seed, self.tell = seed, tell
         self.fabric = fabric
@@ -294,7 +302,7 @@ def train_encoder(
     if fabric.world_size > 1:  # once a machine, under a name that all of them know
         place = Path(gettempdir()) / f"stepwell-{fabric.broadcast(uuid4().hex)}"
     try:
-        data = _decoded(place, batches, fabric, tell)
+        data = _decoded(place, partial(_laid_out, encoder, batches), fabric, tell)
         keeper.check("data", data.digest)
         before = keeper.state or {}
         twin = encoder.copied() if wish.shuffled else None
@@ -321,6 +329,12 @@ def train_encoder(
         **plan.plain(),
         "regulated": training.regulated[:TOLD],
     }, twin
+
+
+def _laid_out(encoder: Any, batches: Callable[[], Iterable[Batch]]) -> Iterable[Batch]:
+    """Examples as the encoder's network takes them: texts as rows of tokens."""
+    found: Iterable[Batch] = batches()
+    return encoder.laid_out(found) if hasattr(encoder, "laid_out") else found
 
 
 def _decoded(

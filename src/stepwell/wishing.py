@@ -13,9 +13,16 @@ from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.torch import torch_or_error
 from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.pretexts.missing import Missing
+from stepwell.pretexts.tokens import MissingTokens, Next, OrderTokens
 from stepwell.pretexts.transform import Transform
 
-USUAL = {"hidden": Missing.name, "classes": Transform.name}
+USUAL = {
+    "hidden": Missing.name,
+    "classes": Transform.name,
+    "masked": MissingTokens.name,
+    "next": Next.name,
+    "answers": OrderTokens.name,
+}
 """Pretexts of objectives that take these."""
 AFTER = 0.85
 """Share of a budget after which training ends: embedding all, scores and the page follow."""
@@ -95,11 +102,17 @@ def check_fits(objective: str | None, pretext: Any) -> None:
 
     fitting = ", ".join(name for name, kind in OBJECTIVES.items() if kind.takes in gives)
     takes = objective_of(objective).takes
-    if takes == "tokens":
+    kinds: frozenset[str] = getattr(pretext, "kinds", frozenset())
+    others = [
+        made.name
+        for made in PRETEXTS.values()
+        if takes in getattr(made, "gives", ()) and kinds & made.kinds
+    ]
+    if not others:
         raise UsageError(
-            f"Expected an objective for images ({fitting}), found {objective}, which is for text."
+            f"Expected an objective for {' and '.join(sorted(kinds))} ({fitting}), found "
+            f"{objective}, which is for other data."
         )
-    others = [name for name, kind in PRETEXTS.items() if takes in getattr(kind, "gives", ())]
     raise UsageError(
         f"Expected an objective for the pretext {pretext.name} ({fitting}), found {objective}, "
         f"which takes {takes}: take one of these, or a pretext that gives {takes} "

@@ -399,7 +399,7 @@ def test_only_networks_are_exported(call, digits, tmp_path):
     stepwell.learn(digits, tmp_path / "run", preset="fast", report=False)
     said = call("export", tmp_path / "run", "--out", tmp_path / "out")
     assert said.code == 2
-    assert "learn with --backbone" in said.err
+    assert "learned with --backbone" in said.err
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "resnet18"])

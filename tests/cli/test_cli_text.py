@@ -85,8 +85,8 @@ def test_the_story_of_a_text(call, reviews, tmp_path, pretext):
     [
         ("", (), "at least 8 examples"),
         ("one\ntwo\nthree\n" * 4, ("--views", "flip"), "Expected views for images"),
-        ("one word\n" * 9, ("--pretext", "missing"), "which is for image"),
-        ("one word\n" * 9, ("--engine", "gradient"), "Expected images for a network"),
+        ("one word\n" * 9, ("--pretext", "clusters"), "which is for image"),
+        ("one word\n" * 9, ("--backbone", "resnet18"), "Expected images for a backbone"),
     ],
 )
 def test_mistakes_are_told(call, tmp_path, content, words, said):

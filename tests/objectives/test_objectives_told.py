@@ -114,6 +114,27 @@ def test_tokens_are_told_from_places(name, seed):
     check(objective, formula, [features(seed, N, 1 + PLACES, WIDTH)], [], told)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_an_answer_is_told_token_by_token(seed):
+    rng, objective = np.random.default_rng(seed), made("seq2seq")
+    told = {"tokens": rng.integers(1, TOKENS, (N, PLACES))}
+    told["tokens"][0, -1] = 0  # nothing any more
+    weight, bias = (each.detach().numpy() for each in objective.head.parameters())
+
+    def formula(views):
+        total = 0.0
+        for i in range(N):
+            costs = []
+            for place in range(1, PLACES):
+                if told["tokens"][i, place]:
+                    said = np.log(softmax(weight @ views[0][i, place - 1] + bias))
+                    costs.append(-0.9 * said[told["tokens"][i, place]] - 0.1 * said.mean())
+            total += np.mean(costs) / N
+        return total
+
+    check(objective, formula, [features(seed, N, PLACES, WIDTH)], [], told)
+
+
 def half_hidden(seed, views=1):
     """(N, views, GRID, GRID), eight patches of sixteen each."""
     drawn = np.random.default_rng(seed).random((N, views, GRID * GRID))
@@ -214,7 +235,7 @@ def test_at_least_one_place_counts_as_hidden():
 def test_heads_fit_and_the_loss_falls_under_descent(name):
     torch.manual_seed(0)
     objective = OBJECTIVES[name].made(WIDTH, TASK)
-    shape = (64, 1 + PLACES, WIDTH) if objective.reads == "places" else (64, WIDTH)
+    shape = (64, WIDTH) if objective.reads == "whole" else (64, 1 + PLACES, WIDTH)
     example = torch.randn(shape)
     views = [example + 0.1 * torch.randn(shape) for _ in range(2)]
     code = torch.tensor(half_hidden(0)[:1].repeat(64, 0)).repeat(1, 2, 1, 1)
@@ -226,6 +247,8 @@ def test_heads_fit_and_the_loss_falls_under_descent(name):
         "tokens": (views[0][:, 1:, 0] > 0).long() if views[0].ndim == 3 else None,
         "masked": torch.rand(64, PLACES) < 0.5,
     }
+    if objective.reads == "answers":
+        told["tokens"] = (views[0].roll(1, 1)[:, :, 0] > 0).long() + 1
     descent = torch.optim.AdamW(objective.parameters(), lr=3e-3)
     targets, losses = [objective.projector(view).detach() for view in views], []
     for _ in range(40):

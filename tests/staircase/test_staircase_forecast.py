@@ -54,7 +54,7 @@ def test_forecasts_of_a_linear_run_are_near_and_beat_the_controls(run, share):
     assert ours < simple < 1  # "now" is off by all of the way, 1
 
 
-@pytest.mark.parametrize("layers", [1, 2, 4])
+@pytest.mark.parametrize("layers", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_chain_of_layers_is_foreseen(layers):
     """One number a layer, their product s trained on (1 - s²)²: modes speed up as they grow."""
 

@@ -38,6 +38,7 @@ def test_the_tangent_kernel_is_that_of_autograd():
     np.testing.assert_allclose(kernels.tangent_kernel(net, rows), slow, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_wide_network_is_nearer_to_its_kernel_than_a_narrow_one():
     x, y = digit_pairs(25)
     errors = []

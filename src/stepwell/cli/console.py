@@ -211,6 +211,9 @@ def scorecard(scores: Mapping[str, Any]) -> str:
     if scores.get("bits"):
         lines = [[name, f"{value:.2f}"] for name, value in scores["bits"].items()]
         blocks.append(table(lines, ["bits a sign of held-out texts", "cost"]))
+    if scores.get("translation"):
+        lines = [[name, f"{value:.1f}"] for name, value in scores["translation"].items()]
+        blocks.append(table(lines, ["translation of held-out pairs", "BLEU"]))
     return "\n\n".join(blocks)
 
 

@@ -35,7 +35,7 @@ def seconds(text: str | None) -> float | None:
 
 PRETEXT_HELP = (
     "two_views, neighbours, missing or order; with --engine gradient also multi_crop, transform, "
-    "clusters."
+    "clusters. On texts missing, order, next and parallel train a transformer."
 )
 TRAIN: tuple[tuple[str, Any, str], ...] = (
     (
@@ -102,9 +102,13 @@ def trained(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--founders-from", help="A sibling run to share all below the moments with.")
 @click.option("--recalibrate/--no-recalibrate", default=True, help="Choose views without labels.")
 @click.option("--budget", help="Time, e.g. 90s or 5m: learns from as much as fits.")
-@click.option("--engine", default="spectral", show_default=True, help="spectral or gradient.")
+@click.option("--engine", help="spectral (the default, mostly) or gradient.")
+@click.option("--source", help="The same as SRC.")
+@click.option("--target", help="With --pretext parallel: the translation of each line of SRC.")
 @click.option("--backbone", help="A network: a model of timm, or package.module:function.")
-@click.option("--weights", help="Of the backbone: a .safetensors file, or hub to download them.")
+@click.option(
+    "--weights", help="Of the backbone: .safetensors, or hub to download; of texts: a run."
+)
 @train_options
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there already.")
 @click.option("--strict", is_flag=True, help="Stop at the first example that can't be read.")
@@ -131,15 +135,22 @@ def command(
 
     if resume is not None:
         return _resume(resume, src, as_json)
+    named = options.pop("source")
+    if src is not None and named is not None:
+        raise click.UsageError("Expected SRC or --source, found both: leave one of them out.")
+    src = named if src is None else src
     if src is None:
         raise click.UsageError("Expected data to learn from, found none: stepwell learn PATH.")
     source: Any = src
+    target = options.pop("target")
+    if target is not None:
+        source_options = (*source_options, f"target={target}")
     if source_options:
         sibling = options["founders_from"]
         opened = Run(sibling).open if sibling else open_source
         source = opened(src, strict=options["strict"], **told(source_options))
     budget = seconds(options.pop("budget"))
-    if dry_run and (options["engine"] != "spectral" or options["backbone"]):
+    if dry_run and (options["engine"] not in (None, "spectral") or options["backbone"]):
         raise click.UsageError(
             "Expected the spectral engine on patches for --dry-run, found a network: leave "
             "--dry-run out; --budget says how long it may take."

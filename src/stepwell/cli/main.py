@@ -17,9 +17,12 @@ from stepwell.kit.names import nearest
 VERBS = {
     "learn": "Learn an encoder from unlabelled data.",
     "evaluate": "Score a run with a few labels, beside its controls.",
+    "finetune": "Learn to tell labels, from as few as there are.",
+    "predict": "Labels of other data, and how sure they are.",
     "embed": "Vectors of any data, by a run.",
     "search": "Find similar examples.",
     "generate": "Go on with a text as those of a run would.",
+    "translate": "Texts in the other language of a run that was learned from pairs.",
     "export": "A run's network for use without stepwell: state dict, ONNX.",
     "views": "Look at the augmentations, on your own data.",
     "steps": "The steps of learning: found, timed, explained, while it goes or after.",

@@ -6,8 +6,20 @@ from typing import Any
 
 from stepwell.encoders.network.encoder import NetworkEncoder
 from stepwell.encoders.patches.encoder import PatchEncoder
+from stepwell.encoders.transformer.encoder import TransformerEncoder
 from stepwell.encoders.words.encoder import WordEncoder
 
-ENCODERS: dict[str, Any] = {made.name: made for made in (PatchEncoder, WordEncoder, NetworkEncoder)}
+ENCODERS: dict[str, Any] = {
+    made.name: made for made in (PatchEncoder, WordEncoder, NetworkEncoder, TransformerEncoder)
+}
+NETWORKS = {made.name: made for made in (NetworkEncoder, TransformerEncoder)}
+"""Those that can be trained."""
 
-__all__ = ["ENCODERS", "NetworkEncoder", "PatchEncoder", "WordEncoder"]
+__all__ = [
+    "ENCODERS",
+    "NETWORKS",
+    "NetworkEncoder",
+    "PatchEncoder",
+    "TransformerEncoder",
+    "WordEncoder",
+]

@@ -1,6 +1,7 @@
 """Engines find an encoder for a stream of pairs. ``spectral``: moments, then a closed form."""
 
 from stepwell.engines.accumulate import Encoded, Known, accumulate, shuffle_units
+from stepwell.engines.dictionary import Dictionary, PairCounts
 from stepwell.engines.engine import SpectralEngine
 from stepwell.engines.moments import DenseMoments, Law, units_of
 from stepwell.engines.ngram import NgramCounts, NgramModel
@@ -22,6 +23,7 @@ __all__ = [
     "MOMENTS",
     "Choice",
     "DenseMoments",
+    "Dictionary",
     "Encoded",
     "KeptPairs",
     "Known",
@@ -29,6 +31,7 @@ __all__ = [
     "Modes",
     "NgramCounts",
     "NgramModel",
+    "PairCounts",
     "PlacedMoments",
     "Quantiser",
     "SpectralEngine",

@@ -147,14 +147,15 @@ class NgramModel:
 
     def nats(self, texts: Iterable[str]) -> float:
         """What texts cost in all, ends included: the sum of -log p of each byte."""
-        total = 0.0
-        for text in texts:
-            row = encoded(text, self.order)
-            p = np.full(len(row) - self.order + 1, 1 / 256)
-            for length, table in enumerate(self._orders, 1):
-                p = _interpolated(table, runs(row, length)[-len(p) :], p)
-            total -= float(np.log(p).sum())
-        return total
+        return float(sum(self.surprises(text).sum() for text in texts))
+
+    def surprises(self, text: str) -> NDArray[np.float64]:
+        """(bytes + 1,) nats of each byte of a text, and of its end."""
+        row = encoded(text, self.order)
+        p = np.full(len(row) - self.order + 1, 1 / 256)
+        for length, table in enumerate(self._orders, 1):
+            p = _interpolated(table, runs(row, length)[-len(p) :], p)
+        return np.asarray(-np.log(p))
 
 
 def encoded(text: str, order: int) -> bytes:

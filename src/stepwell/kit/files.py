@@ -123,8 +123,17 @@ def scratch_of(target: Path, suffix: str = "partial") -> list[Path]:
     return sorted(path for path in target.parent.iterdir() if mine.fullmatch(path.name))
 
 
+def there(name: str) -> bool:
+    """Whether a path exists; a text is none."""
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # longer than a name can be, or with a sign that none has
+        return False
+
+
 def lock_of(target: Path) -> Path:
     """The lock file of a run."""
+    target = target.absolute()  # "." has no name
     return target.with_name(f".{target.name}.lock")
 
 

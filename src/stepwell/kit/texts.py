@@ -1,4 +1,4 @@
-"""Texts as a column of a batch."""
+"""Texts as a column of a batch, and tokens that mean no text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+PAD, BEGIN, END, MISSING = range(4)
+"""Tokens of every vocabulary: nothing, where a text begins and ends, and what is hidden."""
+SPECIAL = 4
+"""How many these are."""
 
 
 def column_of(texts: Sequence[str]) -> NDArray[np.object_]:

@@ -15,6 +15,7 @@ from stepwell.objectives.masked_token import MaskedToken
 from stepwell.objectives.moco_v3 import MoCoV3
 from stepwell.objectives.next_token import NextToken
 from stepwell.objectives.regression import Regression
+from stepwell.objectives.seq2seq import SequenceToSequence
 from stepwell.objectives.simclr import SimCLR
 from stepwell.objectives.simsiam import SimSiam
 from stepwell.objectives.spectral_contrastive import SpectralContrastive
@@ -41,6 +42,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
         MaskedAutoencoding,
         MaskedToken,
         NextToken,
+        SequenceToSequence,
         CrossEntropy,
         Regression,
     )

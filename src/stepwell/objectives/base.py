@@ -36,6 +36,8 @@ class Task:
         That the backbone has features of.
     tokens : int
         Size of the vocabulary, where examples are tokens.
+    embedding : nn.Embedding or None
+        The backbone's, of these.
     """
 
     classes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Task:
     pixels: tuple[int, int, int] = (3, 32, 32)
     places: int = 1
     tokens: int = 1
+    embedding: nn.Embedding | None = None
 
 
 class Objective(nn.Module):
@@ -63,7 +66,8 @@ class Objective(nn.Module):
     name: ClassVar[str]
     takes: ClassVar[str] = "views"
     """What a pretext has to give: ``views`` that are compared, ``classes`` that are told,
-    patches that are ``hidden``, or ``tokens``."""
+    patches that are ``hidden``; of tokens, which are ``masked``, come ``next``, or are
+    ``answers``."""
     views: ClassVar[int] = 2
     """Full-size views it wants of an example."""
     teacher: ClassVar[bool] = False
@@ -71,7 +75,7 @@ class Objective(nn.Module):
     """Whether targets are needed at all."""
     reads: ClassVar[str] = "whole"
     """What heads see: (n, width) features of the ``whole``, or with ``places`` (n, 1 + t, width):
-    those of the whole, then those of t places."""
+    those of the whole, then those of t places; with ``answers`` those of an answer's places."""
     pixels: ClassVar[bool] = False
     """Whether it compares with pixels."""
     alone: ClassVar[bool] = False

@@ -18,9 +18,10 @@ class MaskedToken(OverTokens):
     """Cross-entropy at masked places: the mean over each example's, then over examples."""
 
     name: ClassVar[str] = "masked_token"
+    takes: ClassVar[str] = "masked"
 
     def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """From (n, 1 + t, width) features, of the whole and of t places, (n, t) ``tokens`` and
         (n, t) where they are ``masked``."""
-        costs = self.surprise(seen[0][:, 1:], told["tokens"])
-        return mean_where(costs, told["masked"].to(costs.dtype))
+        masked = told["masked"].bool()
+        return mean_where(self.surprise(seen[0][:, 1:], told["tokens"], masked), masked)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from stepwell.objectives.base import NOTHING, Told, Views
@@ -19,11 +20,11 @@ class NextToken(OverTokens):
     examples. The backbone must not look ahead."""
 
     name: ClassVar[str] = "next_token"
+    takes: ClassVar[str] = "next"
 
     def loss(self, seen: Views, targets: Views, told: Told = NOTHING) -> Tensor:
         """From (n, 1 + t, width) features, of the whole and of t places, and (n, t) ``tokens``;
         ``real`` (n, t), where it is told, is 0 at those that only fill up."""
         tokens = told["tokens"]
-        costs = self.surprise(seen[0][:, 1:-1], tokens[:, 1:])
-        real = told["real"][:, 1:].to(costs.dtype) if "real" in told else costs.new_ones(1)
-        return mean_where(costs, real.expand_as(costs))
+        real = (told["real"] if "real" in told else torch.ones_like(tokens))[:, 1:].bool()
+        return mean_where(self.surprise(seen[0][:, 1:-1], tokens[:, 1:], real), real)

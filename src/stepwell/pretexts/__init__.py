@@ -11,6 +11,7 @@ from stepwell.pretexts.multi_crop import MultiCrop
 from stepwell.pretexts.neighbours import Neighbours
 from stepwell.pretexts.order import Order
 from stepwell.pretexts.texts import TextNeighbours, TextViews
+from stepwell.pretexts.tokens import MissingTokens, Next, OrderTokens, Parallel
 from stepwell.pretexts.transform import Transform
 from stepwell.pretexts.two_views import TwoViews
 
@@ -18,7 +19,10 @@ PRETEXTS: dict[str, Any] = {
     made.name: made
     for made in (TwoViews, MultiCrop, Neighbours, Missing, Transform, Order, Clusters)
 }
-PRETEXTS |= {f"{made.name}:text": made for made in (TextViews, TextNeighbours)}
+PRETEXTS |= {
+    f"{made.name}:text": made for made in (TextViews, TextNeighbours, MissingTokens, OrderTokens)
+}
+PRETEXTS |= {made.name: made for made in (Next, Parallel)}
 """By name; those that mean the same on another kind of data, with its name behind a colon."""
 
 

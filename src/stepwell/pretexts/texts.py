@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stepwell.interfaces import Batch, Pairs
+from stepwell.interfaces import Batch, Pairs, Seen
 from stepwell.kit.hashing import keys, uniform
-from stepwell.kit.texts import column_of
+from stepwell.kit.texts import PAD, column_of
+from stepwell.pretexts.tokens import trimmed
 
 FEWEST = 4
 """Words, or letters, of a text that can be parted."""
@@ -25,8 +27,9 @@ class _Parted(ABC):
     partners: ClassVar[float] = 2.0
 
     @abstractmethod
-    def _first(self, words: list[str], drawn: Any) -> Any:
-        """(t,) of each word, whether it goes to the first part."""
+    def _first(self, count: NDArray[np.intp], drawn: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n, t) of each word, whether it goes to the first part: of n texts of so many words,
+        for which (n, t) numbers are drawn."""
 
     def pairs(self, batch: Batch, seed: int, epoch: int = 0) -> Iterator[Pairs]:
         """One unit a text: both parts."""
@@ -38,12 +41,31 @@ class _Parted(ABC):
                 words, glue = list(str(text)), ""
             if len(words) < FEWEST:
                 continue
-            first = self._first(words, uniform(key[row : row + 1], len(words))[0])
+            drawn = uniform(key[row : row + 1], len(words))
+            first = self._first(np.array([len(words)]), drawn)[0]
             for side in (first, ~first):
                 parts.append(glue.join(w for w, own in zip(words, side, strict=True) if own))
                 rows.append(row)
         found = batch.take(np.array(rows, np.intp)).with_data(text=column_of(parts))
         yield Pairs(found, np.arange(len(rows)) // 2)
+
+    def seen(self, batch: Batch, seed: int, epoch: int, views: int) -> Seen:
+        """Both parts, as (n, t) tokens that the encoder has made of texts; of a single one twice
+        the same."""
+        tokens = trimmed(batch.data["tokens"])
+        count = (tokens != PAD).sum(1)
+        drawn = uniform(keys(batch.digest, seed, epoch, _WORD), tokens.shape[1])
+        first = self._first(count, np.where(tokens == PAD, 1.0, drawn))
+        alone = (count < 2)[:, None]
+        half = max(1, -(-tokens.shape[1] // 2))  # both as wide, whatever the longest text
+        return Seen([_kept(tokens, side | alone)[:, :half] for side in (first, ~first)])
+
+
+def _kept(tokens: Any, kept: Any) -> Any:
+    """Tokens that are kept, one after the other."""
+    kept = kept & (tokens != PAD)
+    order = np.argsort(~kept, axis=1, kind="stable")
+    return np.take_along_axis(np.where(kept, tokens, PAD), order, 1)
 
 
 class TextViews(_Parted):
@@ -51,8 +73,9 @@ class TextViews(_Parted):
 
     name: ClassVar[str] = "two_views"
 
-    def _first(self, words: list[str], drawn: Any) -> Any:
-        return drawn.argsort(kind="stable").argsort(kind="stable") < len(words) // 2
+    def _first(self, count: NDArray[np.intp], drawn: NDArray[np.float64]) -> NDArray[np.bool_]:
+        rank = drawn.argsort(1, kind="stable").argsort(1, kind="stable")
+        return rank < count[:, None] // 2
 
 
 class TextNeighbours(_Parted):
@@ -60,5 +83,5 @@ class TextNeighbours(_Parted):
 
     name: ClassVar[str] = "neighbours"
 
-    def _first(self, words: list[str], drawn: Any) -> Any:
-        return np.arange(len(words)) < len(words) // 2
+    def _first(self, count: NDArray[np.intp], drawn: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.arange(drawn.shape[1]) < count[:, None] // 2

@@ -18,14 +18,17 @@ from stepwell.sources.arrays import ArraySource
 from stepwell.sources.base import ImageSource
 from stepwell.sources.folder import FolderSource
 from stepwell.sources.idx import IdxSource
+from stepwell.sources.parallel import ParallelSource
 from stepwell.sources.tables import TableSource
 from stepwell.sources.texts import HeldTexts, TextSource
+from stepwell.sources.texttables import TextTableSource
 from stepwell.sources.walk import why_not_regular
 
 SOURCES: dict[str, type] = {
     "idx": IdxSource,
     "array": ArraySource,
     "archive": ArchiveSource,
+    "texttable": TextTableSource,
     "table": TableSource,
     "text": TextSource,
     "folder": FolderSource,
@@ -56,7 +59,8 @@ def open_source(
     like : mapping, optional
         Settings of another source to follow where this kind knows them too.
     **options
-        Settings of the kind of source: ``canvas``, ``group_by``, ``array``, ``split`` …
+        Settings of the kind of source: ``canvas``, ``group_by``, ``array``, ``split`` …;
+        ``target``, a file with the translation of each line.
         A source's own ``options`` open it again the same way.
 
     Returns
@@ -74,6 +78,9 @@ def open_source(
     options = {**options, "strict": strict, "workers": workers}
     if isinstance(where, (str, os.PathLike)):
         path = _existing(where)
+        if "target" in options:
+            options["target"] = _existing(options["target"])
+            return _made(ParallelSource, path, options, like or {})
         for kind in registered("sources", SOURCES).values():
             if kind.accepts(path):
                 return _made(kind, path, options, like or {})
@@ -154,7 +161,9 @@ __all__ = [
     "HeldTexts",
     "IdxSource",
     "ImageSource",
+    "ParallelSource",
     "TableSource",
     "TextSource",
+    "TextTableSource",
     "open_source",
 ]

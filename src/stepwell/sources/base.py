@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from stepwell.interfaces import Batch, Skipped, StepwellError, UsageError, concatenate
+from stepwell.kit.hashing import digest_rows
+from stepwell.kit.texts import column_of
 from stepwell.kit.threads import cores
+
+LONGEST = 1_000_000
+"""Characters of an example; longer ones are set aside."""
 
 
 class BatchedSource(ABC):
@@ -108,6 +115,39 @@ class BatchedSource(ABC):
             )
         known = {skipped.id for skipped in self.skipped}
         self.skipped += [problem for problem in problems if problem.id not in known]
+
+
+class WrittenSource(BatchedSource):
+    """Texts: ``text`` (n,) of objects, and other columns beside it."""
+
+    kind = "text"
+
+    @abstractmethod
+    def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, Mapping[str, str], str]]:
+        """(id, columns, what is wrong with them) of each example, or only of ``ids``."""
+
+    def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
+        held: list[tuple[str, Mapping[str, str]]] = []
+        for id, columns, problem in self._rows(ids):
+            if not problem and (longest := max(map(len, columns.values()))) > LONGEST:
+                problem = f"{longest:,} characters; at most {LONGEST:,} are read"
+            if problem:
+                self._set_aside([Skipped(id, problem)])
+                continue
+            held.append((id, columns))
+            if len(held) == size:
+                yield written(held)
+                held = []
+        if held:
+            yield written(held)
+
+
+def written(held: Sequence[tuple[str, Mapping[str, str]]]) -> Batch:
+    """A batch of (id, columns)."""
+    ids = np.array([id for id, _ in held])
+    columns = {name: column_of([row[name] for _, row in held]) for name in held[0][1]}
+    joined = ("\0".join(row.values()).encode("utf-8", "surrogatepass") for _, row in held)
+    return Batch(ids, columns, ids, digest_rows(joined))
 
 
 class ImageSource(BatchedSource):

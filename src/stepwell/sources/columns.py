@@ -77,6 +77,32 @@ def _rank(field: Any) -> int:
     return 0
 
 
+def sure_of_images(schema: Any, noted: Features) -> bool:
+    """Whether a table holds images for sure: noted, or as bytes."""
+    found = image_column(schema, noted, None)
+    return found is not None and (found in noted or 0 < _rank(schema.field(found)) <= 3)
+
+
+def labels_by_row(shards: Any, column: str) -> dict[str, str] | None:
+    """Labels of the rows of (prefix, table), from the column noted as classes, or called label …;
+    ``column`` is none."""
+    schema = shards[0][1].schema()
+    noted = features(schema, shards[0][1].file.parent)
+    found = label_column(schema, noted)
+    if found is None or found[0] == column:
+        return None
+    name, classes = found
+    labels = {}
+    for prefix, table in shards:
+        values = (v for batch in table.batches(name) for v in batch.to_pylist())
+        for row, value in enumerate(values):
+            if value is None or (classes and value == -1):
+                continue
+            known = classes and isinstance(value, int) and 0 <= value < len(classes)
+            labels[f"{prefix}#row={row}"] = classes[value] if known else str(value)
+    return labels or None
+
+
 def by_name_only(schema: Any, column: str) -> bool:
     """Whether a column of text is taken for paths though nothing but a lack of others says so."""
     return _rank(schema.field(column)) == 6

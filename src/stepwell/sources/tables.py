@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.sources.columns import by_name_only, features, image_column, label_column
+from stepwell.sources.columns import by_name_only, features, image_column, labels_by_row
 from stepwell.sources.encoded import EncodedSource, Item, broken, holding
 from stepwell.sources.pillow import extensions
 from stepwell.sources.tablefiles import EXTENSIONS, Table, of_split
@@ -105,19 +105,7 @@ class TableSource(EncodedSource):
 
     def labels(self) -> dict[str, str] | None:
         """Labels from the column noted as classes, or called label, class …"""
-        found = label_column(self._shards[0].table.schema(), self._noted)
-        if found is None or found[0] == self.column:
-            return None
-        name, classes = found
-        labels = {}
-        for prefix, table in self._shards:
-            values = (v for batch in table.batches(name) for v in batch.to_pylist())
-            for row, value in enumerate(values):
-                if value is None or (classes and value == -1):
-                    continue
-                known = classes and isinstance(value, int) and 0 <= value < len(classes)
-                labels[f"{prefix}#row={row}"] = classes[value] if known else str(value)
-        return labels or None
+        return labels_by_row(self._shards, self.column)
 
     def _items(self) -> Iterator[Item]:
         for prefix, table in self._shards:

@@ -156,7 +156,7 @@ def _label(rows: Sequence[dict], keys: Sequence[Any], known: dict[str, Any], tex
 def has_words(path: str | Path) -> bool:
     """Whether there is writing in the first lines of a file, not numbers."""
     try:
-        text = "".join(line for line, _ in islice(_lines(path), LOOKED))
+        text = "".join(line for line, _ in islice(lines_of(path), LOOKED))
     except StepwellError:
         return False
     signs = [letter for letter in text[:LETTERS] if not letter.isspace()]
@@ -165,7 +165,7 @@ def has_words(path: str | Path) -> bool:
 
 def usual_unit(path: str | Path) -> str:
     """Paragraphs where the first lines are parted by many empty ones, else lines."""
-    first = [line for line, _ in islice(_lines(path), LOOKED)]
+    first = [line for line, _ in islice(lines_of(path), LOOKED)]
     empty = sum(not line.strip() for line in first)
     return "paragraph" if empty >= PARTED * len(first) and empty else "line"
 
@@ -185,7 +185,7 @@ def units(
             yield f"row={number}", cells, problem
     elif unit == "document":
         try:
-            lines = [*_lines(path)]
+            lines = [*lines_of(path)]
         except StepwellError as error:  # one of many
             lines = [("", str(error))]
         problem = next((why for _, why in lines if why), "")
@@ -194,7 +194,7 @@ def units(
     elif unit == "paragraph":
         yield from _paragraphs(path)
     else:
-        for number, (line, problem) in enumerate(_lines(path)):
+        for number, (line, problem) in enumerate(lines_of(path)):
             if line.strip() or problem:
                 yield f"line={number + 1}", Cells(line.strip()), problem
 
@@ -202,7 +202,7 @@ def units(
 def _paragraphs(path: str) -> Iterator[tuple[str, Cells, str]]:
     held: list[str] = []
     number, wrong = 1, ""
-    for line, problem in chain(_lines(path), [("", "")]):
+    for line, problem in chain(lines_of(path), [("", "")]):
         wrong = wrong or problem
         if line.strip() or problem:
             held.append(line)
@@ -214,7 +214,7 @@ def _paragraphs(path: str) -> Iterator[tuple[str, Cells, str]]:
 def _rows(path: str | Path, format: str) -> Iterator[tuple[int, dict[Any, Any], str]]:
     """(number, cells by column, what is wrong) of each row."""
     if format == "jsonl":
-        for number, (line, problem) in enumerate(_lines(path)):
+        for number, (line, problem) in enumerate(lines_of(path)):
             if not line.strip() and not problem:
                 continue
             try:
@@ -232,7 +232,7 @@ def _rows(path: str | Path, format: str) -> Iterator[tuple[int, dict[Any, Any], 
     problems: list[str] = []
 
     def lines() -> Iterator[str]:
-        for line, problem in _lines(path):
+        for line, problem in lines_of(path):
             if problem:
                 problems.append(problem)
             # A lone carriage return ends a line of some old files, but not within a cell of a TSV.
@@ -248,7 +248,7 @@ def _rows(path: str | Path, format: str) -> Iterator[tuple[int, dict[Any, Any], 
         raise StepwellError(f"Expected a table in {path}, found: {error}.") from None
 
 
-def _lines(path: str | Path) -> Iterator[tuple[str, str]]:
+def lines_of(path: str | Path) -> Iterator[tuple[str, str]]:
     """(line, what is wrong with it), with its end.
 
     Raises

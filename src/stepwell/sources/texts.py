@@ -7,12 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, final
 
-import numpy as np
-
-from stepwell.interfaces import Batch, Skipped, UsageError
-from stepwell.kit.hashing import digest_rows
-from stepwell.kit.texts import column_of
-from stepwell.sources.base import BatchedSource
+from stepwell.interfaces import UsageError
+from stepwell.sources.base import WrittenSource
 from stepwell.sources.pillow import extensions
 from stepwell.sources.textfiles import (
     PLAIN,
@@ -27,8 +23,6 @@ from stepwell.sources.textfiles import (
 from stepwell.sources.walk import readable, walk
 
 UNITS = ("line", "paragraph", "document")
-LONGEST = 1_000_000
-"""Characters of an example; longer ones are set aside."""
 
 
 class _File(NamedTuple):
@@ -38,7 +32,7 @@ class _File(NamedTuple):
 
 
 @final
-class TextSource(BatchedSource):
+class TextSource(WrittenSource):
     """Texts in a file or in a folder of files; read one after the other, plain or gzipped.
 
     Parameters
@@ -62,7 +56,6 @@ class TextSource(BatchedSource):
         If there is no text, or no such column.
     """
 
-    kind = "text"
     reads = "a .txt, .csv, .tsv or .jsonl file (also .gz), or a folder of them"
 
     def __init__(
@@ -121,18 +114,9 @@ class TextSource(BatchedSource):
         several = self.unit == "document" and len(set(folders.values())) > 1
         return folders if several else None
 
-    def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
-        held: list[tuple[str, str]] = []
+    def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, dict[str, str], str]]:
         for id, cell, problem in self._texts(ids):
-            if problem:
-                self._set_aside([Skipped(id, problem)])
-                continue
-            held.append((id, cell.text))
-            if len(held) == size:
-                yield _batch(held)
-                held = []
-        if held:
-            yield _batch(held)
+            yield id, {"text": cell.text}, problem
 
     def _texts(self, ids: frozenset[str] | None = None) -> Iterator[tuple[str, Cells, str]]:
         """(id, text and label, problem) of each example; text is kept of ``ids`` only."""
@@ -142,13 +126,11 @@ class TextSource(BatchedSource):
                 id = file.prefix if number is None else f"{file.prefix}#{number}"
                 if ids is not None and id not in ids:
                     continue
-                if not problem and len(cell.text) > LONGEST:
-                    problem = f"{len(cell.text):,} characters; at most {LONGEST:,} are read"
                 yield id, cell, problem
 
 
 @final
-class HeldTexts(BatchedSource):
+class HeldTexts(WrittenSource):
     """Texts in memory.
 
     Parameters
@@ -162,8 +144,6 @@ class HeldTexts(BatchedSource):
     UsageError
         If something else is among them.
     """
-
-    kind = "text"
 
     def __init__(
         self, texts: Sequence[str], *, strict: bool = False, workers: int | None = None
@@ -181,18 +161,10 @@ class HeldTexts(BatchedSource):
         for row in range(len(self._texts)):
             yield f"row={row}", f"row={row}"
 
-    def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
-        named = [(f"row={row}", text) for row, text in enumerate(self._texts)]
-        held = named if ids is None else [each for each in named if each[0] in ids]
-        for start in range(0, len(held), size):
-            yield _batch(held[start : start + size])
-
-
-def _batch(held: list[tuple[str, str]]) -> Batch:
-    ids = np.array([id for id, _ in held])
-    texts = [text for _, text in held]
-    digest = digest_rows(text.encode("utf-8", "surrogatepass") for text in texts)
-    return Batch(ids, {"text": column_of(texts)}, ids, digest)
+    def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, dict[str, str], str]]:
+        for row, text in enumerate(self._texts):
+            if ids is None or f"row={row}" in ids:
+                yield f"row={row}", {"text": text}, ""
 
 
 def _files(path: Path) -> Iterator[_File]:

@@ -119,6 +119,12 @@ class NetworkEncoder:
         check_features(features, self.backbone)
         self.width = int(features.shape[1])
 
+    @property
+    def pixels(self) -> tuple[int, int, int]:
+        """Channels, height and width that it sees."""
+        spec = self._built()
+        return spec.channels, spec.side, spec.side
+
     def places(self) -> int:
         """Of how many places the network has features, a square number.
 

@@ -42,6 +42,11 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
+def spans_of(text: str) -> list[re.Match[str]]:
+    """Where they stand, as they are written."""
+    return list(_WORD.finditer(text))
+
+
 class WordEncoder:
     """Weighted means of word vectors that are learned from which words stand together.
 
@@ -68,7 +73,7 @@ class WordEncoder:
         StepwellError
             If hardly a word comes twice.
         """
-        column = founders.data["text"]
+        column = np.concatenate([*founders.data.values()])  # translations too, where there are some
         signs = sum(len(str(text)) for text in column)
         texts = [words_of(str(text)) for text in column[:: max(1, -(-signs // SIGNS))]]
         counts = Counter(word for text in texts for word in text)

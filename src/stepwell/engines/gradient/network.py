@@ -29,6 +29,9 @@ class Network(nn.Module):
         self.backbone, self.objective = backbone, objective
 
     def forward(self, views: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        if self.objective.reads == "answers":
+            told = self.backbone.answering(*views)
+            return [told], [told]
         features = [
             read(self.backbone, self.objective, torch.cat(list(same)))
             for _, same in groupby(views, lambda view: view.shape[1:])

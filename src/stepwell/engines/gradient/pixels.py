@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from stepwell.interfaces import Batch, Observer, StepwellError, ignore
 from stepwell.kit.files import write_json
 from stepwell.kit.hashing import digest_bytes, keys
+from stepwell.kit.texts import PAD
 
 _INDEX, _READY = ("ids", "group", "digest"), "ready.json"
 _ORDER = 0x0D3B
 """What distinguishes the draw of an order from others."""
+ALIKE = 32
+"""Batches that texts are sorted by length within."""
 
 
 class Decoded:
@@ -58,7 +61,10 @@ class Decoded:
             name: np.memmap(folder / f"{name}.decoded", dtype, "r", shape=(len(index), *shape))
             for name, (dtype, shape) in shapes.items()
         }
-        self._drawn: tuple[tuple[int, int], NDArray[np.intp]] | None = None
+        self._drawn: tuple[tuple[int, ...], NDArray[np.intp]] | None = None
+        self._sizes: NDArray[np.intp] | None = None
+        if "tokens" in self._columns:
+            self._sizes = sum((each != PAD).sum(1) for each in self._columns.values())
 
     def share(self, folder: Path) -> None:
         """Let other processes of this machine open what is in ``folder``."""
@@ -103,14 +109,26 @@ class Decoded:
     def rows_of(self, step: int, batch: int, seed: int) -> tuple[NDArray[np.intp], int]:
         """Rows of a step's batch, and its epoch.
 
-        Every epoch has an order of its own, drawn by hash: a function of seed and epoch
+        Every epoch has an order of its own, drawn by hash: a function of seed, epoch and batch
         alone, so that a place in it is one number. The last, incomplete batch is left out.
         """
         epoch, place = divmod(step, max(len(self) // batch, 1))
-        if self._drawn is None or self._drawn[0] != (seed, epoch):
-            rank = keys(self._index.digest, seed, epoch, _ORDER)
-            self._drawn = ((seed, epoch), np.argsort(rank, kind="stable"))
+        if self._drawn is None or self._drawn[0] != (seed, epoch, batch):
+            self._drawn = ((seed, epoch, batch), self._order(epoch, batch, seed))
         return self._drawn[1][place * batch : (place + 1) * batch], epoch
+
+    def _order(self, epoch: int, batch: int, seed: int) -> NDArray[np.intp]:
+        """All rows; texts with others that are about as long, so that little is filled up."""
+        rank = keys(self._index.digest, seed, epoch, _ORDER)
+        drawn = np.argsort(rank, kind="stable")
+        if self._sizes is None or len(drawn) < 2 * batch:
+            return drawn
+        whole = drawn[: len(drawn) // batch * batch]
+        for start in range(0, len(whole), ALIKE * batch):
+            some = whole[start : start + ALIKE * batch]
+            whole[start : start + len(some)] = some[np.argsort(self._sizes[some], kind="stable")]
+        order = np.random.default_rng((seed, epoch, _ORDER)).permutation(len(whole) // batch)
+        return np.asarray(whole.reshape(-1, batch)[order].ravel())
 
 
 def _joined(parts: list[Batch]) -> Batch:

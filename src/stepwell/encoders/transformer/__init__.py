@@ -1,0 +1,1 @@
+"""Features of texts from a transformer that is trained on them."""

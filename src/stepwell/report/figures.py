@@ -1,0 +1,63 @@
+"""Scores as what a page draws of them: bars and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+
+def score_bars(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """Bars with intervals: all labels where there are any, and view retrieval; translations, and
+    what the next sign costs."""
+    bars = []
+    if scores.get("translation"):
+        note = f"sacreBLEU on {scores['pairs']} pairs that were held out"
+        rows = _plain(scores["translation"], ("stepwell",))
+        bars.append({"name": "Translation", "unit": "BLEU", "note": note, "rows": rows})
+    names = {"knn": "kNN accuracy, all labels", "probe": "Linear probe, all labels"}
+    notes = {"knn": "cosine, k = 20", "probe": "ridge classifier on the frozen embedding"}
+    for reader, title in names.items():
+        rows = [
+            r for r in scores.get("labelled", []) if r["reader"] == reader and r["labels"] == "all"
+        ]
+        if rows:
+            bars.append({"name": title, "unit": "%", "note": notes[reader], "rows": rows})
+    if scores.get("retrieval"):
+        note = "share of fresh views that find their own example among hundreds; no labels"
+        bars.append(
+            {"name": "View retrieval", "unit": "%", "note": note, "rows": scores["retrieval"]}
+        )
+    if scores.get("bits"):
+        note = "of texts that were held out: the lower the better"
+        rows = _plain(scores["bits"], ("n-gram", "transformer", "both"))
+        bars.append(
+            {"name": "What the next sign costs", "unit": "bits", "note": note, "rows": rows}
+        )
+    return bars
+
+
+def _plain(figures: Mapping[str, float], ours: Collection[str]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "role": "ours" if name in ours else "control", "value": value}
+        for name, value in figures.items()
+    ]
+
+
+def score_curves(scores: dict[str, Any]) -> list[dict[str, Any]]:
+    """Accuracy over the number of labels a class, a line a contestant."""
+    curves = []
+    for reader, title in (("probe", "Linear probe on few labels"), ("knn", "kNN on few labels")):
+        rows = [r for r in scores.get("labelled", []) if r["reader"] == reader]
+        if not rows:
+            continue
+        budgets = list(dict.fromkeys(r["labels"] for r in rows))
+        lines = []
+        for name in dict.fromkeys(r["name"] for r in rows):
+            mine = [r for r in rows if r["name"] == name]
+            line = {"name": name, "role": mine[0]["role"], "y": [r["value"] for r in mine]}
+            lines.append(
+                line | {"low": [r["low"] for r in mine], "high": [r["high"] for r in mine]}
+            )
+        axis = {"x_label": "labels a class", "y_label": "accuracy, %"}
+        curves.append({"title": title, **axis, "x": [str(b) for b in budgets], "lines": lines})
+    return curves

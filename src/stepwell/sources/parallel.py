@@ -1,0 +1,86 @@
+"""Two files, line by line the same in two languages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import final
+
+from stepwell.interfaces import UsageError
+from stepwell.sources.base import WrittenSource
+from stepwell.sources.textfiles import PLAIN, format_of, lines_of
+from stepwell.sources.walk import readable
+
+LONGEST = 20_000
+"""Characters of a line; pairs of longer ones are set aside."""
+
+
+@final
+class ParallelSource(WrittenSource):
+    """Pairs of lines: a text, and what it is in another language.
+
+    Parameters
+    ----------
+    path, target : path
+        Plain texts, also .gz, of as many lines each. Lines that are empty on one side, or can't
+        be read, are set aside with their partners.
+    strict : bool
+        Raise at the first pair that can't be read, instead of setting it aside.
+    workers : int, optional
+        Of no use here.
+
+    Raises
+    ------
+    UsageError
+        If one of them is no file of lines, or they have not as many.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        strict: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        path, self._target = Path(path), Path(target)
+        super().__init__(path, readable(path.name.split(".")[0] or path.name), strict, workers)
+        for side in (path, self._target):
+            if not side.is_file() or format_of(side.name) not in PLAIN:
+                raise UsageError(
+                    f"Expected two files of lines (.txt, or such as train.en.gz), found {side}."
+                )
+        self.options["target"] = str(self._target.absolute())
+        counts = [sum(1 for _ in lines_of(side)) for side in (path, self._target)]
+        if counts[0] != counts[1]:
+            raise UsageError(
+                f"Expected as many lines in both files, found {counts[0]:,} in {path} and "
+                f"{counts[1]:,} in {self._target}: each line needs its translation, an empty one "
+                f"where there is none."
+            )
+
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """(id, group) of every pair in which there is something."""
+        for id, _, _ in self._pairs(None):
+            yield id, id
+
+    def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, dict[str, str], str]]:
+        for id, (text, target), problem in self._pairs(ids):
+            yield id, {"text": text, "target": target}, problem
+
+    def _pairs(self, ids: frozenset[str] | None) -> Iterator[tuple[str, tuple[str, str], str]]:
+        """(id, both texts, what is wrong with them)."""
+        sides = lines_of(self.path or ""), lines_of(self._target)
+        nothing = ("", "")
+        for number, (one, other) in enumerate(zip_longest(*sides, fillvalue=nothing)):
+            id, texts = f"line={number + 1}", (one[0].strip(), other[0].strip())
+            problem = one[1] or other[1]
+            if not any(texts) or (ids is not None and id not in ids):
+                continue
+            if not problem and max(map(len, texts)) > LONGEST:
+                problem = f"{max(map(len, texts)):,} characters; at most {LONGEST:,} are read"
+            if not problem and not all(texts):
+                problem = "no translation" if texts[0] else "only a translation"
+            yield id, texts, problem
