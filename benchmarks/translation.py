@@ -206,7 +206,7 @@ def _whole(rows: list[dict[str, Any]]) -> str:
 
 
 def _examples(rows: list[dict[str, Any]]) -> str:
-    return table(["", "stepwell"], [[row["text"], row["own"]] for row in rows])
+    return table(["", "stepwell"], [[row["text"], row["found"]] for row in rows])
 
 
 def _pretraining(rows: list[dict[str, Any]]) -> str:

@@ -95,13 +95,16 @@ def check(settings: Settings) -> Settings:
 
 def check_kind(settings: Settings, kind: str, paired: bool = False) -> Settings:
     """The settings with the engine that suits a kind of data and a pretext, where none was named;
-    before any of the data is read. ``paired``: whether texts come with translations.
+    before any of the data is read. ``paired``: whether texts come with translations,
+    which are then learned.
 
     Raises
     ------
     UsageError
         For names that nothing has (with the nearest one), and for what is for other data.
     """
+    if paired and settings.pretext is None:
+        settings = replace(settings, pretext=Parallel.name)
     _check_names(settings, kind)
     pretext = class_of(settings, kind)
     if pretext is Parallel and not paired:

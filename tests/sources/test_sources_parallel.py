@@ -42,6 +42,13 @@ def test_lines_are_pairs_and_what_is_half_is_set_aside(tmp_path):
         list(open_source(source, target=target, strict=True).batches(2))
 
 
+def test_files_may_have_any_name(tmp_path):
+    (tmp_path / "a.en").write_text("one\ntwo\n")
+    (tmp_path / "a.de").write_text("eins\nzwei\n")
+    (batch,) = open_source(tmp_path / "a.en", target=str(tmp_path / "a.de")).batches(9)
+    assert batch.data["target"].tolist() == ["eins", "zwei"]
+
+
 def test_a_line_without_end_is_set_aside(tmp_path):
     source, target = files(tmp_path, [b"one", b"x" * 30_000], [b"eins", b"zwei"])
     found = open_source(source, target=target)

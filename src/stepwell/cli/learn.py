@@ -104,7 +104,7 @@ def trained(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--budget", help="Time, e.g. 90s or 5m: learns from as much as fits.")
 @click.option("--engine", help="spectral (the default, mostly) or gradient.")
 @click.option("--source", help="The same as SRC.")
-@click.option("--target", help="With --pretext parallel: the translation of each line of SRC.")
+@click.option("--target", help="The translation of each line of SRC: for --pretext parallel.")
 @click.option("--backbone", help="A network: a model of timm, or package.module:function.")
 @click.option(
     "--weights", help="Of the backbone: .safetensors, or hub to download; of texts: a run."

@@ -10,7 +10,7 @@ from typing import final
 
 from stepwell.interfaces import UsageError
 from stepwell.sources.base import WrittenSource
-from stepwell.sources.textfiles import PLAIN, format_of, lines_of
+from stepwell.sources.textfiles import TABLES, format_of, lines_of
 from stepwell.sources.walk import readable
 
 LONGEST = 20_000
@@ -24,8 +24,8 @@ class ParallelSource(WrittenSource):
     Parameters
     ----------
     path, target : path
-        Plain texts, also .gz, of as many lines each. Lines that are empty on one side, or can't
-        be read, are set aside with their partners.
+        Plain texts of any name, also .gz, of as many lines each. Lines that are empty on one
+        side, or can't be read, are set aside with their partners.
     strict : bool
         Raise at the first pair that can't be read, instead of setting it aside.
     workers : int, optional
@@ -48,9 +48,10 @@ class ParallelSource(WrittenSource):
         path, self._target = Path(path), Path(target)
         super().__init__(path, readable(path.name.split(".")[0] or path.name), strict, workers)
         for side in (path, self._target):
-            if not side.is_file() or format_of(side.name) not in PLAIN:
+            if not side.is_file() or format_of(side.name) in TABLES:
                 raise UsageError(
-                    f"Expected two files of lines (.txt, or such as train.en.gz), found {side}."
+                    f"Expected two files of lines (such as train.en and train.de, also .gz), found "
+                    f"{side}."
                 )
         self.options["target"] = str(self._target.absolute())
         counts = [sum(1 for _ in lines_of(side)) for side in (path, self._target)]
