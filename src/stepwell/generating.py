@@ -30,19 +30,13 @@ JUDGED_SLOWLY = 100_000
 """The same where a transformer is scored too."""
 
 
-def held_out(entries: Iterable[tuple[str, str]], seed: int) -> set[str]:
+def held_out(entries: Sequence[tuple[str, str]], seed: int) -> set[str]:
     """Ids that what comes next is scored on: a tenth of the groups, at least one of several."""
-    every = list(entries)
-    groups = [group for _, group in every]
+    groups = [group for _, group in entries]
     fold = fold_of(seed, groups)
     if not (fold == 0).any() and len(set(groups)) > 1:
         fold = np.array(groups) != groups[drawn(seed, groups, 1)[0]]
-    return {name for (name, _), number in zip(every, fold, strict=True) if number == 0}
-
-
-def not_held(entries: Sequence[tuple[str, str]], seed: int) -> set[str]:
-    """The others."""
-    return {name for name, _ in entries} - held_out(entries, seed)
+    return {name for (name, _), number in zip(entries, fold, strict=True) if number == 0}
 
 
 def write_counts(

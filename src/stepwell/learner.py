@@ -258,9 +258,11 @@ def _learned(
             recording.write_scores(
                 folder, generating.write_counts(folder, source, some, out, learned.encoder)
             )
-            translating.write_pairs(folder, source, some)
+            if "target" in source.options:
+                translating.write_pairs(folder, source, some)
         if learned.training.get("pretext") == Parallel.name:
-            found = translating.judged(source, entries, seed, learned.encoder, learned.twin)
+            out = translating.held_out(entries, seed)
+            found = translating.judged(source, out, learned.encoder, learned.twin)
             recording.write_scores(folder, found)
         recording.write_cost(Run(folder), watch.facts())
     # The run is whole from here on: whatever happens to scores and page, it stays.

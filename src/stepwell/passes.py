@@ -17,8 +17,8 @@ from stepwell.pretexts.tokens import Next, Parallel
 from stepwell.run import batch_size
 from stepwell.settings import Settings, class_of
 
-HELD: dict[Any, Any] = {Next: generating.not_held, Parallel: translating.not_judged}
-"""What some pretexts are scored on is held out: which ids are left."""
+HELD: dict[Any, Any] = {Next: generating.held_out, Parallel: translating.held_out}
+"""Which examples some pretexts are scored on: they are held out."""
 
 
 def every_example(
@@ -34,7 +34,7 @@ def every_example(
     pretext = class_of(settings, source.kind)
     if pretext not in HELD:
         return every
-    kept = HELD[pretext](entries, settings.seed)
+    kept = ids - HELD[pretext](entries, settings.seed)
     return lambda: gathering.only(every(), kept)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -302,7 +301,8 @@ def train_encoder(
     if fabric.world_size > 1:  # once a machine, under a name that all of them know
         place = Path(gettempdir()) / f"stepwell-{fabric.broadcast(uuid4().hex)}"
     try:
-        data = _decoded(place, partial(_laid_out, encoder, batches), fabric, tell)
+        laid = getattr(encoder, "laid_out", iter)  # texts as rows of tokens
+        data = _decoded(place, lambda: laid(batches()), fabric, tell)
         keeper.check("data", data.digest)
         before = keeper.state or {}
         twin = encoder.copied() if wish.shuffled else None
@@ -329,12 +329,6 @@ def train_encoder(
         **plan.plain(),
         "regulated": training.regulated[:TOLD],
     }, twin
-
-
-def _laid_out(encoder: Any, batches: Callable[[], Iterable[Batch]]) -> Iterable[Batch]:
-    """Examples as the encoder's network takes them: texts as rows of tokens."""
-    found: Iterable[Batch] = batches()
-    return encoder.laid_out(found) if hasattr(encoder, "laid_out") else found
 
 
 def _decoded(

@@ -12,7 +12,7 @@ import numpy as np
 
 from stepwell.apply.translate import BEAM, LENGTH, answers
 from stepwell.encoders import TransformerEncoder
-from stepwell.encoders.transformer.tokens import filled
+from stepwell.encoders.transformer.tokens import cut, filled
 from stepwell.encoders.words.encoder import spans_of, words_of
 from stepwell.engines import Dictionary, PairCounts
 from stepwell.interfaces import Source, StepwellError, UsageError, concatenate
@@ -32,11 +32,9 @@ AHEAD = 32
 
 
 def write_pairs(folder: Path, source: Source, ids: Collection[str] | None) -> None:
-    """Count words of pairs of texts into a run's part; nothing where there are no pairs."""
+    """Count words of pairs of texts into a run's part."""
     parts: list[PairCounts] = []
     for batch in source.batches(AHEAD * BATCH, ids=ids):
-        if "target" not in batch.data:
-            return
         sides = [[words_of(str(t)) for t in batch.data[name]] for name in ("text", "target")]
         parts.append(PairCounts())
         parts[-1].add(*sides)
@@ -47,16 +45,13 @@ def write_pairs(folder: Path, source: Source, ids: Collection[str] | None) -> No
     save_part(folder / "parts" / PairCounts.name, counts, PairCounts.name)
 
 
-def not_judged(entries: Sequence[tuple[str, str]], seed: int) -> set[str]:
-    """Ids of pairs that are not held out to score translations."""
+def held_out(entries: Sequence[tuple[str, str]], seed: int) -> set[str]:
+    """Ids of pairs that translations are scored on."""
     names = [name for name, _ in entries]
-    out = drawn(seed, names, min(JUDGED, len(names) // 10))
-    return set(names) - {names[row] for row in out}
+    return {names[row] for row in drawn(seed, names, min(JUDGED, len(names) // 10))}
 
 
-def judged(
-    source: Source, entries: Sequence[tuple[str, str]], seed: int, encoder: Any, twin: Any
-) -> dict[str, Any]:
+def judged(source: Source, held: Collection[str], encoder: Any, twin: Any) -> dict[str, Any]:
     """Translations of held-out pairs, scored; nothing where sacrebleu is not installed.
 
     Returns
@@ -65,8 +60,7 @@ def judged(
         ``translation``: BLEU, of the network, of its twin that was trained on shuffled pairs, and
         of the text itself; ``pairs``: how many these were.
     """
-    out = {name for name, _ in entries} - not_judged(entries, seed)
-    parts = list(source.batches(JUDGED, ids=out))
+    parts = list(source.batches(JUDGED, ids=held))
     if not parts or find_spec("sacrebleu") is None:
         return {}
     batch = concatenate(parts)
@@ -128,16 +122,15 @@ def _translated(
 ) -> Iterator[str]:
     longest = encoder.places() - 1
     while some := [text.strip() for text in islice(texts, AHEAD * batch)]:
-        pieces, owner = [], []
-        for number, row in enumerate(encoder.tokens.encode(some)):
-            for start in range(0, len(row), longest):
-                pieces.append(np.append(row[start : start + longest], np.uint16(END)))
-                owner.append(number)
+        pieces, owner = cut(encoder.tokens.encode(some), longest)
+        sizes = np.array([len(piece) for piece in pieces])
         found = [""] * len(pieces)
-        order = np.argsort([len(piece) for piece in pieces], kind="stable")
+        order = np.argsort(sizes, kind="stable")
+        order = order[sizes[order] > 0]  # of nothing nothing is asked
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
-            told = _answers(encoder, [pieces[row] for row in rows], beam, length)
+            asked = [np.append(pieces[row], np.uint16(END)) for row in rows]
+            told = _answers(encoder, asked, beam, length)
             for row, answer in zip(rows, told, strict=True):
                 found[row] = answer
         whole = [list[str]() for _ in some]

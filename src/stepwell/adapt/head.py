@@ -19,8 +19,8 @@ STRENGTHS = (1.0, 0.1, 10.0)
 FOLDS = 5
 SURE = 2.0
 """Standard errors of the difference that something else has to be better by: with few labels chance
-decides otherwise. On held-out training sentences of SST-2, 10 and 50 labels a class, taking the
-best of all cost 2 per cent."""
+decides otherwise. On held-out training sentences of SST-2 taking the best of all told 0.3 per cent
+less with 10 labels a class, and 1.0 less with 50."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +104,13 @@ def chosen_head(
         raise UsageError(f"Expected labels of two classes or more, found {len(classes)}.")
     folds = _folds(truth, np.asarray(groups), seed)
     if not folds:
-        head = _fitted(beside(features, candidates[0]), truth, candidates[0], classes, STRENGTHS[0])
+        head = _fitted(features, truth, candidates[0], classes, STRENGTHS[0])
         return head, [{"reads": list(candidates[0]), "strength": STRENGTHS[0], "chosen": True}]
     tried = [_tried(features, truth, reads, folds, len(classes)) for reads in candidates]
     best = _surest([losses for _, _, losses in tried])
     strength, scores, _ = tried[best]
-    reads = candidates[best]
-    head = _fitted(beside(features, reads), truth, reads, classes, strength)
+    heat = heat_of(scores, truth)
+    head = _fitted(features, truth, candidates[best], classes, strength, heat)
     rows = [
         {
             "reads": list(names),
@@ -121,7 +121,7 @@ def chosen_head(
         }
         for i, (names, (strength, scores, losses)) in enumerate(zip(candidates, tried, strict=True))
     ]
-    return Head(head.reads, head.classes, head.weight, head.bias, heat_of(scores, truth)), rows
+    return head, rows
 
 
 def _folds(truth: NDArray[np.intp], groups: NDArray, seed: int) -> list[Any]:
@@ -163,9 +163,15 @@ def _surest(losses: Sequence[NDArray[np.float64]]) -> int:
 
 
 def _fitted(
-    x: Any, truth: NDArray[np.intp], reads: tuple[str, ...], classes: NDArray, strength: float
+    features: Features,
+    truth: NDArray[np.intp],
+    reads: tuple[str, ...],
+    classes: NDArray,
+    strength: float,
+    heat: float = 1.0,
 ) -> Head:
-    return Head(reads, tuple(map(str, classes)), *_regressed(x, truth, strength))
+    weight, bias = _regressed(beside(features, reads), truth, strength)
+    return Head(reads, tuple(map(str, classes)), weight, bias, heat)
 
 
 def _regressed(
@@ -216,14 +222,13 @@ def beside(features: Features, reads: Sequence[str]) -> Any:
 
 def margin(scores: NDArray[np.float64], label: int) -> NDArray[np.float64]:
     """(n,) logarithm of how much likelier a label is than all others together."""
-    others = np.delete(scores, label, 1)
-    highest = others.max(1)
-    rest = np.log(np.exp(others - highest[:, None]).sum(1)) + highest
-    return np.asarray(scores[:, label] - rest)
+    from scipy.special import logsumexp
+
+    return np.asarray(scores[:, label] - logsumexp(np.delete(scores, label, 1), axis=1))
 
 
 def shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Softmax over the last axis."""
-    raised = np.exp(scores - scores.max(-1, keepdims=True))
-    found: NDArray[np.float64] = raised / raised.sum(-1, keepdims=True)
-    return found
+    from scipy.special import softmax
+
+    return np.asarray(softmax(scores, axis=-1))

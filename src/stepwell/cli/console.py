@@ -52,6 +52,19 @@ def say(text: str = "") -> None:
     click.echo(text)
 
 
+def check_free(out: Path | None, overwrite: bool) -> None:
+    """Raise where a file is there already, unless it may be replaced.
+
+    Raises
+    ------
+    UsageError
+    """
+    from stepwell.interfaces import UsageError
+
+    if out is not None and out.exists() and not overwrite:
+        raise UsageError(f"Expected a free name, found a file at {out}: add --overwrite.")
+
+
 def emit(content: Mapping[str, Any] | list[Any]) -> None:
     """JSON on standard output."""
     from stepwell.kit.files import json_text

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from stepwell.cli.console import Progress, emit, json_option, say
+from stepwell.cli.console import Progress, check_free, emit, json_option, say
 from stepwell.interfaces import UsageError
 
 FORMATS = (".parquet", ".npy", ".csv")
@@ -33,8 +33,7 @@ def command(run: Path, src: str, out: Path, overwrite: bool, as_json: bool) -> N
 
     if out.suffix not in FORMATS:
         raise UsageError(f"Expected --out to end in {', '.join(FORMATS)}, found {out.name!r}.")
-    if out.exists() and not overwrite:
-        raise UsageError(f"Expected a free name, found a file at {out}: add --overwrite.")
+    check_free(out, overwrite)
     opened = load(run)
     source = opened.open(src)
     scratch = out.with_name(f".{out.name}.partial")

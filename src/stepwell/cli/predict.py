@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import emit, json_option, say
+from stepwell.cli.console import check_free, emit, json_option, say
 from stepwell.interfaces import UsageError
 from stepwell.kit.files import there
 
@@ -33,8 +33,7 @@ def command(
 
     if out is not None and out.suffix != ".csv":
         raise UsageError(f"Expected --out to end in .csv, found {out.name!r}.")
-    if out is not None and out.exists() and not overwrite:
-        raise UsageError(f"Expected a free name, found a file at {out}: add --overwrite.")
+    check_free(out, overwrite)
     learned = load(run)
     text = learned.config["source"]["kind"] == "text"
     if why and not text:

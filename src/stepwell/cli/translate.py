@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import emit, json_option, say
+from stepwell.cli.console import check_free, emit, json_option, say
 from stepwell.interfaces import UsageError
 
 
@@ -49,8 +49,7 @@ def command(
         raise click.UsageError("Expected a --file that the reference is the translation of.")
     if align and not as_json and (out is not None or reference is not None):
         raise click.UsageError("Expected --align with translations that are shown, or --json.")
-    if out is not None and out.exists() and not overwrite:
-        raise UsageError(f"Expected a free name, found a file at {out}: add --overwrite.")
+    check_free(out, overwrite)
     learned, asked = load(run), list(texts) if path is None else list(_lines(path))
     if dictionary:
         return _meanings(dictionary_of(learned), asked, as_json)

@@ -53,22 +53,17 @@ class PairCounts:
         for known, *sides in zip(found.words, self.words, other.words, strict=True):
             for word in (word for side in sides for word in side):
                 known.setdefault(word, len(known))
+        size, width = (len(known) for known in found.words)
+        found._own, found._across = _empty(size, size), _empty(size, width)
+        found._there = np.zeros(width, np.int64)
         for part, factor in ((self, 1), (other, sign)):
             rows, columns = (
                 np.array([known[word] for word in own], np.int64)
                 for known, own in zip(found.words, part.words, strict=True)
             )
-            size, width = (len(known) for known in found.words)
-            found._own = _grown(found._own, size, size) + factor * _moved(
-                part._own, rows, rows, size, size
-            )
-            found._across = _grown(found._across, size, width) + factor * _moved(
-                part._across, rows, columns, size, width
-            )
-            there = np.zeros(width, np.int64)
-            there[: len(found._there)] = found._there
-            there[columns] += factor * part._there
-            found._there = there
+            found._own += factor * _moved(part._own, rows, rows, found._own.shape)
+            found._across += factor * _moved(part._across, rows, columns, found._across.shape)
+            found._there[columns] += factor * part._there
         return found
 
     def __add__(self, other: Self) -> Self:
@@ -194,15 +189,10 @@ def _empty(height: int, width: int) -> Any:
     return sparse.csr_matrix((height, width), dtype=np.int64)
 
 
-def _grown(table: Any, height: int, width: int) -> Any:
-    rows, columns = (np.arange(size) for size in table.shape)
-    return _moved(table, rows, columns, height, width)
-
-
-def _moved(table: Any, rows: Any, columns: Any, height: int, width: int) -> Any:
+def _moved(table: Any, rows: Any, columns: Any, shape: tuple[int, int]) -> Any:
     """The same cells elsewhere in a larger table."""
     from scipy import sparse
 
     cells = table.tocoo()
     place = (rows[cells.row], columns[cells.col])
-    return sparse.csr_matrix((cells.data, place), (height, width))
+    return sparse.csr_matrix((cells.data, place), shape)

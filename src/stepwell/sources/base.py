@@ -121,6 +121,7 @@ class WrittenSource(BatchedSource):
     """Texts: ``text`` (n,) of objects, and other columns beside it."""
 
     kind = "text"
+    longest = LONGEST
 
     @abstractmethod
     def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, Mapping[str, str], str]]:
@@ -129,8 +130,8 @@ class WrittenSource(BatchedSource):
     def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
         held: list[tuple[str, Mapping[str, str]]] = []
         for id, columns, problem in self._rows(ids):
-            if not problem and (longest := max(map(len, columns.values()))) > LONGEST:
-                problem = f"{longest:,} characters; at most {LONGEST:,} are read"
+            if not problem and (size := max(map(len, columns.values()))) > self.longest:
+                problem = f"{size:,} characters; at most {self.longest:,} are read"
             if problem:
                 self._set_aside([Skipped(id, problem)])
                 continue

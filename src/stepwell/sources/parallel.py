@@ -13,9 +13,6 @@ from stepwell.sources.base import WrittenSource
 from stepwell.sources.textfiles import TABLES, format_of, lines_of
 from stepwell.sources.walk import readable
 
-LONGEST = 20_000
-"""Characters of a line; pairs of longer ones are set aside."""
-
 
 @final
 class ParallelSource(WrittenSource):
@@ -36,6 +33,8 @@ class ParallelSource(WrittenSource):
     UsageError
         If one of them is no file of lines, or they have not as many.
     """
+
+    longest = 20_000
 
     def __init__(
         self,
@@ -64,24 +63,16 @@ class ParallelSource(WrittenSource):
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every pair in which there is something."""
-        for id, _, _ in self._pairs(None):
+        for id, _, _ in self._rows(None):
             yield id, id
 
     def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, dict[str, str], str]]:
-        for id, (text, target), problem in self._pairs(ids):
-            yield id, {"text": text, "target": target}, problem
-
-    def _pairs(self, ids: frozenset[str] | None) -> Iterator[tuple[str, tuple[str, str], str]]:
-        """(id, both texts, what is wrong with them)."""
         sides = lines_of(self.path or ""), lines_of(self._target)
-        nothing = ("", "")
-        for number, (one, other) in enumerate(zip_longest(*sides, fillvalue=nothing)):
-            id, texts = f"line={number + 1}", (one[0].strip(), other[0].strip())
-            problem = one[1] or other[1]
-            if not any(texts) or (ids is not None and id not in ids):
+        for number, (one, other) in enumerate(zip_longest(*sides, fillvalue=("", ""))):
+            id, text, target = f"line={number + 1}", one[0].strip(), other[0].strip()
+            if not (text or target) or (ids is not None and id not in ids):
                 continue
-            if not problem and max(map(len, texts)) > LONGEST:
-                problem = f"{max(map(len, texts)):,} characters; at most {LONGEST:,} are read"
-            if not problem and not all(texts):
-                problem = "no translation" if texts[0] else "only a translation"
-            yield id, texts, problem
+            problem = one[1] or other[1]
+            if not problem and not (text and target):
+                problem = "no translation" if text else "only a translation"
+            yield id, {"text": text, "target": target}, problem

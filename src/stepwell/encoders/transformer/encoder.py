@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import chain
 from typing import Any, ClassVar, Self
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.encoders.network.encoder import default_device
-from stepwell.encoders.transformer.tokens import Tokens, filled
+from stepwell.encoders.transformer.tokens import Tokens, cut, filled
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
 from stepwell.kit.hashing import digest_rows
 from stepwell.kit.texts import END
@@ -132,7 +132,7 @@ class TransformerEncoder:
         longest = self.places()
         tokens = {name: self._encoded(column) for name, column in batch.data.items()}
         if "target" not in tokens:
-            pieces, owner = _cut(tokens["text"], longest)
+            pieces, owner = cut(tokens["text"], longest)
             row = {"tokens": filled(pieces, longest)}
         else:
             owner = np.arange(len(batch))
@@ -156,7 +156,7 @@ class TransformerEncoder:
     def embed(self, batch: Batch) -> NDArray[np.float32]:
         """(n, width) float32 means over the tokens of each text."""
         torch = torch_or_error()
-        pieces, owner = _cut(self._encoded(batch.data["text"]), self.places())
+        pieces, owner = cut(self._encoded(batch.data["text"]), self.places())
         size = np.array([max(len(piece), 1) for piece in pieces], np.float32)
         order = np.argsort(size, kind="stable")
         found = np.zeros((len(pieces), self.width), np.float32)
@@ -246,16 +246,3 @@ def _laid(batch: Batch, owner: NDArray[np.intp], rows: dict[str, NDArray[np.uint
     found = batch.take(owner).with_data(**rows)
     each = (b"".join(row.tobytes() for row in both) for both in zip(*rows.values(), strict=True))
     return replace(found, digest=digest_rows(each))
-
-
-def _cut(
-    texts: Sequence[NDArray[np.uint16]], longest: int
-) -> tuple[list[NDArray[np.uint16]], NDArray[np.intp]]:
-    """Pieces of at most so many tokens, and whose they are; of a text without tokens an empty
-    one."""
-    pieces, owner = [], []
-    for row, text in enumerate(texts):
-        for start in range(0, max(len(text), 1), longest):
-            pieces.append(text[start : start + longest])
-            owner.append(row)
-    return pieces, np.array(owner, np.intp)

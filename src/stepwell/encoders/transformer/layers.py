@@ -134,19 +134,16 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """(n, t, width) of one text by itself."""
-        normed = self.before(x)
-        known = self.attention.known(normed)
-        x = x + self.dropped(self.attention(normed, known, mask, causal))
-        return self._deep(x)
+        return self._deep(self._among(x, mask, causal))
 
-    def answer(
-        self, x: Tensor, other: tuple[Tensor, Tensor], mask: Tensor, causal: bool = True
-    ) -> Tensor:
+    def answer(self, x: Tensor, other: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
         """The same of an answer to another text, of which keys and values are known."""
+        return self._deep(self._beside(self._among(x, None, True), other, mask))
+
+    def _among(self, x: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         normed = self.before(x)
         known = self.attention.known(normed)
-        x = x + self.dropped(self.attention(normed, known, None, causal))
-        return self._deep(self._beside(x, other, mask))
+        return x + self.dropped(self.attention(normed, known, mask, causal))
 
     def one_more(self, x: Tensor, layer: int, memory: Memory, mask: Tensor | None = None) -> Tensor:
         """The next places alone, (n, t, width), of what memory holds the places before."""

@@ -77,6 +77,19 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def cut(
+    texts: Sequence[NDArray[np.uint16]], longest: int
+) -> tuple[list[NDArray[np.uint16]], NDArray[np.intp]]:
+    """Pieces of at most so many tokens, and whose they are; of a text without tokens an empty
+    one."""
+    pieces, owner = [], []
+    for row, text in enumerate(texts):
+        for start in range(0, max(len(text), 1), longest):
+            pieces.append(text[start : start + longest])
+            owner.append(row)
+    return pieces, np.array(owner, np.intp)
+
+
 def filled(rows: Sequence[NDArray[np.uint16]], width: int | None = None) -> NDArray[np.uint16]:
     """(n, width) with nothing after the end of each row; as wide as the longest, by default."""
     width = max([1, *map(len, rows)]) if width is None else width
