@@ -16,6 +16,7 @@ from stepwell.apply.generate import generate
 from stepwell.apply.mixture import Mixture, best_weight, mixed
 from stepwell.encoders import TransformerEncoder
 from stepwell.engines.ngram import NgramCounts, NgramModel
+from stepwell.evaluate.verdict import writing_verdict
 from stepwell.interfaces import Source, StepwellError, UsageError
 from stepwell.kit.hashing import drawn, fold_of
 from stepwell.kit.parts import save_part
@@ -72,7 +73,8 @@ def write_counts(
     bits = {name: value / log(2) / asked.signs for name, value in nats.items()}
     bits |= {name: 8 * packed(pack, *sides) / asked.signs for name, pack in PACKERS.items()}
     found = {name: round(value, 3) for name, value in bits.items()}
-    return {"bits": found, "held": len(asked.texts)} | weight
+    judged = {"verdict": writing_verdict(found, **weight)} if weight else {}
+    return {"bits": found, "held": len(asked.texts), **weight, **judged}
 
 
 def _writes(encoder: Any) -> bool:
@@ -84,7 +86,8 @@ def _nats(
     model: NgramModel, encoder: Any, texts: Sequence[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """What texts cost by counts, and where there is one by a transformer and by both. The weight
-    is chosen on every second text, and the cost by both told of the others."""
+    is chosen on every second text, and the cost by both told of the others; counts alone are
+    taken where both together do not cost less there."""
     by_counts = [model.surprises(text) for text in texts]
     nats = {"n-gram": _total(by_counts)}
     if not _writes(encoder):
@@ -94,6 +97,8 @@ def _nats(
     weight = best_weight(np.concatenate(by_counts[first]), np.concatenate(by_network[first]))
     counted = np.concatenate(by_counts[second])
     share = mixed(counted, np.concatenate(by_network[second]), weight).sum() / counted.sum()
+    if share >= 1:
+        weight, share = 1.0, 1.0
     nats |= {"transformer": _total(by_network), "both": share * nats["n-gram"]}
     return nats, {"weight": weight}
 

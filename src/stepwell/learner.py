@@ -93,8 +93,9 @@ def learn(
         A closed form on frozen features; or features trained by gradient descent first. Default:
         the closed form, but where a pretext asks for a network.
     backbone : str, optional
-        Of a network: a model of timm, or ``"package.module:function"``. With the spectral
-        engine it stays frozen.
+        Of a network: a model of timm, or ``"package.module:function"``; for texts a folder
+        that transformers or sentence-transformers has saved. With the spectral engine it stays
+        frozen.
     weights : path or "hub", optional
         Of the backbone, a .safetensors file; "hub" downloads what timm names. On texts a run
         whose transformer is gone on with.
@@ -130,7 +131,7 @@ def learn(
             recalibrate=recalibrate,
             budget=budget,
             engine=engine,
-            backbone=backbone,
+            backbone=None if backbone is None else _placed(backbone),
             weights=None if weights is None else _placed(weights),
             training=dict(train or {}),
         )
@@ -151,8 +152,8 @@ def learn(
 
 
 def _placed(weights: Any) -> str:
-    """Where weights are, wherever a training is gone on with."""
-    return str(weights) if str(weights) == "hub" else str(Path(weights).absolute())
+    """Where weights or a model are, wherever a training is gone on with; names as they are."""
+    return str(Path(weights).absolute()) if Path(weights).exists() else str(weights)
 
 
 def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:

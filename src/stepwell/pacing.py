@@ -6,6 +6,7 @@ import time
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from stepwell.engines.gradient.plan import FEW, check_batch, fitting_batch, planned
@@ -16,8 +17,9 @@ from stepwell.wishing import Wish
 
 LOOKING, LOOKS = 0.02, 24
 """Share of the time that logging may take, and records that are made whatever they take."""
-WARM = 3
-"""Steps that the speed is measured on, and which are then undone."""
+WARM, WARMER, LONG = 3, 12, 1.0
+"""Steps that the speed is measured on, and which are then undone: more where these took no longer
+than so many seconds."""
 
 
 def check_plan(training: Any, plan: Any) -> None:
@@ -29,10 +31,11 @@ def plan_for(training: Any, wish: Wish) -> tuple[Any, set[int]]:
     """The plan, and the steps to look at; speed is measured where time is what is given."""
     precision = training.fabric.strategy.precision.precision
     fitting = fitting_batch(len(training.data))
-    told = {"precision": precision, **_suiting(training.encoder, fitting), **wish.plan}
+    ranks = training.fabric.world_size
+    told = {"precision": precision, **_suiting(training.encoder, fitting, ranks), **wish.plan}
     told["seed"] = training.seed
     batch = wish.plan.get("batch")
-    if batch is not None and batch < FEW <= fitting:
+    if batch is not None and batch < FEW <= fitting and training.objective.compares:
         told["batch"] = fitting
         why = f"so few tell nothing apart, and there are {len(training.data):,} examples"
         facts = {"step": 0, "kind": "batch too small", "why": why}
@@ -52,7 +55,8 @@ def plan_for(training: Any, wish: Wish) -> tuple[Any, set[int]]:
     seconds, looking = training.fabric.broadcast((seconds, looking))
     samples = wish.samples
     if samples is None:
-        left = training.fabric.broadcast(wish.left() if wish.left else 0.0)
+        epoch = len(training.data) / draft.batch * seconds
+        left = training.fabric.broadcast(wish.left(epoch) if wish.left else 0.0)
         left = max(left, 0.0) / (2 if wish.shuffled else 1)
         samples = max(1, int(left / (seconds * (1 + LOOKING)))) * draft.batch
     plan = planned(len(training.data), samples, **told)
@@ -60,11 +64,13 @@ def plan_for(training: Any, wish: Wish) -> tuple[Any, set[int]]:
     return plan, thinned(plan.steps, max(most, LOOKS))
 
 
-def _suiting(encoder: Any, fitting: int) -> dict[str, Any]:
-    """What an encoder would be trained with, where nothing else is said; a batch that fits."""
+def _suiting(encoder: Any, fitting: int, ranks: int) -> dict[str, Any]:
+    """What an encoder would be trained with, where nothing else is said; a batch that fits, and
+    that ranks share evenly."""
     suits = dict(getattr(encoder, "suits", {}))
     if "batch" in suits:
-        suits["batch"] = min(suits["batch"], fitting)
+        each = max(2, -(-min(suits["batch"], fitting) // ranks))
+        suits["batch"] = each * ranks
     return suits
 
 
@@ -100,8 +106,12 @@ def _speed(training: Any, draft: Any) -> tuple[float, float]:
     state = torch.get_rng_state()
     try:
         trainer, times = training.trainer(draft), [time.perf_counter()]
-        for _ in trainer.steps(until=WARM):
-            times.append(time.perf_counter())
+        for most in (WARM, WARMER):
+            for _ in trainer.steps(until=most):
+                times.append(time.perf_counter())
+            # Ranks must all go as far, whatever their clocks say.
+            if training.fabric.broadcast(times[-1] - times[0]) > LONG:
+                break
         training.spectrum(0)
         looking = time.perf_counter() - times[-1]
     finally:
@@ -109,4 +119,4 @@ def _speed(training: Any, draft: Any) -> tuple[float, float]:
             module.load_state_dict(weights)
             module.zero_grad(set_to_none=True)
         torch.set_rng_state(state)
-    return min(after - before for before, after in pairwise(times)), looking
+    return median(after - before for before, after in pairwise(times)), looking

@@ -60,7 +60,7 @@ def plan(
     begun = time.perf_counter()
     encoder.embed(some)
     each = (time.perf_counter() - begun) / len(some)
-    k = dimensions(DIMENSIONS[preset], len(ids))
+    k = min(dimensions(DIMENSIONS[preset], len(ids)), encoder.width)
     # Examples and partners (founders' own codes are made once); judges of views, six times or
     # so; a sample and its views by two encoders, for scores without labels.
     encoded = len(ids) * (1 + partners_of(pairs, len(ids)))

@@ -8,7 +8,13 @@ from inspect import signature
 from typing import Any
 
 from stepwell import recording
-from stepwell.encoders import ENCODERS, NetworkEncoder, PatchEncoder, TransformerEncoder
+from stepwell.encoders import (
+    ENCODERS,
+    NetworkEncoder,
+    PatchEncoder,
+    PretrainedEncoder,
+    TransformerEncoder,
+)
 from stepwell.encoders.transformer.encoder import STYLES
 from stepwell.engines import Choice, SpectralEngine
 from stepwell.interfaces import (
@@ -152,6 +158,8 @@ def teaching(source: Source, settings: Settings, pairs: Any) -> Any:
 
 
 def _encoder_of(source: Source, settings: Settings) -> Any:
+    if settings.backbone is not None and source.kind in PretrainedEncoder.kinds:
+        return PretrainedEncoder(settings.backbone, settings.training.get("device"))
     if settings.trains and source.kind in TransformerEncoder.kinds:
         return _transformer(settings, source.kind)
     if settings.trains or settings.backbone is not None:
@@ -168,7 +176,7 @@ def _transformer(settings: Settings, kind: str) -> TransformerEncoder:
     if settings.weights is None:
         return TransformerEncoder(settings.preset, style, device.get("device"))
     begun = Run(settings.weights).encoder
-    if not isinstance(begun, TransformerEncoder) or begun.style != style:
+    if type(begun) is not TransformerEncoder or begun.style != style:
         has = getattr(begun, "style", begun.name)
         raise UsageError(
             f"Expected a run to begin from whose transformer was trained for {style}, found "

@@ -8,7 +8,14 @@ from inspect import signature
 from typing import Any
 
 from stepwell import recording
-from stepwell.encoders import ENCODERS, NETWORKS, NetworkEncoder, TransformerEncoder
+from stepwell.encoders import (
+    ENCODERS,
+    NETWORKS,
+    NetworkEncoder,
+    PretrainedEncoder,
+    TransformerEncoder,
+)
+from stepwell.encoders.transformer.saved import model_folder
 from stepwell.interfaces import UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import for_kind
@@ -127,13 +134,32 @@ def check_kind(settings: Settings, kind: str, paired: bool = False) -> Settings:
         raise UsageError(
             "Expected the backbone that weights belong to, found weights alone: add --backbone."
         )
-    if settings.backbone is not None and kind not in NetworkEncoder.kinds:
-        raise UsageError(f"Expected images for a backbone, found {kind}: leave it out.")
+    if settings.backbone is not None and kind not in kinds:
+        raise UsageError(
+            f"Expected {' or '.join(sorted(kinds))} for a backbone, found {kind}: leave it out."
+        )
+    if settings.backbone is not None and kind in PretrainedEncoder.kinds:
+        _check_pretrained(settings, pretext)
     if pretext in PRETEXTS.values() and settings.trains:
         check_fits(settings.training.get("objective"), pretext)
     elif pretext in PRETEXTS.values() and pretext.target == "other":
         raise refuse_pairs(pretext.name)
     return settings
+
+
+def _check_pretrained(settings: Settings, pretext: Any) -> None:
+    """Raise for what does not go with a text model of others."""
+    model_folder(str(settings.backbone))
+    if settings.weights is not None:
+        raise UsageError(
+            "Expected a folder with a text model, weights and all, as the backbone, found "
+            "--weights too: leave them out."
+        )
+    if hasattr(pretext, "style"):
+        raise UsageError(
+            f"Expected a pretext of views (two_views, neighbours) for a text model of others, "
+            f"found {pretext.name}, which asks for tokens of ours: leave --backbone out."
+        )
 
 
 def _has_use_for(settings: Settings, kind: str) -> bool:

@@ -91,9 +91,9 @@ class Showing:
             views = len(self.of_rows(np.arange(2), 0, objective.views).views)
         places = encoder.places() if objective.reads == "places" else 1
         classes = getattr(self.pretext, "classes", {})
-        if hasattr(encoder, "vocabulary"):
-            table = encoder.vocabulary
-            return Task(classes, views, places=places, tokens=len(table.weight), embedding=table)
+        if hasattr(encoder, "laid_out"):  # of tokens
+            of_tokens = {"tokens": len(encoder.tokens), "embedding": encoder.vocabulary}
+            return Task(classes, views, places=places, **of_tokens)
         return Task(classes, views, encoder.pixels, places)
 
     @property

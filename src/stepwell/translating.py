@@ -15,6 +15,7 @@ from stepwell.encoders import TransformerEncoder
 from stepwell.encoders.transformer.tokens import cut, filled
 from stepwell.encoders.words.encoder import spans_of, words_of
 from stepwell.engines import Dictionary, PairCounts
+from stepwell.evaluate.verdict import translating_verdict
 from stepwell.interfaces import Source, StepwellError, UsageError, concatenate
 from stepwell.kit.hashing import drawn
 from stepwell.kit.parts import save_part
@@ -71,8 +72,9 @@ def judged(source: Source, held: Collection[str], encoder: Any, twin: Any) -> di
         for name, side in sides.items()
     }
     found["the text itself"] = asked
-    scores = {name: scored(lines, wanted)["BLEU"] for name, lines in found.items()}
-    return {"translation": scores, "pairs": len(asked)}
+    scores = {name: float(scored(lines, wanted)["BLEU"]) for name, lines in found.items()}
+    verdict = translating_verdict(scores, len(asked))
+    return {"translation": scores, "pairs": len(asked), "verdict": verdict}
 
 
 def translate(

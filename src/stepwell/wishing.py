@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from stepwell.engines.gradient.plan import check_told
@@ -24,8 +25,10 @@ USUAL = {
     "answers": OrderTokens.name,
 }
 """Pretexts of objectives that take these."""
-AFTER = 0.85
-"""Share of a budget after which training ends: embedding all, scores and the page follow."""
+AFTER = (0.15, 0.5)
+"""Share of a budget that is left for what follows training, at least and at most: embedding all,
+scores and the page take about as long as an epoch, which goes forth and back where they go forth
+three times."""
 OBJECTIVE = "barlow_twins"
 """With pretexts that name none."""
 BUDGET_S = 600.0
@@ -43,7 +46,8 @@ class Wish:
     samples : int, optional
         Views' examples in all.
     left : callable, optional
-        Seconds that training may still take; asked when it begins.
+        Of the seconds that an epoch takes: seconds that training may still take; asked when it
+        begins.
     shuffled : bool
         Train a control on shuffled pairs too, for as many samples.
     labelled : (Batch, list of str), optional
@@ -54,7 +58,7 @@ class Wish:
 
     objective: str | None = None
     samples: int | None = None
-    left: Callable[[], float] | None = None
+    left: Callable[[float], float] | None = None
     shuffled: bool = True
     labelled: Any = None
     plan: Mapping[str, Any] = field(default_factory=dict)
@@ -82,8 +86,13 @@ def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> W
             "Expected samples or a budget to train for, found both: leave one of them out."
         )
     end = BUDGET_S if budget is None and samples is None else budget
-    left = None if end is None else lambda: AFTER * end - watch.wall()
+    left = None if end is None else partial(_left, end, watch)
     return Wish(objective, samples, left, shuffled, None, plan)
+
+
+def _left(end: float, watch: Stopwatch, epoch: float) -> float:
+    least, most = (share * end for share in AFTER)
+    return end - min(max(least, epoch), most) - watch.wall()
 
 
 def check_fits(objective: str | None, pretext: Any) -> None:

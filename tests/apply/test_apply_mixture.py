@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from stepwell.apply.mixture import Mixture, best_weight, mixed
 from stepwell.encoders import TransformerEncoder
 from stepwell.engines import NgramCounts, NgramModel
+from stepwell.kit.texts import END, SPECIAL
 from stepwell.sources import HeldTexts
 
 TEXTS = ["to be, or not to be: that is the question " * 9, "ein Käse", "x"]
@@ -59,6 +61,17 @@ def test_another_text_is_not_told_from_the_one_before(models):
     fresh = walked(Mixture(counts, encoder.module, 256, 0.0), "abc", 256)
     walked(model, TEXTS[0], 256)
     np.testing.assert_allclose(walked(model, "abc", 256), fresh, atol=1e-5)
+
+
+def test_the_middle_of_a_text_does_not_begin_it(models):
+    counts, encoder = models
+    module, middle = encoder.module, b" question to be or not"
+    found = Mixture(counts, module, len(middle) + 1, 0.0).following(middle)
+    seen = torch.tensor([[byte + SPECIAL for byte in middle[-((len(middle) + 1) // 2) :]]])
+    with torch.inference_mode():
+        share = module.one_more(seen, module.listening())[0].softmax(-1).numpy()
+    share = np.concatenate([share[END : END + 1], share[SPECIAL + 1 :]])  # 0 is the end
+    np.testing.assert_allclose(found, share / share.sum(), rtol=1e-4)
 
 
 def test_the_weight_is_the_one_that_costs_least():

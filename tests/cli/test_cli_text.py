@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
 import stepwell
+from stepwell.encoders import PretrainedEncoder
 from stepwell.evaluate.probe import few_labels
 from stepwell.interfaces import concatenate
 from stepwell.scoring import Contestants
@@ -86,7 +88,7 @@ def test_the_story_of_a_text(call, reviews, tmp_path, pretext):
         ("", (), "at least 8 examples"),
         ("one\ntwo\nthree\n" * 4, ("--views", "flip"), "Expected views for images"),
         ("one word\n" * 9, ("--pretext", "clusters"), "which is for image"),
-        ("one word\n" * 9, ("--backbone", "resnet18"), "Expected images for a backbone"),
+        ("one word\n" * 9, ("--backbone", "resnet18"), "Expected a folder with a text model"),
     ],
 )
 def test_mistakes_are_told(call, tmp_path, content, words, said):
@@ -96,6 +98,40 @@ def test_mistakes_are_told(call, tmp_path, content, words, said):
     assert found.code in (1, 2), found.out
     assert said in found.err
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("engine", ["spectral", "gradient"])
+def test_a_text_model_of_others_stays_frozen_or_is_trained_on(call, reviews, tmp_path, engine):
+    from text_models import bert
+
+    folder, out = bert(tmp_path / "model"), tmp_path / "run"
+    words = ["--backbone", folder, "--engine", engine, "--out", out, "--no-report"]
+    words += ["--samples", "256"] if engine == "gradient" else []
+    said = call("learn", reviews, *words)
+    assert said.code == 0, said.err
+    run = stepwell.load(out)
+    assert run.config["learn"]["encoder"] == "pretrained"
+    asked = next(iter(open_source(reviews).batches(9)))
+    before = PretrainedEncoder(str(folder), "cpu").fit(asked)
+    same = np.allclose(run.encoder.embed(asked), before.embed(asked), atol=1e-5)
+    assert same == (engine == "spectral")
+    shutil.rmtree(folder)  # the run holds all of it
+    assert stepwell.load(out).embed(reviews).shape[0] == run.config["data"]["examples"]
+
+
+def test_mistakes_with_text_models_of_others_are_told(call, reviews, tmp_path):
+    from text_models import bert
+
+    folder = bert(tmp_path / "model")
+    for wrong, message in (
+        (("--backbone", tmp_path / "none"), "nothing is downloaded"),
+        (("--backbone", folder, "--pretext", "missing"), "two_views, neighbours"),
+        (("--backbone", folder, "--weights", tmp_path), "leave them out"),
+        (("--encoder", "pretrained"), "as --backbone, found ''"),
+    ):
+        said = call("learn", reviews, *wrong, "--out", tmp_path / "other")
+        assert said.code == 2
+        assert message in said.err
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from stepwell.contract import check_encoder, check_pretext
 from stepwell.encoders import WordEncoder
 from stepwell.encoders.words.encoder import words_of
 from stepwell.encoders.words.vectors import associated, counted, vectors
-from stepwell.interfaces import Batch, StepwellError
+from stepwell.interfaces import Batch, StepwellError, UsageError
 from stepwell.kit.hashing import digest_rows
 from stepwell.pretexts.texts import TextNeighbours, TextViews
 
@@ -32,6 +32,16 @@ def themed(count=300, seed=0):
         words = [*rng.choice(THEMES[each].split(), 4), *rng.choice(["the", "of", "and", "it"], 4)]
         found.append(" ".join(rng.permutation(words)))
     return batch_of(found), theme
+
+
+def test_the_nearest_words_are_those_of_the_same_theme():
+    encoder = WordEncoder("fast").fit(themed()[0])
+    near = encoder.nearest("Cat", 4)
+    assert {word for word, _ in near} == {"dog", "horse", "cow", "sheep"}
+    assert near == sorted(near, key=lambda pair: -pair[1])
+    assert encoder.vectors.shape == (len(encoder.words), 100)
+    with pytest.raises(UsageError, match="Did you mean"):
+        encoder.nearest("hors")
 
 
 def test_counts_are_those_of_every_pair_within_the_window():

@@ -20,6 +20,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 import stepwell  # noqa: E402
 from stepwell.objectives import OBJECTIVES  # noqa: E402
+from stepwell.scoring import TWIN  # noqa: E402
 
 SCRIPT = Path(__file__).with_name("ranks_agree.py")
 
@@ -80,6 +81,37 @@ def test_two_ranks_learn_a_run_together(digits, tmp_path, more):
     with open(out / "steps.jsonl", encoding="utf-8") as lines:
         done = [event["done"] for event in map(json.loads, lines) if event["event"] == "train"]
     assert done[-1] == 640
+
+
+def test_two_ranks_learn_from_texts_together(tmp_path):
+    """Rows of tokens are shared as images are, and the same texts are held out on both."""
+    file, out = sentences(tmp_path), tmp_path / "run"
+    words = ["learn", str(file), "-o", "unit=line", "--pretext", "next", "--samples", "64"]
+    words += ["--batch", "4", "--preset", "fast", "--device", "cpu", "--no-report"]
+    ran([sys.executable, "-m", "stepwell", *words, "--out", str(out)], 2)
+    run = stepwell.load(out)
+    assert run.config["train"]["steps"] == 16
+    assert run.has(TWIN)
+    scores = json.loads((out / "scores.json").read_text())
+    assert 0 < scores["bits"]["transformer"] < 8
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "texts.txt"}
+
+
+def test_two_ranks_train_a_text_model_of_others(tmp_path):
+    """All of its weights get a gradient, or the ranks would wait for each other."""
+    from text_models import bert
+
+    file, out = sentences(tmp_path), tmp_path / "run"
+    words = ["learn", str(file), "-o", "unit=line", "--backbone", str(bert(tmp_path / "model"))]
+    words += ["--engine", "gradient", "--samples", "96", "--device", "cpu", "--no-shuffled"]
+    ran([sys.executable, "-m", "stepwell", *words, "--no-report", "--out", str(out)], 2)
+    assert stepwell.load(out).config["train"]["steps"] == 3
+
+
+def sentences(folder):
+    file = folder / "texts.txt"
+    file.write_text("".join(f"the {n} cats and {n % 7} dogs sleep on mat {n}\n" for n in range(99)))
+    return file
 
 
 @pytest.fixture(scope="module")

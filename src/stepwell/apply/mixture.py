@@ -44,9 +44,11 @@ class Mixture:
         torch = torch_or_error()
         further = self._memory is not None and context[:-1] == self._read[1:]
         if not further or self._memory.length >= self.order - 1:
-            text = context.lstrip(bytes([self.end]))[-(self.order // 2) :]
+            text = context.lstrip(bytes([self.end]))
+            begun = len(text) < len(context)  # ends before it: its own beginning is in view
+            some = text[-(self.order // 2) :]
             self._memory = self._module.listening()
-            tokens = [END, *(byte + SPECIAL for byte in text)]
+            tokens = [END] * (begun and some == text) + [byte + SPECIAL for byte in some]
         else:
             tokens = [context[-1] + SPECIAL]
         self._read = context

@@ -14,7 +14,11 @@ import click
 from stepwell.cli.console import emit, json_option, say
 
 OPTIONAL = {
-    "torch": ("encode on a GPU", "pip install 'stepwell[torch]'"),
+    "torch": ("train networks, or encode on a GPU", "pip install 'stepwell[torch]'"),
+    "tokenizers": ("train networks on texts", "pip install 'stepwell[text]'"),
+    "sacrebleu": ("score translations", "pip install 'stepwell[text]'"),
+    "transformers": ("text models from a folder", "pip install 'stepwell[transformers]'"),
+    "onnx": ("export networks", "pip install 'stepwell[export]'"),
     "onnxruntime": ("compare with a pretrained network", "pip install 'stepwell[pretrained]'"),
 }
 

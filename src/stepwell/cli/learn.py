@@ -105,7 +105,11 @@ def trained(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--engine", help="spectral (the default, mostly) or gradient.")
 @click.option("--source", help="The same as SRC.")
 @click.option("--target", help="The translation of each line of SRC: for --pretext parallel.")
-@click.option("--backbone", help="A network: a model of timm, or package.module:function.")
+@click.option(
+    "--backbone",
+    help="A network: a model of timm, or package.module:function; for texts a folder that "
+    "transformers has saved.",
+)
 @click.option(
     "--weights", help="Of the backbone: .safetensors, or hub to download; of texts: a run."
 )

@@ -7,12 +7,14 @@ from typing import Any
 from stepwell.encoders.network.encoder import NetworkEncoder
 from stepwell.encoders.patches.encoder import PatchEncoder
 from stepwell.encoders.transformer.encoder import TransformerEncoder
+from stepwell.encoders.transformer.pretrained import PretrainedEncoder
 from stepwell.encoders.words.encoder import WordEncoder
 
 ENCODERS: dict[str, Any] = {
-    made.name: made for made in (PatchEncoder, WordEncoder, NetworkEncoder, TransformerEncoder)
+    made.name: made
+    for made in (PatchEncoder, WordEncoder, NetworkEncoder, TransformerEncoder, PretrainedEncoder)
 }
-NETWORKS = {made.name: made for made in (NetworkEncoder, TransformerEncoder)}
+NETWORKS = {made.name: made for made in (NetworkEncoder, TransformerEncoder, PretrainedEncoder)}
 """Those that can be trained."""
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "NETWORKS",
     "NetworkEncoder",
     "PatchEncoder",
+    "PretrainedEncoder",
     "TransformerEncoder",
     "WordEncoder",
 ]

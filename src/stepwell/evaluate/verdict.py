@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from stepwell.evaluate.intervals import paired_difference
 
+LEAST_BLEU = 1.0
+"""More than the best control, where something was learned."""
+
 
 def _best(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The strongest control."""
@@ -67,6 +70,34 @@ def unlabelled_verdict(
             f"{rival['value']:.1f} %."
         )
     return {"tone": tone, "sentence": said, "details": details}
+
+
+def translating_verdict(scores: Mapping[str, float], pairs: int) -> dict[str, Any]:
+    """From BLEU by contestant, ``stepwell`` among them, on so many pairs that were held out."""
+    ours = scores["stepwell"]
+    rival = max((name for name in scores if name != "stepwell"), key=lambda name: scores[name])
+    figures = (
+        f"BLEU {ours:.1f} on {pairs:,} pairs that were held out, against {scores[rival]:.1f} of "
+        f"{rival}"
+    )
+    if ours < scores[rival] + LEAST_BLEU:
+        return _said("bad", f"It does not translate yet: {figures}. More pairs or time help.")
+    return _said("good", f"It translates: {figures}.")
+
+
+def writing_verdict(bits: Mapping[str, float], weight: float) -> dict[str, Any]:
+    """From bits a sign of held-out texts by counts, by a transformer and by both, the counts
+    weighing so much."""
+    counts, network, both = (bits[name] for name in ("n-gram", "transformer", "both"))
+    figures = f"{network:.2f} bits a sign of held-out texts by the transformer, {counts:.2f} by"
+    if weight == 1.0:
+        said = f"The transformer adds nothing to counting, which is used instead: {figures} counts."
+        return _said("mixed", said)
+    return _said("good", f"It learned: {figures} counts, {both:.2f} by both, which are used.")
+
+
+def _said(tone: str, sentence: str) -> dict[str, Any]:
+    return {"tone": tone, "sentence": sentence, "details": []}
 
 
 LADDER = {"features alone": "what the closed form adds to them"}

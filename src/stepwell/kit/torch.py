@@ -28,16 +28,23 @@ def fabric_or_error() -> Any:
     return _module("lightning_fabric")
 
 
+def transformers_or_error() -> Any:
+    """The transformers module, or an error that says what to install."""
+    library = _module("transformers", "transformers")
+    library.logging.disable_progress_bar()
+    return library
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether torch says that a device, or the machine, has no memory left."""
     words = ("out of memory", "not enough memory", "can't allocate memory")
     return any(word in str(error).lower() for word in words)
 
 
-def _module(name: str) -> Any:
+def _module(name: str, extra: str = "torch") -> Any:
     try:
         return __import__(name)
     except ImportError:
         raise StepwellError(
-            f"Expected {name} for networks, found none: pip install 'stepwell[torch]'."
+            f"Expected {name} for networks, found none: pip install 'stepwell[{extra}]'."
         ) from None

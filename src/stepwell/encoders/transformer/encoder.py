@@ -23,15 +23,17 @@ HEADS = 4
 STYLES = ("places", "next", "answers")
 VOCABULARY = 8000
 """Pieces of words, at most; of texts that go on, bytes."""
-LONGEST = {"places": 128, "next": 256, "answers": 128}
+LONGEST = 128
 """Tokens of a row; longer texts are several."""
 SUITS: dict[str, dict[str, Any]] = {
     "places": {"batch": 128},
-    "next": {"batch": 16, "rate": 1.5e-3},
+    "next": {"batch": 8, "rate": 3e-3},
     "answers": {"batch": 128},
 }
-"""How it is trained where nothing else is said: some thousand tokens an update."""
-DROPPED = 0.2
+"""How it is trained where nothing else is said. What comes next is learned in many small updates:
+tiny-Shakespeare, 100 s on two cores, nats on a held-out part of the training text: 2.12 with
+batches of 16 rows of 256 and a rate of 0.0015, 1.72 with 8 of 128 and 0.003."""
+DROPPED = {"places": 0.2, "next": 0.1, "answers": 0.2}
 FOUNDERS = 20_000
 """Texts that pieces are counted in, at most."""
 _BLOCK = {"cpu": 64}
@@ -84,7 +86,7 @@ class TransformerEncoder:
             "width": self.width,
             "layers": self._layers,
             "heads": HEADS,
-            "dropped": DROPPED,
+            "dropped": DROPPED[self.style],
             "causal": self.style == "next",
             "answers": self._layers if self.style == "answers" else 0,
         }
@@ -99,7 +101,7 @@ class TransformerEncoder:
 
     def places(self) -> int:
         """Of how many places it has features, at most."""
-        return LONGEST[self.style]
+        return LONGEST
 
     @property
     def suits(self) -> dict[str, Any]:
@@ -150,7 +152,7 @@ class TransformerEncoder:
         rows = [stream[start : start + longest] for start in starts]
         yield _laid(batch, owner[starts], {"tokens": filled(rows, longest)})
 
-    def _encoded(self, texts: Any) -> list[NDArray[np.uint16]]:
+    def _encoded(self, texts: Any) -> list[NDArray[Any]]:
         return self.tokens.encode([str(text) for text in texts])
 
     def embed(self, batch: Batch) -> NDArray[np.float32]:
@@ -163,7 +165,7 @@ class TransformerEncoder:
         training = self.module.training
         self.module.eval()
         with torch.inference_mode():
-            block = _BLOCK.get(self.device, 512)
+            block = max(_BLOCK.get(self.device, 512) * LONGEST // max(self.places(), LONGEST), 1)
             for start in range(0, len(order), block):
                 rows = order[start : start + block]
                 tokens = self.placed(filled([pieces[row] for row in rows]))
@@ -241,7 +243,7 @@ class TransformerEncoder:
         return encoder
 
 
-def _laid(batch: Batch, owner: NDArray[np.intp], rows: dict[str, NDArray[np.uint16]]) -> Batch:
+def _laid(batch: Batch, owner: NDArray[np.intp], rows: dict[str, NDArray[Any]]) -> Batch:
     """Rows of texts: each is drawn for itself, whosever it is."""
     found = batch.take(owner).with_data(**rows)
     each = (b"".join(row.tobytes() for row in both) for both in zip(*rows.values(), strict=True))

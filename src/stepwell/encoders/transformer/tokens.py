@@ -55,15 +55,16 @@ class Tokens:
     def __len__(self) -> int:
         return int(self._pieces.get_vocab_size()) if self._pieces else SPECIAL + BYTES
 
-    def encode(self, texts: Sequence[str]) -> list[NDArray[np.uint16]]:
-        """(t,) tokens of each text."""
+    def encode(self, texts: Sequence[str]) -> list[NDArray[Any]]:
+        """(t,) tokens of each text, uint16 where that is wide enough, else uint32."""
         if self._pieces is None:
             return [
                 np.frombuffer(_bytes(text), np.uint8).astype(np.uint16) + SPECIAL for text in texts
             ]
         clean = [_bytes(text).decode() for text in texts]
         found = self._pieces.encode_batch(clean, add_special_tokens=False)
-        return [np.array(each.ids, np.uint16) for each in found]
+        kind = np.uint16 if len(self) < 2**16 else np.uint32
+        return [np.array(each.ids, kind) for each in found]
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of tokens; those that mean none are left out."""
@@ -77,9 +78,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def cut(
-    texts: Sequence[NDArray[np.uint16]], longest: int
-) -> tuple[list[NDArray[np.uint16]], NDArray[np.intp]]:
+def cut(texts: Sequence[NDArray[Any]], longest: int) -> tuple[list[NDArray[Any]], NDArray[np.intp]]:
     """Pieces of at most so many tokens, and whose they are; of a text without tokens an empty
     one."""
     pieces, owner = [], []
@@ -90,10 +89,10 @@ def cut(
     return pieces, np.array(owner, np.intp)
 
 
-def filled(rows: Sequence[NDArray[np.uint16]], width: int | None = None) -> NDArray[np.uint16]:
+def filled(rows: Sequence[NDArray[Any]], width: int | None = None) -> NDArray[Any]:
     """(n, width) with nothing after the end of each row; as wide as the longest, by default."""
     width = max([1, *map(len, rows)]) if width is None else width
-    found = np.full((len(rows), width), PAD, np.uint16)
+    found = np.full((len(rows), width), PAD, rows[0].dtype if len(rows) else np.uint16)
     for own, row in zip(found, rows, strict=True):
         own[: len(row)] = row[:width]
     return found

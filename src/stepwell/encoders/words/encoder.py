@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.encoders.words.vectors import counted, vectors
-from stepwell.interfaces import Batch, Observer, StepwellError, ignore
+from stepwell.interfaces import Batch, Observer, StepwellError, UsageError, ignore
+from stepwell.kit.names import nearest as nearest_name
 
 WIDTHS = {"fast": 100, "default": 200, "large": 300}
 RARE = 2
@@ -94,6 +95,36 @@ class WordEncoder:
         self._vectors = vectors(counted(numbers, len(common)), self.width)
         observe("fit", {"done": 2, "of": 2})
         return self
+
+    @property
+    def words(self) -> list[str]:
+        """The vocabulary, most frequent first."""
+        return list(self._words)
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """(words, width), in the order of :attr:`words`."""
+        return self._vectors
+
+    def nearest(self, word: str, count: int = 10) -> list[tuple[str, float]]:
+        """Words whose vectors point where that of a word does, and the cosines.
+
+        Raises
+        ------
+        UsageError
+            For a word that is not in the vocabulary.
+        """
+        row = self._words.get(word.lower())
+        if row is None:
+            raise UsageError(
+                f"Expected a word that the founders know, found {word!r}."
+                f"{nearest_name(word.lower(), self._words)}"
+            )
+        length = np.linalg.norm(self._vectors, axis=1)
+        cosine = self._vectors @ self._vectors[row] / np.maximum(length * length[row], 1e-12)
+        order = [i for i in np.argsort(-cosine, kind="stable") if i != row][:count]
+        words = self.words
+        return [(words[i], float(cosine[i])) for i in order]
 
     def _numbers(self, text: Iterable[str]) -> NDArray[np.intp]:
         found = (self._words.get(word, -1) for word in text)

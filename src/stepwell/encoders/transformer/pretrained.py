@@ -1,0 +1,112 @@
+"""``pretrained``: a text model of the library transformers, or of sentence-transformers, from a
+folder on disk; frozen, or trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from stepwell.encoders.network.encoder import default_device
+from stepwell.encoders.transformer.encoder import TransformerEncoder
+from stepwell.encoders.transformer.saved import built, opened
+from stepwell.encoders.transformer.tokens import Tokens
+from stepwell.interfaces import Batch, Observer, StepwellError, ignore
+from stepwell.kit.texts import SPECIAL
+from stepwell.kit.torch import torch_or_error
+
+_FRAME = ("pad", "before", "after", "pooling", "normed")
+"""What the module is told of how it is built."""
+
+
+class PretrainedEncoder(TransformerEncoder):
+    """Features of texts by a model that others have trained.
+
+    Parameters
+    ----------
+    backbone : path
+        A folder with ``config.json``, ``model.safetensors`` and a tokenizer, as
+        ``save_pretrained`` of transformers or ``save`` of sentence-transformers writes it. Nothing
+        is downloaded, no code of the folder is run.
+    device : str, optional
+        None: CUDA or MPS where there is one, else the CPU.
+    """
+
+    name: ClassVar[str] = "pretrained"
+
+    def __init__(self, backbone: str = "", device: str | None = None) -> None:
+        self.device, self.backbone = device or default_device(), str(backbone)
+        self.style, self.width, self.tokens = "places", 0, Tokens()
+        self.module: Any = None
+        self._made: dict[str, Any] = {}
+
+    def fit(self, founders: Batch, *, seed: int = 0, observe: Observer = ignore) -> Self:
+        """Load model and tokenizer; nothing is trained. One that has both keeps them.
+
+        Raises
+        ------
+        UsageError
+            For a folder without them, or one that only code of its own could read.
+        """
+        if self.module is not None:
+            return self
+        model, described, self._made = opened(self.backbone)
+        self.tokens = Tokens(described)
+        self._place_model(model)
+        return self
+
+    def _place_model(self, model: Any) -> None:
+        from stepwell.encoders.transformer.pretrained_module import Pretrained
+
+        self.module = Pretrained(model, **{name: self._made[name] for name in _FRAME})
+        self.module.to(self.device).eval()
+        with torch_or_error().inference_mode():
+            self.width = int(self.module(self.placed([[SPECIAL]])).shape[1])
+
+    def places(self) -> int:
+        """Of how many places it has features, at most."""
+        return int(self._made["longest"])
+
+    @property
+    def vocabulary(self) -> None:
+        """No table that tokens are scored by: it is compared by what it says of whole texts."""
+        return
+
+    @property
+    def suits(self) -> dict[str, Any]:
+        """Fields of a plan that suit it: it knows much already, so a small rate."""
+        return {"batch": 32, "rate": 5e-5}
+
+    def _encoded(self, texts: Any) -> list[Any]:
+        found = self.tokens.encode([str(text) for text in texts])
+        return [each + np.uint32(SPECIAL) for each in found]
+
+    def _twin(self, seed: int, device: str) -> PretrainedEncoder:
+        twin = type(self)(self.backbone, device)
+        twin.tokens, twin._made = self.tokens, self._made
+        twin._place_model(built(self._made["config"], seed))
+        return twin
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """How the model is built; its weights and its tokenizer as arrays."""
+        weights = {k: v.detach().cpu().numpy() for k, v in self.module.state_dict().items()}
+        described = np.frombuffer(self.tokens.described.encode(), np.uint8)
+        return {"backbone": self.backbone, "made": self._made}, weights | {"vocabulary": described}
+
+    @classmethod
+    def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`state`."""
+        torch, encoder = torch_or_error(), cls(settings["backbone"])
+        encoder._made = dict(settings["made"])
+        weights = {name: np.asarray(value) for name, value in arrays.items()}
+        encoder.tokens = Tokens(weights.pop("vocabulary").tobytes().decode())
+        encoder._place_model(built(encoder._made["config"], 0))
+        try:
+            encoder.module.load_state_dict({n: torch.tensor(value) for n, value in weights.items()})
+        except RuntimeError as error:
+            raise StepwellError(
+                f"Expected weights as this version of transformers names them, found those of "
+                f"another: {str(error).splitlines()[-1].strip()}"
+            ) from None
+        return encoder
