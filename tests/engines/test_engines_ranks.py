@@ -85,7 +85,8 @@ def test_two_ranks_learn_a_run_together(digits, tmp_path, more):
 
 def test_two_ranks_learn_from_texts_together(tmp_path):
     """Rows of tokens are shared as images are, and the same texts are held out on both."""
-    file, out = sentences(tmp_path), tmp_path / "run"
+    file, out = tmp_path / "texts.txt", tmp_path / "run"
+    file.write_text("".join(f"the {n} cats and {n % 7} dogs sleep on mat {n}\n" for n in range(99)))
     words = ["learn", str(file), "-o", "unit=line", "--pretext", "next", "--samples", "64"]
     words += ["--batch", "4", "--preset", "fast", "--device", "cpu", "--no-report"]
     ran([sys.executable, "-m", "stepwell", *words, "--out", str(out)], 2)
@@ -99,19 +100,15 @@ def test_two_ranks_learn_from_texts_together(tmp_path):
 
 def test_two_ranks_train_a_text_model_of_others(tmp_path):
     """All of its weights get a gradient, or the ranks would wait for each other."""
-    from text_models import bert
+    from text_models import TEXTS, bert
 
-    file, out = sentences(tmp_path), tmp_path / "run"
+    file, out, rng = tmp_path / "texts.txt", tmp_path / "run", np.random.default_rng(0)
+    words = " ".join(TEXTS[:2]).split()
+    file.write_text("".join(" ".join(rng.permutation(words)[:9]) + "\n" for _ in range(99)))
     words = ["learn", str(file), "-o", "unit=line", "--backbone", str(bert(tmp_path / "model"))]
     words += ["--engine", "gradient", "--samples", "96", "--device", "cpu", "--no-shuffled"]
     ran([sys.executable, "-m", "stepwell", *words, "--no-report", "--out", str(out)], 2)
     assert stepwell.load(out).config["train"]["steps"] == 3
-
-
-def sentences(folder):
-    file = folder / "texts.txt"
-    file.write_text("".join(f"the {n} cats and {n % 7} dogs sleep on mat {n}\n" for n in range(99)))
-    return file
 
 
 @pytest.fixture(scope="module")
