@@ -42,7 +42,7 @@ BUDGETS = (10, 50, 250, None)
 DRAWS = 10
 MINUTES = (1, 3, 20)
 TRAINED = ("missing", "order", "two_views")
-SEEDS, EPOCHS = 3, 10
+SEEDS, EPOCHS = 3, 6
 """Of networks on sentences."""
 TFIDF = {
     "TF-IDF, words 1 to 2": {"ngram_range": (1, 2)},
@@ -271,7 +271,7 @@ TABLES = {
     "all": ("With all labels", "On the same sentences; 95 % intervals.", _paired),
     "pretexts": (
         "Pretexts of networks, and sentiment",
-        "Transformers of 2 layers of width 128, ten epochs on the training sentences; logistic "
+        "Transformers of 2 layers of width 128, six epochs on the training sentences; logistic "
         "regression as above, labels a class. Means and standard deviations of three seeds, each "
         "with its own draw. Shuffled: the same network on tokens, or halves, of other texts.",
         _pretexts,

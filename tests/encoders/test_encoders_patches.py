@@ -132,6 +132,14 @@ def test_grey_and_many_channels(batch):
         assert np.isfinite(PatchEncoder("fast").fit(other).embed(other)).all()
 
 
+def test_grey_images_serve_an_encoder_of_grey_ones_in_three_channels(batch):
+    grey = batch.data["image"].mean(-1, keepdims=True).astype(np.uint8)
+    three = batch.with_data(image=np.repeat(grey, 3, axis=-1))
+    encoder = PatchEncoder("fast").fit(three)
+    found = encoder.embed(batch.with_data(image=grey))
+    np.testing.assert_array_equal(found, encoder.embed(three))
+
+
 def test_grey_images_serve_an_encoder_of_colour_and_others_are_refused(encoder, batch):
     grey = batch.data["image"].mean(-1, keepdims=True).astype(np.uint8)
     repeated = batch.with_data(image=np.repeat(grey, 3, axis=-1))

@@ -187,7 +187,8 @@ class PatchEncoder:
     def _in_channels(self, images: NDArray) -> NDArray:
         """Images with as many channels as it was fitted on; grey ones serve for any number."""
         colour = [s for s in self.streams if s.spec.colour]
-        wanted = len(colour[0].mean) // PATCH**2 if colour else images.shape[-1]
+        fitted = len(colour[0].mean) // PATCH**2 if colour else self.tones
+        wanted = fitted or images.shape[-1]
         if images.shape[-1] not in (1, wanted):
             raise UsageError(
                 f"Expected images of {wanted} channels, as those it was learned from, found "
