@@ -80,7 +80,7 @@ def test_an_objective_is_told_the_vocabulary():
     pretext = Named(1)
     table = SimpleNamespace(weight=range(70))
     images = SimpleNamespace(pixels=(1, 8, 8), places=lambda: 5)
-    texts = SimpleNamespace(vocabulary=table, places=lambda: 5)
+    texts = SimpleNamespace(vocabulary=table, tokens=range(70), laid_out=iter, places=lambda: 5)
     fabric = SimpleNamespace(device=SimpleNamespace(type="cpu"), global_rank=0)
     wanted = SimpleNamespace(reads="places", views=1)
     task = Showing(texts, pretext, Data(4), 0, fabric).task(wanted)

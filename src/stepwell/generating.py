@@ -26,7 +26,7 @@ from stepwell.run import Run
 PART = "ngram"
 BATCH = 64
 JUDGED, PACKED = 2_000_000, 8_000_000
-"""Signs of held-out texts that are scored, and of the others that packers see, at most."""
+"""Signs of held-out texts that are scored, and of the others that are seen for that, at most."""
 JUDGED_SLOWLY = 100_000
 """The same where a transformer is scored too."""
 
@@ -53,18 +53,20 @@ def write_counts(
     -------
     dict
         ``bits``: of each sign of held-out texts, by the counts, by single bytes, and by two
-        packers that have seen the others; where ``encoder`` tells what comes next, by it and by
-        both together, ``weight`` being that of the counts; ``held``: how many texts these were.
+        packers, all of which have seen the others (the first :data:`PACKED` signs); where
+        ``encoder`` tells what comes next, by it and by both together, ``weight`` being that of
+        the counts; ``held``: how many texts these were.
     """
-    rest, others = NgramCounts(), NgramCounts()
+    every, rest = NgramCounts(), NgramCounts()
     seen, asked = _Some(PACKED), _Some(JUDGED if not _writes(encoder) else JUDGED_SLOWLY)
     for batch in source.batches(BATCH, ids=ids):
         out = np.array([str(name) in held for name in batch.ids])
         texts = np.asarray(batch.data["text"])
-        for counts, kept, some in ((rest, seen, texts[~out]), (others, asked, texts[out])):
-            counts.add(map(str, some))
-            kept.offer(map(str, some))
-    save_part(folder / "parts" / PART, rest + others, PART)
+        every.add(map(str, texts))
+        rest.add(seen.offer(map(str, texts[~out])))
+        asked.offer(map(str, texts[out]))
+    save_part(folder / "parts" / PART, every, PART)
+    del every  # what follows from counts takes several times their memory
     if not seen.texts or not asked.texts:
         return {}
     sides = seen.texts, asked.texts
@@ -113,13 +115,15 @@ class _Some:
     def __init__(self, most: int) -> None:
         self.texts, self.signs, self._most = list[str](), 0, most
 
-    def offer(self, texts: Iterable[str]) -> None:
-        """Keep them while there is room."""
+    def offer(self, texts: Iterable[str]) -> list[str]:
+        """Keep them while there is room; those that were kept."""
+        before = len(self.texts)
         for text in texts:
             if self.signs >= self._most:
-                return
+                break
             self.texts.append(text)
             self.signs += len(text) + 1
+        return self.texts[before:]
 
 
 PACKERS = {"gzip": gzip.compress, "xz": lzma.compress}

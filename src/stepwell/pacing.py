@@ -35,7 +35,7 @@ def plan_for(training: Any, wish: Wish) -> tuple[Any, set[int]]:
     told = {"precision": precision, **_suiting(training.encoder, fitting, ranks), **wish.plan}
     told["seed"] = training.seed
     batch = wish.plan.get("batch")
-    if batch is not None and batch < FEW <= fitting and training.objective.compares:
+    if batch is not None and batch < FEW <= fitting and not training.objective.alone:
         told["batch"] = fitting
         why = f"so few tell nothing apart, and there are {len(training.data):,} examples"
         facts = {"step": 0, "kind": "batch too small", "why": why}

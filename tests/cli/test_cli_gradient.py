@@ -297,12 +297,13 @@ def test_a_signal_in_the_middle_of_a_step_is_heard_after_it(digits, tmp_path, wh
     import signal
 
     from stepwell.engines.gradient.loop import Trainer
+    from stepwell.pacing import WARMER
 
     update, steps = Trainer._update, []
 
     def interrupted(self, loss):
         steps.append(1)
-        if len(steps) == 12:  # three of them are the measurement of speed
+        if len(steps) == WARMER + 6:  # as many may be the measurement of speed
             os.kill(os.getpid(), signal.SIGINT)
         return update(self, loss)
 

@@ -65,7 +65,7 @@ def test_a_transformer_is_trained_on_any_pretext(call, texts, tmp_path, words, o
         (("--pretext", "next", "--objective", "seq2seq"), "takes answers"),
         (("--pretext", "missing", "--engine", "spectral"), "Add --engine gradient"),
         (("--pretext", "clusters", "--engine", "gradient"), "is for image"),
-        (("--pretext", "next", "--backbone", "resnet18"), "images for a backbone"),
+        (("--pretext", "next", "--backbone", "resnet18"), "a folder with a text model"),
         (("--pretext", "next", "--shard"), "Expected images for --shard"),
         (("--pretext", "next", "--dry-run"), "leave --dry-run out"),
         (("--objective", "mae", "--engine", "gradient"), "Expected an objective"),

@@ -97,7 +97,8 @@ def test_sentence_transformers_say_how_to_pool(tmp_path, facts, pool):
 
 
 def test_a_text_that_is_longer_than_the_model_sees_is_the_mean_of_its_parts(tmp_path):
-    folder, own = bert(tmp_path / "model", longest=20), tokenizer()
+    folder = bert(tmp_path / "model", longest=20)
+    own = transformers.AutoTokenizer.from_pretrained(folder)
     encoder = PretrainedEncoder(folder, "cpu").fit(batch_of(TEXTS))
     assert encoder.places() == 18
     ids = own(TEXTS[3], add_special_tokens=False)["input_ids"]
