@@ -71,6 +71,12 @@ def page(head: str, parts: Mapping[str, tuple[str, str, Writer]], rows: list[dic
     return "\n".join(texts)
 
 
+def headed(title: str, script: str) -> str:
+    """The head of a page that a script of this folder writes."""
+    written = f"Written by `benchmarks/{script}` on {{date}}, {{machine}}, Python {{python}},"
+    return f"# {title}\n\n{written}\n{{versions}}.\n"
+
+
 def run_parts(
     about: str | None,
     parts: Mapping[str, Callable[[], None]],

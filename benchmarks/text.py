@@ -22,7 +22,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegressionCV
-from tables import emit, grouped, run_parts, spread, table
+from tables import emit, grouped, headed, run_parts, spread, table
 
 import stepwell
 from stepwell.adapt import chosen_head
@@ -63,8 +63,7 @@ def sentiment() -> None:
         for name, sides in _features(run, bank, asked):
             for budget in BUDGETS:
                 for seed in range(DRAWS if budget else 1):
-                    rng = np.random.default_rng(seed)
-                    rows = np.arange(len(known)) if budget is None else draw(known, budget, rng)
+                    rows = _drawn(known, budget, seed)
                     told = _read(sides[0][rows], known[rows], sides[1])
                     accuracy = float((told == truth).mean() * 100)
                     emit(part="sentiment", name=name, labels=budget, seed=seed, value=accuracy)
@@ -80,8 +79,7 @@ def _finetuned(run: Any, bank: Any, known: Any, asked: Any, truth: Any) -> None:
     ours = {name: features_of(run, side, terms) for name, side in (("b", bank), ("a", asked))}
     for budget in BUDGETS:
         for seed in range(DRAWS if budget else 1):
-            rng = np.random.default_rng(seed)
-            rows = np.arange(len(known)) if budget is None else draw(known, budget, rng)
+            rows = _drawn(known, budget, seed)
             few = {name: each[rows] for name, each in ours["b"].items()}
             groups = list(map(str, bank.group[rows]))
             told = list(map(str, known[rows]))
@@ -93,6 +91,12 @@ def _finetuned(run: Any, bank: Any, known: Any, asked: Any, truth: Any) -> None:
             emit(name=OFF, value=_off(p.max(1), right), **row)
             if budget is None:
                 emit(part="all", name=FINETUNED, right=right.tolist())
+
+
+def _drawn(known: Any, budget: int | None, seed: int) -> Any:
+    """Rows of so many labels a class; of all of them, if none is said."""
+    everyone = np.arange(len(known))
+    return everyone if budget is None else draw(known, budget, np.random.default_rng(seed))
 
 
 def _off(sure: Any, right: Any) -> float:
@@ -173,8 +177,7 @@ def pretexts() -> None:
                 ours = [contestants(side) for side in (bank, asked)]
             for name in ours[0]:
                 for budget in (250, None):
-                    rng = np.random.default_rng(seed)
-                    rows = np.arange(len(known)) if budget is None else draw(known, budget, rng)
+                    rows = _drawn(known, budget, seed)
                     told = _read(ours[0][name][rows], known[rows], ours[1][name])
                     value = float((told == truth).mean() * 100)
                     row = {"name": name, "labels": budget, "seed": seed, "seconds": seconds}
@@ -255,11 +258,7 @@ def _cost(rows: list[dict[str, Any]]) -> str:
     return "\n".join(f"{row['seconds']:.1f} s, {row['cpu']:.1f} CPU s.\n" for row in rows)
 
 
-HEAD = """# Text: what is measured
-
-Written by `benchmarks/text.py` on {date}, {machine}, Python {python},
-{versions}.
-"""
+HEAD = headed("Text: what is measured", "text.py")
 TABLES = {
     "cost": ("Time to learn", "6,920 sentences, reading and writing the run included.", _cost),
     "sentiment": (

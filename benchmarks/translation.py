@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from tables import emit, grouped, run_parts, spread, table
+from tables import emit, grouped, headed, run_parts, spread, table
 
 import stepwell
 from stepwell.encoders.words.encoder import words_of
@@ -245,11 +245,7 @@ def bootstrapped(rows: list[dict[str, Any]], draws: int = 200) -> list[list[floa
     return found
 
 
-HEAD = """# Translation: what is measured
-
-Written by `benchmarks/translation.py` on {date}, {machine}, Python {python},
-{versions}.
-"""
+HEAD = headed("Translation: what is measured", "translation.py")
 TABLES = {
     "whole": (
         "All pairs",

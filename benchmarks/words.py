@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from tables import emit, run_parts, table
+from tables import emit, grouped, headed, run_parts, table
 
 from stepwell.encoders import WordEncoder
 from stepwell.encoders.words.encoder import WEIGHT, words_of
@@ -163,23 +163,11 @@ def _repeated(file: Path, texts: list[list[str]], size: int) -> int:
 
 def _similarity(rows: list[dict[str, Any]]) -> str:
     lines = []
-    for row in rows:
-        if row["way"] == "mean":
-            weighted = next(  # the same vectors
-                r["right"]
-                for r in rows
-                if (r["corpus"], r["name"], r["way"]) == (row["corpus"], row["name"], "weighted")
-            )
-            pace, both = row["tokens"] / row["cpu"] / 1000, (row["right"], weighted)
-            lines.append(
-                [
-                    row["corpus"],
-                    row["name"],
-                    *(f"{right:.1f} ± {_off(right, row['of']):.1f}" for right in both),
-                    f"{row['cpu']:.1f}",
-                    f"{pace:.0f}",
-                ]
-            )
+    for (corpus, name), ways in grouped(rows, "corpus", "name").items():
+        found = [f"{row['right']:.1f} ± {_off(row['right'], row['of']):.1f}" for row in ways]
+        row = ways[0]
+        pace = row["tokens"] / row["cpu"] / 1000
+        lines.append([corpus, name, *found, f"{row['cpu']:.1f}", f"{pace:.0f}"])
     head = ["texts", "vectors by", "mean", "weighted", "CPU s", "thousand words a CPU s"]
     return table(head, lines)
 
@@ -205,11 +193,7 @@ def _growth(rows: list[dict[str, Any]]) -> str:
     return table(head, lines)
 
 
-HEAD = """# Words: what is measured
-
-Written by `benchmarks/words.py` on {date}, {machine}, Python {python},
-{versions}.
-"""
+HEAD = headed("Words: what is measured", "words.py")
 TABLES = {
     "similarity": (
         "Word vectors beside gensim's",

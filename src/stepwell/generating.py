@@ -57,16 +57,17 @@ def write_counts(
         ``encoder`` tells what comes next, by it and by both together, ``weight`` being that of
         the counts; ``held``: how many texts these were.
     """
-    every, rest = NgramCounts(), NgramCounts()
+    rest, others = NgramCounts(), NgramCounts()
     seen, asked = _Some(PACKED), _Some(JUDGED if not _writes(encoder) else JUDGED_SLOWLY)
     for batch in source.batches(BATCH, ids=ids):
         out = np.array([str(name) in held for name in batch.ids])
         texts = np.asarray(batch.data["text"])
-        every.add(map(str, texts))
-        rest.add(seen.offer(map(str, texts[~out])))
+        kept = seen.offer(map(str, texts[~out]))
         asked.offer(map(str, texts[out]))
-    save_part(folder / "parts" / PART, every, PART)
-    del every  # what follows from counts takes several times their memory
+        rest.add(kept)
+        others.add(map(str, [*texts[~out][len(kept) :], *texts[out]]))
+    save_part(folder / "parts" / PART, rest + others, PART)
+    del others  # what follows from counts takes several times their memory
     if not seen.texts or not asked.texts:
         return {}
     sides = seen.texts, asked.texts

@@ -23,6 +23,7 @@ from stepwell import (
     translating,
 )
 from stepwell.encoders.network.backbones import trust
+from stepwell.encoders.transformer.saved import placed
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import held, lock, lock_of, new_folder
 from stepwell.kit.ranks import rank
@@ -131,7 +132,7 @@ def learn(
             recalibrate=recalibrate,
             budget=budget,
             engine=engine,
-            backbone=None if backbone is None else _placed(backbone),
+            backbone=None if backbone is None else placed(str(backbone)),
             weights=None if weights is None else _placed(weights),
             training=dict(train or {}),
         )
@@ -152,8 +153,8 @@ def learn(
 
 
 def _placed(weights: Any) -> str:
-    """Where weights or a model are, wherever a training is gone on with; names as they are."""
-    return str(Path(weights).absolute()) if Path(weights).exists() else str(weights)
+    """Where weights are, wherever a training is gone on with."""
+    return str(weights) if str(weights) == "hub" else str(Path(weights).absolute())
 
 
 def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:

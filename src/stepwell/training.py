@@ -17,7 +17,7 @@ from stepwell.engines.gradient.plan import Plan
 from stepwell.engines.gradient.watch import effective_rank
 from stepwell.interfaces import Batch, Observer, Pretext, Seen, StepwellError, UsageError, ignore
 from stepwell.kit.stopping import Stopping
-from stepwell.kit.torch import torch_or_error
+from stepwell.kit.torch import judging, torch_or_error
 from stepwell.online import Online
 from stepwell.pacing import check_plan, plan_for
 from stepwell.resuming import Keeper
@@ -233,18 +233,12 @@ class Training:
 
     def spectrum(self, samples: int) -> dict[str, Any]:
         """Of projections of the probe's views."""
-        torch = torch_or_error()
         modules = (self.encoder.module, self.objective.projector)
-        training = [module.training for module in modules]
-        for module in modules:
-            module.eval()
-        with torch.inference_mode():
+        with judging(*modules):
             sides = [
                 modules[1](modules[0](self.encoder.prepared(side))).float().cpu().numpy()
                 for side in self.probe
             ]
-        for module, was in zip(modules, training, strict=True):
-            module.train(was)
         return record_of(SAMPLES, samples, *sides) | {"centred": True}
 
     def _probe(self) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from stepwell.interfaces import StepwellError
@@ -33,6 +35,26 @@ def transformers_or_error() -> Any:
     library = _module("transformers", "transformers")
     library.logging.disable_progress_bar()
     return library
+
+
+@contextmanager
+def judging(*modules: Any) -> Iterator[None]:
+    """Modules as they judge and not as they are trained, without gradients; afterwards they are
+    as they were."""
+    before = [module.training for module in modules]
+    for module in modules:
+        module.eval()
+    try:
+        with torch_or_error().inference_mode():
+            yield
+    finally:
+        for module, was in zip(modules, before, strict=True):
+            module.train(was)
+
+
+def arrays_of(module: Any) -> dict[str, Any]:
+    """Its weights as numpy arrays, by name."""
+    return {k: v.detach().cpu().numpy() for k, v in module.state_dict().items()}
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -84,22 +84,20 @@ def sure_of_images(schema: Any, noted: Features) -> bool:
 
 
 def labels_by_row(shards: Any, column: str) -> dict[str, str] | None:
-    """Labels of the rows of (prefix, table), from the column noted as classes, or called label …;
-    ``column`` is none."""
-    schema = shards[0][1].schema()
-    noted = features(schema, shards[0][1].file.parent)
+    """Labels of the rows of :class:`~stepwell.sources.tablefiles.Shards`, from the column noted as
+    classes, or called label …; ``column`` is none."""
+    schema = shards.first.schema()
+    noted = features(schema, shards.first.file.parent)
     found = label_column(schema, noted)
     if found is None or found[0] == column:
         return None
     name, classes = found
     labels = {}
-    for prefix, table in shards:
-        values = (v for batch in table.batches(name) for v in batch.to_pylist())
-        for row, value in enumerate(values):
-            if value is None or (classes and value == -1):
-                continue
-            known = classes and isinstance(value, int) and 0 <= value < len(classes)
-            labels[f"{prefix}#row={row}"] = classes[value] if known else str(value)
+    for id, value, _ in shards.cells(name):
+        if value is None or (classes and value == -1):
+            continue
+        known = classes and isinstance(value, int) and 0 <= value < len(classes)
+        labels[id] = classes[value] if known else str(value)
     return labels or None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
+from stepwell.sources.pillow import extensions
 from stepwell.sources.walk import readable, walk
 
 EXTENSIONS = frozenset((".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"))
@@ -138,6 +139,58 @@ class Table:
                 f"Expected a table in {self.file}, found one that can't be read ({text}): "
                 f"download or write it again."
             ) from None
+
+
+class Shards:
+    """The tables of a split, one after the other; ids name table and row.
+
+    Parameters
+    ----------
+    path : path
+        A table, or a folder of them.
+    split : str, optional
+        Default: ``train`` if there is one.
+
+    Raises
+    ------
+    UsageError
+        If there is no such split.
+    """
+
+    def __init__(self, path: Path, split: str | None = None) -> None:
+        files, self.split = of_split(path, split)
+        self._tables = [(prefix, Table(file)) for prefix, file in files]
+
+    @property
+    def first(self) -> Table:
+        """Whose columns are looked at."""
+        return self._tables[0][1]
+
+    def entries(self) -> Iterator[tuple[str, str]]:
+        """(id, group) of every row; no cell is read."""
+        for prefix, table in self._tables:
+            for row in range(table.rows()):
+                yield f"{prefix}#row={row}", f"{prefix}#row={row}"
+
+    def cells(self, column: str) -> Iterator[tuple[str, Any, Path]]:
+        """Id and value of every row, and the folder that paths in it start from."""
+        for prefix, table in self._tables:
+            each = (cell for part in table.batches(column) for cell in part)
+            for row, cell in enumerate(each):
+                yield f"{prefix}#row={row}", cell.as_py(), table.file.parent
+
+
+def holds_tables(path: Path) -> bool:
+    """Whether it is a table, or a folder with tables but no images: a table beside images says
+    something about them. Large folders of images are left at their first."""
+    if not path.is_dir():
+        return path.is_file() and path.suffix.lower() in EXTENSIONS
+    some = False
+    for found in walk(path):
+        if found.extension in extensions() and not found.problem:
+            return False
+        some |= found.extension in EXTENSIONS
+    return some
 
 
 def _is_parquet(file: Path) -> bool:

@@ -6,19 +6,13 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.sources.columns import by_name_only, features, image_column, labels_by_row
 from stepwell.sources.encoded import EncodedSource, Item, broken, holding
-from stepwell.sources.pillow import extensions
-from stepwell.sources.tablefiles import EXTENSIONS, Table, of_split
-from stepwell.sources.walk import read, readable, walk, why_not_regular
-
-
-class _Shard(NamedTuple):
-    prefix: str
-    table: Table
+from stepwell.sources.tablefiles import Shards, holds_tables
+from stepwell.sources.walk import read, readable, why_not_regular
 
 
 @final
@@ -59,10 +53,9 @@ class TableSource(EncodedSource):
         workers: int | None = None,
     ) -> None:
         path = Path(path)
-        chosen, split = of_split(path, split)
-        self._shards = [_Shard(prefix, Table(file)) for prefix, file in chosen]
-        schema = self._shards[0].table.schema()
-        self._noted = features(schema, chosen[0][1].parent)
+        self._shards = Shards(path, split)
+        schema = self._shards.first.schema()
+        self._noted = features(schema, self._shards.first.file.parent)
         found = image_column(schema, self._noted, column)
         if found is None:
             listed = ", ".join(f"{field.name} ({field.type})" for field in schema)
@@ -79,41 +72,24 @@ class TableSource(EncodedSource):
                 f"no file: name the column with images."
             )
         self.options["column"] = found
-        if split:
-            self.options["split"] = split
+        if self._shards.split:
+            self.options["split"] = self._shards.split
 
     @staticmethod
     def accepts(path: Path) -> bool:
         """Table files, and folders with tables but no images."""
-        if not path.is_dir():
-            return path.is_file() and path.suffix.lower() in EXTENSIONS
-        found_table = False
-        for found in walk(path):
-            # A table beside images says something about them. Large folders of images
-            # are left at their first.
-            if found.extension in extensions() and not found.problem:
-                return False
-            found_table |= found.extension in EXTENSIONS
-        return found_table
+        return holds_tables(path)
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every row; no image is read."""
-        for shard in self._shards:
-            for row in range(shard.table.rows()):
-                id = f"{shard.prefix}#row={row}"
-                yield id, id
+        return self._shards.entries()
 
     def labels(self) -> dict[str, str] | None:
         """Labels from the column noted as classes, or called label, class …"""
         return labels_by_row(self._shards, self.column)
 
     def _items(self) -> Iterator[Item]:
-        for prefix, table in self._shards:
-            row = 0
-            for batch in table.batches(self.column):
-                for cell in batch:
-                    yield _item(f"{prefix}#row={row}", cell.as_py(), table.file.parent)
-                    row += 1
+        return (_item(*cell) for cell in self._shards.cells(self.column))
 
     def _nothing(self) -> StepwellError:
         return UsageError(f"Expected images in {self.path}, found a table without rows.")

@@ -14,10 +14,9 @@ from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
 from stepwell.sources.base import WrittenSource
 from stepwell.sources.columns import features, labels_by_row, sure_of_images
-from stepwell.sources.pillow import extensions
-from stepwell.sources.tablefiles import EXTENSIONS, Table, of_split
+from stepwell.sources.tablefiles import Shards, holds_tables
 from stepwell.sources.textfiles import LOOKED, TEXT, WORDS
-from stepwell.sources.walk import readable, walk
+from stepwell.sources.walk import readable
 
 
 @final
@@ -58,11 +57,9 @@ class TextTableSource(WrittenSource):
         workers: int | None = None,
     ) -> None:
         path = Path(path)
-        chosen, split = of_split(path, split)
-        self._shards = [(prefix, Table(file)) for prefix, file in chosen]
-        first = self._shards[0][1]
-        names = first.schema().names
-        found = column if column in names else None if column else _text_column(first)
+        self._shards = Shards(path, split)
+        names = self._shards.first.schema().names
+        found = column if column in names else None if column else _text_column(self._shards)
         if found is None:
             raise UsageError(
                 f"Expected a column of text in {path} ({', '.join(names)}), found "
@@ -71,62 +68,53 @@ class TextTableSource(WrittenSource):
         name = path.resolve().name if path.is_dir() else path.stem
         super().__init__(path, readable(name), strict, workers)
         self.column = found
-        self.options |= {"column": found} | ({"split": split} if split else {})
+        self.options["column"] = found
+        if self._shards.split:
+            self.options["split"] = self._shards.split
 
     @staticmethod
     def accepts(path: Path) -> bool:
         """Tables in which texts and no images are found; folders of such."""
-        if path.is_dir():
-            every = list(walk(path))
-            if any(found.extension in extensions() and not found.problem for found in every):
-                return False
-            if not any(found.extension in EXTENSIONS for found in every):
-                return False
-        elif not path.is_file() or path.suffix.lower() not in EXTENSIONS:
+        if not holds_tables(path):
             return False
         try:
-            return _text_column(Table(of_split(path, None)[0][0][1])) is not None
+            return _text_column(Shards(path)) is not None
         except (StepwellError, IndexError):
             return False  # whoever reads images has a message for it
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every row."""
-        for prefix, table in self._shards:
-            for row in range(table.rows()):
-                yield f"{prefix}#row={row}", f"{prefix}#row={row}"
+        return self._shards.entries()
 
     def labels(self) -> dict[str, str] | None:
         """Labels from the column noted as classes, or called label, class …"""
         return labels_by_row(self._shards, self.column)
 
     def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, dict[str, str], str]]:
-        for prefix, table in self._shards:
-            cells = (cell for part in table.batches(self.column) for cell in part.to_pylist())
-            for row, cell in enumerate(cells):
-                id, text = f"{prefix}#row={row}", "" if cell is None else str(cell)
-                if ids is None or id in ids:
-                    yield id, {"text": text}, "" if text.strip() else "no text"
+        for id, cell, _ in self._shards.cells(self.column):
+            if ids is None or id in ids:
+                text = "" if cell is None else str(cell)
+                yield id, {"text": text}, "" if text.strip() else "no text"
 
 
-def _text_column(table: Table) -> str | None:
+def _text_column(shards: Shards) -> str | None:
     """The column called text, sentence …, or the one with most words, if these are words."""
     import pyarrow.types as types
 
-    schema = table.schema()
-    if sure_of_images(schema, features(schema, table.file.parent)):
+    schema = shards.first.schema()
+    if sure_of_images(schema, features(schema, shards.first.file.parent)):
         return None
     written = [f.name for f in schema if types.is_string(f.type) or types.is_large_string(f.type)]
     lower = {name.lower(): name for name in written}
     named = next((lower[name] for name in TEXT if name in lower), None)
     if named is not None:
         return named
-    words = {name: _words(table, name) for name in written}
+    words = {name: _words(shards, name) for name in written}
     best = max(words, key=lambda name: words[name], default=None)
     return best if best is not None and words[best] >= WORDS else None
 
 
-def _words(table: Table, column: str) -> float:
+def _words(shards: Shards, column: str) -> float:
     """On average, in the first cells."""
-    cells = (cell for part in table.batches(column) for cell in part.to_pylist())
-    first = [str(cell or "") for cell in islice(cells, LOOKED)]
+    first = [str(cell or "") for _, cell, _ in islice(shards.cells(column), LOOKED)]
     return float(np.mean([len(cell.split()) for cell in first])) if first else 0.0

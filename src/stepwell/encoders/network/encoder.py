@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.encoders.copies import Copies
 from stepwell.encoders.network.backbones import (
     SMALL,
     TRANSFORMERS,
@@ -22,13 +23,13 @@ from stepwell.encoders.network.backbones import (
     trust,
 )
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
-from stepwell.kit.torch import torch_or_error
+from stepwell.kit.torch import arrays_of, judging, torch_or_error
 
 _BLOCK = {"cpu": 64}
 """Images that are embedded at once; 512 elsewhere."""
 
 
-class NetworkEncoder:
+class NetworkEncoder(Copies):
     """Features of a backbone, as they are: random, pretrained, or trained before.
 
     Parameters
@@ -178,34 +179,16 @@ class NetworkEncoder:
 
     def embed(self, batch: Batch) -> NDArray[np.float32]:
         """(n, width) float32 features; those of a network in training too, which it stays."""
-        torch, images = torch_or_error(), batch.data["image"]
-        parts = [np.zeros((0, self.width), np.float32)]
-        training = self.module.training
-        self.module.eval()
-        with torch.inference_mode():
+        images, parts = batch.data["image"], [np.zeros((0, self.width), np.float32)]
+        with judging(self.module):
             size = _BLOCK.get(self.device, 512)
             for start in range(0, len(images), size):
                 found = self.module(self.prepared(images[start : start + size]))
                 parts.append(found.float().cpu().numpy())
-        self.module.train(training)
         return np.concatenate(parts)
 
-    def randomised(self, seed: int) -> NetworkEncoder:
-        """The same backbone with random weights: a control."""
-        return self._twin(seed, self.device)
-
-    def copied(self) -> NetworkEncoder:
-        """The same network with weights of its own."""
-        return self.on(self.device)
-
-    def on(self, device: str) -> NetworkEncoder:
-        """A copy on another device."""
-        twin = self._twin(0, device)
-        twin.module.load_state_dict(self.module.state_dict())
-        return twin
-
-    def _twin(self, seed: int, device: str) -> NetworkEncoder:
-        twin = NetworkEncoder(self.backbone, None, self.side, device, self.options)
+    def _twin(self, seed: int, device: str) -> Self:
+        twin = type(self)(self.backbone, None, self.side, device, self.options)
         twin._place(self._built(), seed, None)
         twin.width, twin._canvas = self.width, self._canvas
         return twin
@@ -217,8 +200,7 @@ class NetworkEncoder:
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The spec, and the weights as arrays."""
-        weights = {k: v.detach().cpu().numpy() for k, v in self.module.state_dict().items()}
-        return {"width": self.width, "spec": self._built().plain()}, weights
+        return {"width": self.width, "spec": self._built().plain()}, arrays_of(self.module)
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

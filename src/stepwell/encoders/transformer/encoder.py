@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.encoders.copies import Copies
 from stepwell.encoders.network.encoder import default_device
 from stepwell.encoders.transformer.tokens import Tokens, cut, filled
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
 from stepwell.kit.hashing import digest_rows
 from stepwell.kit.texts import END
-from stepwell.kit.torch import torch_or_error
+from stepwell.kit.torch import arrays_of, judging, torch_or_error
 
 SIZES = {"fast": (128, 2), "default": (192, 3), "large": (384, 6)}
 """Width and layers, by preset."""
@@ -40,7 +41,7 @@ _BLOCK = {"cpu": 64}
 """Rows that are embedded at once; 512 elsewhere."""
 
 
-class TransformerEncoder:
+class TransformerEncoder(Copies):
     """A transformer over pieces of words, to be trained on texts.
 
     Parameters
@@ -157,20 +158,16 @@ class TransformerEncoder:
 
     def embed(self, batch: Batch) -> NDArray[np.float32]:
         """(n, width) float32 means over the tokens of each text."""
-        torch = torch_or_error()
         pieces, owner = cut(self._encoded(batch.data["text"]), self.places())
         size = np.array([max(len(piece), 1) for piece in pieces], np.float32)
         order = np.argsort(size, kind="stable")
         found = np.zeros((len(pieces), self.width), np.float32)
-        training = self.module.training
-        self.module.eval()
-        with torch.inference_mode():
+        with judging(self.module):
             block = max(_BLOCK.get(self.device, 512) * LONGEST // max(self.places(), LONGEST), 1)
             for start in range(0, len(order), block):
                 rows = order[start : start + block]
                 tokens = self.placed(filled([pieces[row] for row in rows]))
                 found[rows] = self.module(tokens).float().cpu().numpy()
-        self.module.train(training)
         whole = np.zeros((len(batch), self.width), np.float32)
         np.add.at(whole, owner, found * size[:, None])
         total = np.bincount(owner, size, len(batch)).astype(np.float32)
@@ -179,17 +176,16 @@ class TransformerEncoder:
     def surprises(self, text: str) -> NDArray[np.float64]:
         """(t + 1,) nats of each token of a text, and of its end, by those before it: at least
         half as many as it can see, where there are as many."""
-        torch, longest = torch_or_error(), self.places()
+        longest = self.places()
         (tokens,) = self._encoded([text])
         stream = np.concatenate([[END], tokens, [END]]).astype(np.uint16)
         step = longest // 2
         starts = [0, *range(step, max(len(stream) - longest + step, step), step)]
         found = np.zeros(len(stream) - 1)
-        self.module.eval()
         for begin in range(0, len(starts), _BLOCK["cpu"]):
             some = starts[begin : begin + _BLOCK["cpu"]]
             rows = filled([stream[start : start + longest] for start in some])
-            with torch.inference_mode():
+            with judging(self.module):
                 x = self.placed(rows)
                 said = self.module.scores(self.module.places(x[:, :-1])).float().log_softmax(-1)
                 costs = -said.gather(-1, x[:, 1:, None])[..., 0].cpu().numpy()
@@ -199,11 +195,7 @@ class TransformerEncoder:
                 found[start + first : start + size] = own[first:size]
         return found
 
-    def randomised(self, seed: int) -> TransformerEncoder:
-        """The same transformer with random weights: a control."""
-        return self._twin(seed, self.device)
-
-    def _twin(self, seed: int, device: str) -> TransformerEncoder:
+    def _twin(self, seed: int, device: str) -> Self:
         twin = type(self)(style=self.style, device=device)
         twin.backbone, twin.tokens = self.backbone, self.tokens
         twin.width, twin._layers = self.width, self._layers
@@ -222,11 +214,10 @@ class TransformerEncoder:
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The shape; the weights and the vocabulary as arrays."""
-        weights = {k: v.detach().cpu().numpy() for k, v in self.module.state_dict().items()}
         described = np.frombuffer(self.tokens.described.encode(), np.uint8)
         shape = {"shape": asdict(self.module.shape)}
         settings = {"style": self.style, "backbone": self.backbone, **shape}
-        return settings, weights | {"vocabulary": described}
+        return settings, arrays_of(self.module) | {"vocabulary": described}
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

@@ -14,7 +14,7 @@ from stepwell.encoders.transformer.saved import built, opened
 from stepwell.encoders.transformer.tokens import Tokens
 from stepwell.interfaces import Batch, Observer, StepwellError, ignore
 from stepwell.kit.texts import SPECIAL
-from stepwell.kit.torch import torch_or_error
+from stepwell.kit.torch import arrays_of, judging, torch_or_error
 
 _FRAME = ("pad", "before", "after", "pooling", "normed")
 """What the module is told of how it is built."""
@@ -61,7 +61,7 @@ class PretrainedEncoder(TransformerEncoder):
 
         self.module = Pretrained(model, **{name: self._made[name] for name in _FRAME})
         self.module.to(self.device).eval()
-        with torch_or_error().inference_mode():
+        with judging(self.module):
             self.width = int(self.module(self.placed([[SPECIAL]])).shape[1])
 
     def places(self) -> int:
@@ -82,7 +82,7 @@ class PretrainedEncoder(TransformerEncoder):
         found = self.tokens.encode([str(text) for text in texts])
         return [each + np.uint32(SPECIAL) for each in found]
 
-    def _twin(self, seed: int, device: str) -> PretrainedEncoder:
+    def _twin(self, seed: int, device: str) -> Self:
         twin = type(self)(self.backbone, device)
         twin.tokens, twin._made = self.tokens, self._made
         twin._place_model(built(self._made["config"], seed))
@@ -90,9 +90,9 @@ class PretrainedEncoder(TransformerEncoder):
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """How the model is built; its weights and its tokenizer as arrays."""
-        weights = {k: v.detach().cpu().numpy() for k, v in self.module.state_dict().items()}
         described = np.frombuffer(self.tokens.described.encode(), np.uint8)
-        return {"backbone": self.backbone, "made": self._made}, weights | {"vocabulary": described}
+        settings = {"backbone": self.backbone, "made": self._made}
+        return settings, arrays_of(self.module) | {"vocabulary": described}
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

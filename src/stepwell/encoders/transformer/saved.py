@@ -55,8 +55,7 @@ def model_folder(name: str) -> Path:
         If there is none.
     """
     folder = Path(name)
-    known = name and any((folder / each).is_file() for each in ("config.json", "modules.json"))
-    if not known:
+    if not _holds_model(name):
         raise UsageError(
             f"Expected a folder with a text model (config.json, model.safetensors, "
             f"tokenizer.json) as --backbone, found {name!r}: nothing is downloaded; "
@@ -64,6 +63,17 @@ def model_folder(name: str) -> Path:
         )
     inner = folder / "0_Transformer"  # of older sentence-transformers
     return inner if inner.is_dir() else folder
+
+
+def placed(name: str) -> str:
+    """A backbone wherever a training is gone on with: the folder of a text model from the root, any
+    other name as it is."""
+    return str(Path(name).absolute()) if _holds_model(name) else name
+
+
+def _holds_model(name: str) -> bool:
+    files = ("config.json", "modules.json")
+    return bool(name) and any((Path(name) / each).is_file() for each in files)
 
 
 @contextmanager
