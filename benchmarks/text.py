@@ -31,7 +31,7 @@ from stepwell.engines.ngram import NgramCounts, NgramModel
 from stepwell.evaluate.intervals import paired_difference
 from stepwell.evaluate.probe import draw
 from stepwell.finetuning import CANDIDATES, features_of, terms_of
-from stepwell.generating import PACKERS, alone, packed
+from stepwell.generating import PACKERS, alone, counts_of, packed
 from stepwell.interfaces import concatenate
 from stepwell.scoring import ALONE, Contestants, read_scores
 from stepwell.sources import open_source
@@ -144,10 +144,10 @@ def writing() -> None:
                 report=False,
             )
             cpu, weight = time.process_time() - cpu, read_scores(run).get("weight", 1.0)
-            model = NgramModel(run.part("ngram"))
-            by_counts = np.concatenate([model.surprises(part) for part in asked])
+            model = NgramModel(counts_of(run))
+            by_counts = np.concatenate(list(model.surprises(asked)))
             encoder: Any = run.encoder
-            by_network = np.concatenate([encoder.surprises(part) for part in asked])
+            by_network = np.concatenate(list(encoder.surprises(asked)))
             both = mixed(by_counts, by_network, weight)
             for name, cost in (("counts", by_counts), ("transformer", by_network), ("both", both)):
                 nats = float(cost.sum()) / (len(text) - cut)

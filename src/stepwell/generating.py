@@ -19,13 +19,12 @@ from stepwell.engines.ngram import NgramCounts, NgramModel
 from stepwell.evaluate.verdict import writing_verdict
 from stepwell.interfaces import Source, StepwellError, UsageError
 from stepwell.kit.hashing import drawn, fold_of
-from stepwell.kit.parts import save_part
 from stepwell.pretexts.tokens import Next
 from stepwell.run import Run
 
-PART = "ngram"
+COUNTS = "counts.parquet"
 BATCH = 64
-JUDGED, PACKED = 2_000_000, 8_000_000
+JUDGED, PACKED = 1_000_000, 4_000_000
 """Signs of held-out texts that are scored, and of the others that are seen for that, at most."""
 JUDGED_SLOWLY = 100_000
 """The same where a transformer is scored too."""
@@ -47,7 +46,7 @@ def write_counts(
     held: Collection[str],
     encoder: Any = None,
 ) -> dict[str, Any]:
-    """Count all texts into a run's part, and score those that are held out by the others.
+    """Count all texts into a run, and score those that are held out by the others.
 
     Returns
     -------
@@ -57,7 +56,7 @@ def write_counts(
         ``encoder`` tells what comes next, by it and by both together, ``weight`` being that of
         the counts; ``held``: how many texts these were.
     """
-    rest, others = NgramCounts(), NgramCounts()
+    rest, others = NgramCounts(folder=folder), NgramCounts(folder=folder)
     seen, asked = _Some(PACKED), _Some(JUDGED if not _writes(encoder) else JUDGED_SLOWLY)
     for batch in source.batches(BATCH, ids=ids):
         out = np.array([str(name) in held for name in batch.ids])
@@ -66,7 +65,7 @@ def write_counts(
         asked.offer(map(str, texts[out]))
         rest.add(kept)
         others.add(map(str, [*texts[~out][len(kept) :], *texts[out]]))
-    save_part(folder / "parts" / PART, rest + others, PART)
+    (rest + others).write(folder / COUNTS)
     del others  # what follows from counts takes several times their memory
     if not seen.texts or not asked.texts:
         return {}
@@ -91,11 +90,11 @@ def _nats(
     """What texts cost by counts, and where there is one by a transformer and by both. The weight
     is chosen on every second text, and the cost by both told of the others; counts alone are
     taken where both together do not cost less there."""
-    by_counts = [model.surprises(text) for text in texts]
+    by_counts = list(model.surprises(texts))
     nats = {"n-gram": _total(by_counts)}
     if not _writes(encoder):
         return nats, {}
-    by_network = [encoder.surprises(text.replace("\0", "")) for text in texts]
+    by_network = list(encoder.surprises(text.replace("\0", "") for text in texts))
     first, second = slice(0, None, 2), slice(1, None, 2) if len(texts) > 1 else slice(None)
     weight = best_weight(np.concatenate(by_counts[first]), np.concatenate(by_network[first]))
     counted = np.concatenate(by_counts[second])
@@ -160,7 +159,7 @@ def go_on(run: Run, prompt: str, length: int, **options: Any) -> Iterator[str]:
     kind = run.config["source"]["kind"]
     if kind != "text":
         raise UsageError(f"Expected a run of texts to go on with, found one of {kind}.")
-    if not run.has(PART):
+    if not (run.path / COUNTS).is_file():
         raise StepwellError(f"Expected counts in {run.path}, found none: learn again.")
     if length < 1:
         raise UsageError(f"Expected a length of at least 1, found {length}.")
@@ -169,9 +168,14 @@ def go_on(run: Run, prompt: str, length: int, **options: Any) -> Iterator[str]:
     return generate(model_of(run), prompt, length, **options)
 
 
+def counts_of(run: Run) -> NgramCounts:
+    """How often each run of bytes came in its texts."""
+    return NgramCounts.read(run.path / COUNTS)
+
+
 def model_of(run: Run) -> Any:
     """What tells the next byte: the counts, or where that costs less, a transformer with them."""
-    model = NgramModel(run.part(PART))
+    model = NgramModel(counts_of(run))
     scores = json.loads((run.path / "scores.json").read_text(encoding="utf-8"))
     weight = float(scores.get("weight", 1.0))
     if weight == 1.0 or not _writes(run.encoder):

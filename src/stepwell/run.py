@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stepwell.adapt import Head, Terms
 from stepwell.encoders import ENCODERS
-from stepwell.engines import MOMENTS, NgramCounts, PairCounts, SpectralMap
+from stepwell.engines import MOMENTS, PairCounts, SpectralMap
 from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
@@ -72,7 +72,7 @@ class Run:
 
     def _kinds(self) -> dict[str, type[Part]]:
         own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
-        own |= {kind.name: kind for kind in (NgramCounts, PairCounts, Head, Terms)}
+        own |= {kind.name: kind for kind in (PairCounts, Head, Terms)}
         return own | registered("encoders", ENCODERS)
 
     def part(self, name: str) -> Any:

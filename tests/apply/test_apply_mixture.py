@@ -36,7 +36,7 @@ def walked(model, text, order):
 def test_a_transformer_says_the_same_byte_by_byte(models, text):
     counts, encoder = models
     alone = walked(Mixture(counts, encoder.module, encoder.places(), 0.0), text, encoder.places())
-    at_once = encoder.surprises(text)
+    (at_once,) = encoder.surprises([text])
     assert len(at_once) == len(text.encode()) + 1
     few = encoder.places() // 2  # what comes later is told from other parts of what went before
     # Tokens that stand for nothing are told of at once, but never asked for.
@@ -47,7 +47,7 @@ def test_a_transformer_says_the_same_byte_by_byte(models, text):
 def test_both_together_are_the_weighted_mean(models):
     counts, encoder = models
     both = Mixture(counts, encoder.module, encoder.places(), 0.7)
-    by_counts = counts.surprises(TEXTS[1])
+    (by_counts,) = counts.surprises([TEXTS[1]])
     alone = walked(Mixture(counts, encoder.module, 256, 0.0), TEXTS[1], 256)
     found = walked(both, TEXTS[1], encoder.places())
     np.testing.assert_allclose(found, mixed(by_counts, alone, 0.7), rtol=1e-6)

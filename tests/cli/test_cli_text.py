@@ -13,6 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 import stepwell
 from stepwell.encoders import PretrainedEncoder
 from stepwell.evaluate.probe import few_labels
+from stepwell.generating import counts_of
 from stepwell.interfaces import concatenate
 from stepwell.scoring import Contestants
 from stepwell.sources import open_source
@@ -61,7 +62,7 @@ def test_the_story_of_a_text(call, reviews, tmp_path, pretext):
     assert "Expected text, which the run was learned from, found image" in mistaken.err
     bits = scores["bits"]
     assert 0 < bits["n-gram"] < bits["single bytes"]
-    assert run.part("ngram").texts == run.config["data"]["examples"]
+    assert counts_of(run).texts == run.config["data"]["examples"]
     words = ("generate", out, "--prompt", "the ", "--length", "30", "--seed", "2")
     plain, stream = call(*words), call(*words, "--stream")
     assert plain.out == stream.out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwell.apply.generate import generate
+from stepwell.engines import ngram
 from stepwell.engines.ngram import NgramCounts, NgramModel, encoded
+from stepwell.interfaces import StepwellError
 
 TEXTS = ["the cat sat on the mat", "the dog sleeps in a bed", "a cat and a dog", "größer", "the"]
 
@@ -101,11 +105,35 @@ def test_counts_add_up_and_are_taken_out_again(texts, cut):
     one, two, whole = counted(texts[:cut]), counted(texts[cut:]), counted(texts)
     assert same(one + two, whole)
     assert same(whole - two, one)
-    assert same(NgramCounts.from_state(*whole.state()), whole)
     apart = NgramCounts(3)
     for text in reversed(texts):
         apart.add([text])
     assert same(apart, whole)
+
+
+@given(texts=st.lists(st.text(max_size=12), max_size=8), order=st.integers(2, 8))
+def test_counts_are_written_and_read_back(texts, order):
+    with TemporaryDirectory() as folder:
+        path, whole = Path(folder) / "counts.parquet", counted(texts, order)
+        whole.write(path)
+        assert same(NgramCounts.read(path), whole)
+        path.write_bytes(path.read_bytes()[:-9])
+        with pytest.raises(StepwellError, match="damaged"):
+            NgramCounts.read(path)
+
+
+def test_many_texts_at_once_cost_what_each_does(monkeypatch):
+    texts = [*TEXTS, "", "größe"] * 5
+    counts, alone = counted(texts, 4), NgramCounts(4)
+    monkeypatch.setattr(ngram, "AT_ONCE", 1)
+    alone.add(texts)
+    assert same(alone, counts)
+    model = NgramModel(counts)
+    costs = list(model.surprises(texts))
+    monkeypatch.setattr(ngram, "AT_ONCE", 100)
+    for text, cost, again in zip(texts, costs, model.surprises(texts), strict=True):
+        assert len(cost) == len(text.encode()) + 1
+        np.testing.assert_array_equal(cost, again)
 
 
 def test_orders_that_make_no_sense_are_refused():

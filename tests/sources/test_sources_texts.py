@@ -116,6 +116,14 @@ def test_what_cannot_be_read_is_set_aside(tmp_path):
     assert [each.reason for each in source.skipped] == ["no JSON", "no JSON object", "no text"]
 
 
+def test_no_more_is_read_than_is_asked_for(tmp_path):
+    path = written(tmp_path / "a.txt", b"one\ntwo\nthree\nfour\n\xff\n")
+    batches = TextSource(path, strict=True).batches(2)
+    assert [len(next(batches)), len(next(batches))] == [2, 2]
+    with pytest.raises(StepwellError, match="no UTF-8"):
+        next(batches)
+
+
 def test_damaged_and_binary_files_are_errors(tmp_path):
     whole = written(tmp_path / "a.txt.gz", "a line of words\n" * 4000).read_bytes()
     source = open_source(tmp_path / "a.txt.gz")

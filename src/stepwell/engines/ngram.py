@@ -7,13 +7,16 @@ continuations, discounts) follows from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-U64 = NDArray[np.uint64]
+from stepwell.interfaces import StepwellError
+from stepwell.kit.tally import I64, U64, Tally
+
 ORDER = 7
 """Bytes of the longest runs; 8 fill a 64-bit number. Of held-out plays 7 cost least, of held-out
 captions 8."""
@@ -21,7 +24,10 @@ END = 0
 """Byte that stands before and after each text; none has it."""
 LEAST = 0.1
 """Taken off each count at least."""
+AT_ONCE = 2**20
+"""Bytes of texts that are worked on at a time, about."""
 _BYTE = np.uint64(8)
+_FACTS = ("order", "texts", "bytes")
 
 
 class NgramCounts:
@@ -31,45 +37,29 @@ class NgramCounts:
     ----------
     order : int
         Bytes of a run, 2 to 8.
+    folder : path, optional
+        On whose disk those wait that memory does not hold.
     """
 
-    name: ClassVar[str] = "ngram"
-
-    def __init__(self, order: int = ORDER) -> None:
+    def __init__(self, order: int = ORDER, folder: Path | None = None) -> None:
         if not 2 <= order <= 8:
             raise ValueError(f"expected an order of 2 to 8, found {order}")
         self.order = order
         self.texts, self.bytes = 0, 0
-        self._keys: U64 = np.empty(0, np.uint64)
-        self._counts: NDArray[np.int64] = np.empty(0, np.int64)
-        self._waiting: list[U64] = []
+        self._runs = Tally(folder)
 
     def add(self, texts: Iterable[str]) -> None:
         """Count the runs of texts."""
-        waiting = sum(map(len, self._waiting))
-        for text in texts:
-            row = encoded(text, self.order)
-            self.texts, self.bytes = self.texts + 1, self.bytes + len(row) - self.order
-            self._waiting.append(runs(row, self.order))
-            waiting += len(self._waiting[-1])
-            # Merging takes as long as all that is there: seldom, and little more is held meanwhile.
-            if waiting > max(2**20, len(self._keys)):
-                self._merge()
-                waiting = 0
-
-    def _merge(self) -> None:
-        if self._waiting:
-            keys, counts = np.unique(np.concatenate(self._waiting), return_counts=True)
-            self._waiting = []
-            self._keys, self._counts = _summed(
-                (self._keys, keys), (self._counts, counts.astype(np.int64))
-            )
+        for some in _joined(texts, self.order):
+            self.texts, self.bytes = self.texts + len(some.sizes), self.bytes + sum(some.sizes)
+            self._runs.add(some.runs(self.order))
 
     @property
-    def table(self) -> tuple[U64, NDArray[np.int64]]:
+    def table(self) -> tuple[U64, I64]:
         """Runs, sorted, and how often each came."""
-        self._merge()
-        return self._keys, self._counts
+        none = np.empty(0, np.uint64), np.empty(0, np.int64)
+        keys, counts = zip(none, *self._runs.blocks(), strict=True)
+        return np.concatenate(keys), np.concatenate(counts)
 
     def __add__(self, other: Self) -> Self:
         return self._combined(other, 1)
@@ -82,23 +72,45 @@ class NgramCounts:
             raise ValueError(f"expected counts of order {self.order}, found {other.order}")
         found = type(self)(self.order)
         found.texts, found.bytes = self.texts + sign * other.texts, self.bytes + sign * other.bytes
-        (mine, count), (theirs, more) = self.table, other.table
-        found._keys, found._counts = _summed((mine, theirs), (count, sign * more))
+        found._runs = self._runs.joined(other._runs, sign)
         return found
 
-    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Settings and arrays."""
-        keys, counts = self.table
-        settings = {"order": self.order, "texts": self.texts, "bytes": self.bytes}
-        return settings, {"keys": keys.view(np.int64), "counts": counts}
+    def write(self, path: Path) -> None:
+        """A Parquet file of runs, in the order of their bytes, and how often each came."""
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        facts = {name: str(getattr(self, name)) for name in _FACTS}
+        schema = pa.schema([("run", pa.uint64()), ("count", pa.int64())], facts)
+        # Sorted numbers are near each other: a fifth of the room.
+        coded = {"run": "DELTA_BINARY_PACKED"}
+        options: Any = {"use_dictionary": ["count"], "column_encoding": coded}
+        with parquet.ParquetWriter(path, schema, compression="zstd", **options) as out:
+            for rows in self._runs.blocks():
+                out.write_table(pa.table(list(rows), schema=schema))
 
     @classmethod
-    def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`state`."""
-        found = cls(int(settings["order"]))
-        found.texts, found.bytes = int(settings["texts"]), int(settings["bytes"])
-        found._keys = np.array(arrays["keys"]).view(np.uint64)
-        found._counts = np.array(arrays["counts"])
+    def read(cls, path: Path) -> Self:
+        """The inverse of :meth:`write`.
+
+        Raises
+        ------
+        StepwellError
+            If the file is damaged.
+        """
+        import pyarrow.parquet as parquet
+
+        try:
+            table = parquet.read_table(path)
+            order, texts, count = (int(table.schema.metadata[name.encode()]) for name in _FACTS)
+            rows = (table[name].to_numpy() for name in ("run", "count"))
+        except Exception as error:
+            raise StepwellError(
+                f"Expected counts in {path}, found {type(error).__name__}: {error}. The run is "
+                f"damaged: learn again, or bring back a copy."
+            ) from error
+        found = cls(order)
+        found.texts, found.bytes, found._runs = texts, count, Tally.of(*rows)
         return found
 
 
@@ -147,15 +159,15 @@ class NgramModel:
 
     def nats(self, texts: Iterable[str]) -> float:
         """What texts cost in all, ends included: the sum of -log p of each byte."""
-        return float(sum(self.surprises(text).sum() for text in texts))
+        return float(sum(cost.sum() for cost in self.surprises(texts)))
 
-    def surprises(self, text: str) -> NDArray[np.float64]:
-        """(bytes + 1,) nats of each byte of a text, and of its end."""
-        row = encoded(text, self.order)
-        p = np.full(len(row) - self.order + 1, 1 / 256)
-        for length, table in enumerate(self._orders, 1):
-            p = _interpolated(table, runs(row, length)[-len(p) :], p)
-        return np.asarray(-np.log(p))
+    def surprises(self, texts: Iterable[str]) -> Iterator[NDArray[np.float64]]:
+        """(bytes + 1,) nats of each byte of each text, and of its end."""
+        for some in _joined(texts, self.order):
+            p = np.full(sum(some.sizes), 1 / 256)
+            for length, table in enumerate(self._orders, 1):
+                p = _interpolated(table, some.runs(length), p)
+            yield from np.split(-np.log(p), np.cumsum(some.sizes)[:-1])
 
 
 def encoded(text: str, order: int) -> bytes:
@@ -164,14 +176,44 @@ def encoded(text: str, order: int) -> bytes:
     return bytes([END]) * (order - 1) + raw + bytes([END])
 
 
-def runs(row: bytes, length: int) -> U64:
-    """All runs of ``length`` bytes of a row that has as many, as numbers."""
-    data = np.frombuffer(row, np.uint8)
-    count = len(data) - length + 1
-    key = np.zeros(count, np.uint64)
-    for place in range(length):
-        key = key << _BYTE | data[place : place + count].astype(np.uint64)
-    return key
+class _Rows(NamedTuple):
+    """Encoded texts, one after the other; how many bytes of each are told of, its end too."""
+
+    data: NDArray[np.uint8]
+    sizes: list[int]
+    order: int
+
+    def runs(self, length: int) -> U64:
+        """Runs of ``length`` bytes as numbers, one for each byte that is told of: its last."""
+        count = len(self.data) - length + 1
+        key = np.zeros(count, np.uint64)
+        for place in range(length):
+            key = key << _BYTE | self.data[place : place + count].astype(np.uint64)
+        return key[self._told()[length - 1 :]]
+
+    def _told(self) -> NDArray[np.bool_]:
+        """Which bytes are told of: not those before a text."""
+        parts = [part for size in self.sizes for part in (self.order - 1, size)]
+        return np.repeat(np.tile([False, True], len(self.sizes)), parts)
+
+
+def _joined(texts: Iterable[str], order: int) -> Iterator[_Rows]:
+    """Texts, so many at a time that numpy is busy and memory small."""
+    held: list[bytes] = []
+    size = 0
+    for text in texts:
+        held.append(encoded(text, order))
+        size += len(held[-1])
+        if size >= AT_ONCE:
+            yield _rows(held, order)
+            held, size = [], 0
+    if held:
+        yield _rows(held, order)
+
+
+def _rows(held: list[bytes], order: int) -> _Rows:
+    data = np.frombuffer(b"".join(held), np.uint8)
+    return _Rows(data, [len(row) - order + 1 for row in held], order)
 
 
 def _solved(keys: U64, count: NDArray) -> _Order:
@@ -210,16 +252,10 @@ def _interpolated(table: _Order, keys: U64, lower: NDArray) -> NDArray[np.float6
 
 
 def _found(table: U64, asked: U64) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    place = np.minimum(np.searchsorted(table, asked), len(table) - 1)
-    return place, table[place] == asked
-
-
-def _summed(keys: tuple[U64, U64], counts: tuple[NDArray, NDArray]) -> tuple[U64, NDArray]:
-    """Two tables as one; runs that are left 0 times are gone."""
-    merged, place = np.unique(np.concatenate(keys), return_inverse=True)
-    total = np.zeros(len(merged), np.int64)
-    np.add.at(total, place, np.concatenate(counts))
-    return merged[total != 0], total[total != 0]
+    # Sorted, each is looked for near the one before.
+    some, back = np.unique(asked, return_inverse=True)
+    place = np.minimum(np.searchsorted(table, some), len(table) - 1)
+    return place[back], (table[place] == some)[back]
 
 
 def _mask(length: int) -> np.uint64:

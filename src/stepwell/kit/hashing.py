@@ -55,14 +55,14 @@ def uniform(key: U64, slots: int) -> NDArray[np.float64]:
 
 def digest_bytes(content: bytes | memoryview) -> tuple[int, int]:
     """128-bit BLAKE2b digest of bytes, as two 64-bit integers."""
-    raw = hashlib.blake2b(content, digest_size=16).digest()
-    return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")
+    high, low = digest_rows([content])[0].tolist()
+    return high, low
 
 
 def digest_rows(rows: Iterable[bytes | memoryview]) -> U64:
     """(n, 2) digests of n byte strings."""
-    pairs = [digest_bytes(row) for row in rows]
-    return np.array(pairs, dtype=np.uint64).reshape(len(pairs), 2)
+    raw = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+    return np.frombuffer(raw, "<u8").reshape(-1, 2).astype(np.uint64)
 
 
 def hash_text(seed: int, texts: Iterable[str]) -> U64:

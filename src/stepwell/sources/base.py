@@ -130,8 +130,8 @@ class WrittenSource(BatchedSource):
     def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
         held: list[tuple[str, Mapping[str, str]]] = []
         for id, columns, problem in self._rows(ids):
-            if not problem and (size := max(map(len, columns.values()))) > self.longest:
-                problem = f"{size:,} characters; at most {self.longest:,} are read"
+            if not problem and (longest := max(map(len, columns.values()))) > self.longest:
+                problem = f"{longest:,} characters; at most {self.longest:,} are read"
             if problem:
                 self._set_aside([Skipped(id, problem)])
                 continue

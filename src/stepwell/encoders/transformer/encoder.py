@@ -173,9 +173,12 @@ class TransformerEncoder(Copies):
         total = np.bincount(owner, size, len(batch)).astype(np.float32)
         return np.asarray(whole / total[:, None], np.float32)
 
-    def surprises(self, text: str) -> NDArray[np.float64]:
-        """(t + 1,) nats of each token of a text, and of its end, by those before it: at least
+    def surprises(self, texts: Iterable[str]) -> Iterator[NDArray[np.float64]]:
+        """(t + 1,) nats of each token of each text, and of its end, by those before it: at least
         half as many as it can see, where there are as many."""
+        return map(self._surprises, texts)
+
+    def _surprises(self, text: str) -> NDArray[np.float64]:
         longest = self.places()
         (tokens,) = self._encoded([text])
         stream = np.concatenate([[END], tokens, [END]]).astype(np.uint16)
