@@ -119,6 +119,9 @@ def test_parts_make_up_the_text(kind):
         assert first == ["one", "two"]
     other = next(iter(kind().pairs(batch, 1))).x.data["text"].tolist()
     assert (other == pairs.x.data["text"].tolist()) == (kind is TextNeighbours)
+    alone = next(iter(kind().pairs(batch.take(slice(3, 5)), 0)))  # whoever stands beside it
+    assert alone.x.data["text"].tolist() == pairs.x.data["text"][4:].tolist()
+    assert not len(next(iter(kind().pairs(batch.take(slice(4, 5)), 0))).x)
 
 
 def test_ends_of_a_direction_in_words():

@@ -15,6 +15,7 @@ from stepwell.kit.hashing import (
     keys,
     mix,
     uniform,
+    uniform_each,
 )
 
 GOLDEN_DIGESTS = ["623815f17b22fe80", "8b1bcbdab305f746", "40bdefd94169e6ca", "7076a68e75884d4e"]
@@ -67,6 +68,9 @@ def test_a_slot_does_not_depend_on_how_many_there_are(pairs, seed, few, more):
     key = keys(array(pairs), seed)
     fewer, all_of_them = uniform(key, few), uniform(key, few + more)
     np.testing.assert_array_equal(fewer, all_of_them[:, :few])
+    counts = np.arange(len(key)) % (few + 1)
+    each = [numbers[:count] for numbers, count in zip(fewer, counts, strict=True)]
+    np.testing.assert_array_equal(uniform_each(key, counts), np.concatenate([[], *each]))
 
 
 @pytest.mark.parametrize("place", range(3))

@@ -47,9 +47,14 @@ def keys(digest: U64, *words: int) -> U64:
 
 def uniform(key: U64, slots: int) -> NDArray[np.float64]:
     """(n, slots) numbers in [0, 1), 53 random bits each, from (n,) keys."""
-    slot = np.arange(1, slots + 1, dtype=np.uint64)
+    return uniform_each(key, np.full(len(key), slots)).reshape(len(key), slots)
+
+
+def uniform_each(key: U64, counts: NDArray[np.intp]) -> NDArray[np.float64]:
+    """So many numbers of each key, one key's after the other's; the same as :func:`uniform`'s."""
+    slot = np.arange(1, counts.sum() + 1) - np.repeat(np.cumsum(counts) - counts, counts)
     with np.errstate(over="ignore"):
-        bits = mix(key[:, None] + slot[None, :] * _GOLDEN)
+        bits = mix(np.repeat(key, counts) + slot.astype(np.uint64) * _GOLDEN)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

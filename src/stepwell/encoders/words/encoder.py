@@ -134,9 +134,11 @@ class WordEncoder:
         """(n, width) float32 of length 1; 0 where no word is known."""
         from scipy import sparse
 
-        rows = [self._numbers(words_of(str(text))) for text in batch.data["text"]]
-        place = np.cumsum([0, *(len(row) for row in rows)])
-        words = np.concatenate(rows) if len(rows) else np.empty(0, np.intp)
+        rows = [words_of(str(text)) for text in batch.data["text"]]
+        words = np.array([self._words.get(word, -1) for row in rows for word in row], np.intp)
+        known = np.cumsum([0, *(words >= 0)])  # words that are, up to each place
+        place = known[np.cumsum([0, *map(len, rows)])]
+        words = words[words >= 0]
         weight = (WEIGHT / (WEIGHT + self._share[words])).astype(np.float32)
         shape = (len(rows), len(self._words))
         table = sparse.csr_matrix((weight, words, place), shape)
