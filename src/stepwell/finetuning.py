@@ -98,10 +98,12 @@ def _replace(folder: Path, part: Any) -> None:
 
 
 def features_of(run: Run, batch: Batch, terms: Terms | None) -> dict[str, Any]:
-    """All that a head may read of examples: (n, ·) each, of length 1."""
+    """All that a head may read of examples: (n, ·) each, of length 1; 0 where an encoder finds
+    nothing in one that it knows, so that nothing speaks for any label."""
     features = np.asarray(run.encoder.embed(batch), np.float32)
-    found: dict[str, Any] = {EMBEDDING: _unit(np.asarray(run.map(features), np.float32))}
-    found[FEATURES] = _unit(features - np.asarray(run.map.quantiser.mean, np.float32))
+    known = features.any(1, keepdims=True).astype(np.float32)
+    found: dict[str, Any] = {EMBEDDING: _unit(known * np.asarray(run.map(features), np.float32))}
+    found[FEATURES] = _unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))
     found[LIGHT] = found[FEATURES] / 3
     return found | ({WORDS: terms(_texts(batch))} if terms is not None else {})
 

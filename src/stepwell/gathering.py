@@ -77,6 +77,8 @@ def census(source: Source, tell: Observer) -> list[tuple[str, str]]:
         if len(entries) % 20_000 == 0:
             tell("list", {"found": len(entries)})
     tell("list", {"found": len(entries)})
+    if not entries:
+        raise StepwellError("Expected examples to learn from, found none: there is nothing in it.")
     if len(entries) < FEWEST:
         raise StepwellError(
             f"Expected at least {FEWEST} examples to learn from, found {len(entries)}: "

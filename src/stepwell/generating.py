@@ -26,6 +26,8 @@ COUNTS = "counts.parquet"
 BATCH = 64
 JUDGED, PACKED = 1_000_000, 4_000_000
 """Signs of held-out texts that are scored, and of the others that are seen for that, at most."""
+WORTH = 0.99
+"""Of what counts alone cost: for less than a hundredth a transformer is not asked."""
 JUDGED_SLOWLY = 100_000
 """The same where a transformer is scored too."""
 
@@ -89,7 +91,7 @@ def _nats(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """What texts cost by counts, and where there is one by a transformer and by both. The weight
     is chosen on every second text, and the cost by both told of the others; counts alone are
-    taken where both together do not cost less there."""
+    taken where both together do not cost less there, by a hundredth at least."""
     by_counts = list(model.surprises(texts))
     nats = {"n-gram": _total(by_counts)}
     if not _writes(encoder):
@@ -99,7 +101,7 @@ def _nats(
     weight = best_weight(np.concatenate(by_counts[first]), np.concatenate(by_network[first]))
     counted = np.concatenate(by_counts[second])
     share = mixed(counted, np.concatenate(by_network[second]), weight).sum() / counted.sum()
-    if share >= 1:
+    if share > WORTH:
         weight, share = 1.0, 1.0
     nats |= {"transformer": _total(by_network), "both": share * nats["n-gram"]}
     return nats, {"weight": weight}
@@ -163,7 +165,7 @@ def go_on(run: Run, prompt: str, length: int, **options: Any) -> Iterator[str]:
         raise StepwellError(f"Expected counts in {run.path}, found none: learn again.")
     if length < 1:
         raise UsageError(f"Expected a length of at least 1, found {length}.")
-    if not 0 < options.get("top_p", 1.0) <= 1 or options.get("temperature", 1.0) < 0:
+    if not 0 < options.get("top_p", 1.0) <= 1 or not options.get("temperature", 1.0) >= 0:
         raise UsageError("Expected 0 < top-p <= 1 and a temperature of 0 or more.")
     return generate(model_of(run), prompt, length, **options)
 

@@ -12,6 +12,7 @@ from stepwell.interfaces import UsageError
 from stepwell.kit.plugins import registered
 from stepwell.run import Run, read_like
 from stepwell.sources import SOURCES, open_source
+from stepwell.sources.textfiles import LABEL
 
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], int]:
@@ -105,6 +106,11 @@ def _has_source(path: Any) -> bool:
 
 def _own_labels(source: Any, labels: Any) -> dict[str, str]:
     known = source.labels() if hasattr(source, "labels") else None
+    if not known and getattr(source, "kind", "") == "text":
+        raise UsageError(
+            f"Expected labels beside texts, found no column called {', '.join(LABEL)} in "
+            f"{named(labels)}: call it so, or give a CSV with the columns file,label."
+        )
     if not known:
         raise UsageError(
             f"Expected labelled examples, found no labels in {labels}: put each class into a "

@@ -266,6 +266,7 @@ def _learned(
             out = translating.held_out(entries, seed)
             found = translating.judged(source, out, learned.encoder, learned.twin)
             recording.write_scores(folder, found)
+        recording.write_card(Run(folder))  # once all is told that it quotes
         recording.write_cost(Run(folder), watch.facts())
     # The run is whole from here on: whatever happens to scores and page, it stays.
     clear(target)
@@ -281,14 +282,13 @@ def _learned(
 
 
 def _score(folder: Path, learned: Learned, sample: Batch, seed: int, tell: Observer) -> None:
-    """Scores without labels, both orders of the staircase, and the card, into a draft."""
+    """Scores without labels, and both orders of the staircase, into a draft."""
     draft = Run(folder)
     tell("score", {})
     probe = scoring.probe(learned, sample, seed + 1)
     scores = scoring.without_labels(draft, learned, probe, seed=seed)
     stepping.log_orders(learned, probe, tell)
     recording.write_scores(folder, scores)
-    recording.write_card(draft)
 
 
 def _trainer(

@@ -89,7 +89,10 @@ def _tried(source: Source, ids: list[str]) -> tuple[Batch, float]:
     chosen = set(spread_over(ids, _TRIED))
     parts = list(source.batches(32, ids=chosen))
     if not parts:
-        raise StepwellError(f"Expected examples that can be read, found none of {len(ids)}.")
+        why = "; ".join(sorted({skipped.reason for skipped in source.skipped})[:3])
+        raise StepwellError(
+            f"Expected examples that can be read, found none of {len(ids)} ({why})."
+        )
     return concatenate(parts), (time.perf_counter() - start) / len(chosen)
 
 

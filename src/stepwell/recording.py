@@ -256,8 +256,8 @@ _CARD = """# {name}
 An encoder learned by stepwell {version} from {examples:,} unlabelled examples
 ({kind}), on {created}.
 
-**Use.** Embeddings of {k} dimensions for search, clustering, and classifiers on few
-labels: `stepwell embed`, `stepwell search`, `stepwell evaluate`.
+**Use.** {uses}Embeddings of {k} dimensions for search, clustering, and classifiers on few
+labels: `stepwell embed`, `stepwell search`, `stepwell finetune`.
 
 **What it says.** {verdict}
 
@@ -268,6 +268,12 @@ labels: `stepwell embed`, `stepwell search`, `stepwell evaluate`.
 - `embeddings.parquet` and the report hold derived data of every example: treat them as
   you treat the data.
 """
+
+
+_USES = {
+    "parallel": "Translations: `stepwell translate`. ",
+    "next": "Texts that go on: `stepwell generate`. ",
+}
 
 
 def write_card(run: Run) -> None:
@@ -282,6 +288,7 @@ def write_card(run: Run) -> None:
         examples=config["data"]["examples"],
         founders=config["data"]["founders"],
         k=config["choice"]["k"],
+        uses=_USES.get(config.get("train", {}).get("pretext", ""), ""),
         verdict=scores["verdict"]["sentence"],
         views=", ".join([v["name"] for v in config["views"] if v["used"]])
         or ", ".join(run.recipe)

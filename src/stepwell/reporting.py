@@ -16,6 +16,7 @@ from stepwell.evaluate.layout import spread_map
 from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
+from stepwell.pretexts.tokens import Next, Parallel
 from stepwell.report import render
 from stepwell.report.figures import score_bars, score_curves
 from stepwell.report.pictures import picture_of
@@ -134,6 +135,8 @@ def warnings(config: dict) -> list[str]:
     data, asked = config["data"], config["learn"].get("budget", 0)
     if data["skipped"]:
         found.append(f"{data['skipped']:,} examples could not be read and were set aside.")
+    if any(row["reason"].startswith("no UTF-8") for row in config.get("skipped", ())):
+        found.append("Some are not in UTF-8: save them so (iconv -f latin1 -t utf-8, for one).")
     copies = data["examples"] - data["distinct"]
     if copies > 0.01 * data["examples"]:
         found.append(f"{copies:,} examples are exact copies of others: they count twice.")
@@ -145,9 +148,11 @@ def warnings(config: dict) -> list[str]:
         )
     epochs = config.get("train", {}).get("samples", 1e9) / max(data["examples"], 1)
     if epochs < FEW_EPOCHS:
+        closed = config["train"].get("pretext") == config["learn"]["pretext"]
+        rest = ", or leave --engine gradient out" if closed else ""
         found.append(
             f"The network saw each example {epochs:.1f} times, which teaches little: give it more "
-            f"time (--budget, --samples), or leave --engine gradient out."
+            f"time (--budget, --samples){rest}."
         )
     for row in config.get("train", {}).get("regulated", [])[:3]:
         found.append(
@@ -239,9 +244,9 @@ def _map(
 
 def _recipe(config: dict) -> dict[str, Any]:
     cost, trained = config["cost"], trained_on(config)
-    facts = [["network", trained]] if trained else []
-    facts += [
+    facts = [
         ["time, without this page", duration(cost["seconds"])],
+        *([["network", trained]] if trained else []),
         ["CPU time", duration(cost["cpu_seconds"])],
         ["peak memory", f"{cost['peak_mb']:,.0f} MB"],
         ["energy, estimated", f"{cost['energy_wh']:.2f} Wh"],
@@ -265,7 +270,13 @@ def next_commands(run: Run, example: str) -> list[dict[str, str]]:
 
     name = shlex.quote(_short(run.path))
     source = shlex.quote(run.config["source"].get("path") or "SRC")
+    taught = run.config.get("train", {}).get("pretext")
+    first = {
+        Parallel.name: {"command": f'stepwell translate {name} "…"', "what": "its translation"},
+        Next.name: {"command": f'stepwell generate {name} --prompt "…"', "what": "what follows"},
+    }
     return [
+        *([first[taught]] if taught in first else []),
         {"command": f"stepwell search {name} {shlex.quote(example)} -n 10", "what": "similar ones"},
         {
             "command": f"stepwell evaluate {name} --labels labels.csv",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
 from stepwell.resuming import going_on, unfinished
 from stepwell.sources import open_source
+from stepwell.sources.textfiles import format_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -118,6 +119,11 @@ class Run:
             )
         return source
 
+    def asked(self, src: Any) -> Any:
+        """What is meant by a path, or by words that are a text themselves."""
+        words = self._kind == "text" and isinstance(src, str) and not there(src)
+        return [src] if words and (" " in src or not _like_path(src)) else src
+
     def own_source(self, canvas: int | None = None) -> Any:
         """The source it was learned from, opened the same way; or on another canvas."""
         if self.data is not None and canvas is None:
@@ -140,14 +146,14 @@ class Run:
         return int(self.config["learn"].get("chunk", 256))
 
     def embed(self, src: Any) -> NDArray[np.float32]:
-        """Embed a source, a path or an array of examples.
+        """Embed a source, a path or an array of examples; of texts, one in words.
 
         Returns
         -------
         (n, k) float32
             Unit length, in source order; what can't be read is left out.
         """
-        parts = [z for _, z in self.embed_batches(src)]
+        parts = [z for _, z in self.embed_batches(self.asked(src))]
         if not parts:
             raise StepwellError(f"Expected examples to embed, found none in {src}.")
         return np.concatenate(parts)
@@ -207,8 +213,7 @@ class Run:
                 return embeddings[found[0]].astype(np.float32)
             words = not (there(query) and Path(query).is_file()) and not _MARKED.search(query)
             if self._kind == "text" and words:
-                one: NDArray[np.float32] = self.embed([query])[0]
-                return one
+                return self._of_words(query)
             if not there(query):
                 raise UsageError(
                     f"Expected an example of this run or a file, found {query!r}."
@@ -218,6 +223,13 @@ class Run:
             query = query[None]
         embedded: NDArray[np.float32] = self.embed(query)[0]
         return embedded
+
+    def _of_words(self, text: str) -> NDArray[np.float32]:
+        """(k,) embedding of a text."""
+        features = np.asarray(self.encoder.embed(next(self.open([text]).batches(1))))
+        if not features.any():
+            raise UsageError(f"Expected words that the run knows, found none of them in {text!r}.")
+        return np.asarray(self.map(features)[0], np.float32)
 
     def evaluate(
         self, labels: Any, test: Any = None, *, seed: int = 0, pretrained: Any = None
@@ -237,7 +249,20 @@ class Run:
         """What it was fine-tuned to tell, of other examples; see :mod:`~.finetuning`."""
         from stepwell.finetuning import predict
 
-        return list(predict(self, src, why=why))
+        return list(predict(self, self.asked(src), why=why))
+
+    def generate(self, prompt: str = "", length: int = 400, **options: Any) -> str:
+        """A text that goes on with a prompt; options as for :func:`~.apply.generate.generate`."""
+        from stepwell.generating import go_on
+
+        return "".join(go_on(self, prompt, length, **options))
+
+    def translate(self, texts: str | Sequence[str], **options: Any) -> Any:
+        """One text, or several, in the other language; see :func:`~.translating.translate`."""
+        from stepwell.translating import translate
+
+        found = list(translate(self, [texts] if isinstance(texts, str) else texts, **options))
+        return found[0] if isinstance(texts, str) else found
 
     def steps(self, labels: Any = None) -> list[Row]:
         """What was learned first, second, third …: both orders, see docs/staircase.md.
@@ -264,6 +289,11 @@ class Run:
         from stepwell.reporting import write_report
 
         return write_report(self, src)
+
+
+def _like_path(text: str) -> bool:
+    """Whether it is called like a file of texts, or within a folder."""
+    return bool(format_of(text)) or "/" in text
 
 
 def load(path: str | PathLike[str]) -> Run:

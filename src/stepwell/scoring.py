@@ -43,6 +43,8 @@ PRETRAINED = "frozen pretrained"
 TWIN = "shuffled_encoder"
 """The part that holds a network trained on shuffled pairs."""
 SAMPLE = 300
+FEWEST = 5
+"""Examples that labels are judged on, at least."""
 
 
 class Sample:
@@ -212,11 +214,17 @@ def evaluate(
     classes, known_rows = np.unique(known, return_inverse=True)
     if len(classes) < 2 or len(truth) == 0:
         raise UsageError(
-            f"Expected at least two classes and a test set, found {len(classes)} classes and "
-            f"{len(truth)} test examples: name classes by folders, or give a CSV file,label."
+            f"Expected at least two classes and a test set, found in {named(labels)} "
+            f"{', '.join(classes) or 'no class'} and {len(truth)} examples to test on."
         )
     place = {label: i for i, label in enumerate(classes)}
     target = np.array([place.get(label, -1) for label in truth])
+    if len(truth) < FEWEST or not (target >= 0).any():
+        raise UsageError(
+            f"Expected at least {FEWEST} examples to test on, of classes that others have too; "
+            f"found {len(truth)}, and {len(classes)} classes among {len(known)} others: label "
+            f"more, or give a test set."
+        )
     bank, queries = with_components(bank, queries, run.map.width)
     scores = _table(roles, bank, known_rows, queries, target, seed)
     hits = {name: knn(bank[name], known_rows, queries[name]) == target for name in roles}

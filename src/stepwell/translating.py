@@ -189,6 +189,14 @@ def aligned(dictionary: Dictionary, text: str, translation: str) -> list[tuple[s
     return [(sides[0][i], sides[1][j]) for i, j in dictionary.aligned(*low)]
 
 
+def check_reference(texts: Sequence[str], reference: Sequence[str]) -> None:
+    """Raise UsageError if there are not as many of both."""
+    if len(texts) != len(reference):
+        raise UsageError(
+            f"Expected a reference for each of {len(texts):,} lines, found {len(reference):,}."
+        )
+
+
 def scored(found: Sequence[str], reference: Sequence[str]) -> dict[str, float | str]:
     """BLEU and chrF of translations (Post, WMT 2018), with the signature they are computed by.
 
@@ -205,10 +213,7 @@ def scored(found: Sequence[str], reference: Sequence[str]) -> dict[str, float | 
         raise StepwellError(
             "Expected sacrebleu to score translations, found none: pip install 'stepwell[text]'."
         ) from None
-    if len(found) != len(reference):
-        raise UsageError(
-            f"Expected a reference for each of {len(found):,} lines, found {len(reference):,}."
-        )
+    check_reference(found, reference)
     bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
     scores = {
         "BLEU": round(bleu.corpus_score(found, [reference]).score, 2),

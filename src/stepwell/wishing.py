@@ -11,7 +11,7 @@ from stepwell.engines.gradient.plan import check_told
 from stepwell.interfaces import UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.stopwatch import Stopwatch
-from stepwell.kit.torch import torch_or_error
+from stepwell.kit.torch import check_device, torch_or_error
 from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.pretexts.missing import Missing
 from stepwell.pretexts.tokens import MissingTokens, Next, OrderTokens
@@ -73,7 +73,9 @@ def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> W
         For an unknown objective or setting, or sizes that make no sense.
     """
     plan = {name: value for name, value in told.items() if value is not None}
-    plan.pop("device", None)
+    device = plan.pop("device", None)
+    if device is not None:
+        check_device(str(device))
     objective = plan.pop("objective", None)
     if objective is not None:
         objective_of(str(objective))

@@ -66,7 +66,7 @@ def test_errors_are_json_where_json_is_asked_for(call, digits):
     [
         (UsageError("Expected a, found b."), 2, "Expected a, found b."),
         (StepwellError("Expected c, found d."), 1, "Expected c, found d."),
-        (KeyboardInterrupt(), 130, "nothing half-written"),
+        (KeyboardInterrupt(), 130, "no half of a run"),
         (MemoryError(), 1, "--preset fast"),
         (OSError(28, "No space left on device"), 1, "free some"),
         (OSError(27, "File too large"), 1, "free some"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 
 import numpy as np
@@ -34,7 +35,7 @@ def reviews(tmp_path_factory):
     return folder
 
 
-def test_few_labels_tell_others_and_which_words_did(call, reviews, tmp_path):
+def test_few_labels_tell_others_and_which_words_did(call, reviews, tmp_path, monkeypatch):
     run = reviews / "run"
     early = call("predict", run, reviews / "new.tsv")
     assert early.code == 2
@@ -59,8 +60,14 @@ def test_few_labels_tell_others_and_which_words_did(call, reviews, tmp_path):
     assert one["label"] == "good"
     assert {word for word, _ in one["words"]} & {"lovely", "warm"}
     assert sum(one["shares"].values()) == pytest.approx(1)
-    single = json.loads(call("predict", run, "awful", "--json").out)[0]
-    assert single["label"] == "bad"
+    single = call("predict", run, "awful", "--json")
+    assert json.loads(single.out)[0]["label"] == "bad"
+    assert "it is taken as a text" in single.err
+    monkeypatch.setattr("sys.stdin", io.StringIO("a lovely film\n\nawful\n"))
+    piped = json.loads(call("predict", run, "-", "--json").out)
+    assert [row["label"] for row in piped] == ["good", "bad"]
+    (nothing,) = stepwell.load(run).predict("漢字 です")
+    assert nothing["probability"] < 0.7  # no word of it is known
     assert call("predict", run, "a fine film " * 200).code == 0  # longer than a name can be
     assert call("predict", run, "nwe.tsv").code == 2
     assert "more: add --out" in call("predict", run, reviews / "new.tsv").out

@@ -69,8 +69,16 @@ def test_the_story_of_a_text(call, reviews, tmp_path, pretext):
     assert plain.out.startswith("the ")
     assert len(plain.out.rstrip("\n")) <= 34
     assert json.loads(call(*words, "--json").out)["text"] in plain.out
-    for wrong in (("--length", "0"), ("--top-p", "0"), ("--temperature", "-1")):
+    for wrong in (("--length", "0"), ("--top-p", "0"), ("--temperature", "-1"), ("--seed", "-1")):
         assert call("generate", out, *wrong).code == 2
+    assert call("generate", out, "--temperature", "nan").code == 2
+    assert run.generate("the ", 30, seed=2) == plain.out[4:].rstrip("\n")
+    sure = [run.generate("the ", 30, temperature=t) for t in (0, 1e-9)]
+    assert sure[0] == sure[1] != ""
+    unknown = call("search", out, "zzzqqq xxyy")
+    assert unknown.code == 2
+    assert "found none of them in 'zzzqqq xxyy'" in unknown.err
+    assert np.array_equal(run.embed("breast cancer"), run.embed(["breast cancer"]))
     one, two = run.embed(["breast cancer", "petal width"])
     assert one @ one > one @ two
     for verb in (
@@ -86,7 +94,11 @@ def test_the_story_of_a_text(call, reviews, tmp_path, pretext):
 @pytest.mark.parametrize(
     ("content", "words", "said"),
     [
-        ("", (), "at least 8 examples"),
+        ("", (), "there is nothing in it"),
+        ("one\ntwo\n", (), "at least 8 examples"),
+        ("one word\n" * 9, ("--pretext", "missing", "--device", "gpu"), "(cpu"),
+        ("one word\n" * 9, ("--pretext", "missing", "--warmup", "3"), "a share of all steps"),
+        ("one word\n" * 9, ("--pretext", "order", "--engine", "spectral"), "something else"),
         ("one\ntwo\nthree\n" * 4, ("--views", "flip"), "Expected views for images"),
         ("one word\n" * 9, ("--pretext", "clusters"), "which is for image"),
         ("one word\n" * 9, ("--backbone", "resnet18"), "Expected a folder with a text model"),

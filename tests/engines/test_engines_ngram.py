@@ -158,3 +158,6 @@ def test_texts_go_on_as_they_were_learned():
     assert text("a very long prompt " * 99 + "the dog s", temperature=0) == "leeps in a bed"
     assert text("the dog s", top_p=1e-9, seed=5) == "leeps in a bed"
     assert text("什", length=30) is not None
+    filled = text("the dog s", temperature=0, length=60, fill=True)
+    assert filled.startswith("leeps in a bed\n\n")
+    assert 60 <= len(filled) <= 61

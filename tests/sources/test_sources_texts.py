@@ -94,6 +94,54 @@ def test_a_table_of_labels_is_no_text(tmp_path):
     assert not TextSource.accepts(tmp_path / "numbers.txt.gz")
 
 
+def test_a_table_whose_text_has_a_name_of_its_own_is_read(tmp_path):
+    row = "7,a lovely and warm film,1\n"
+    for header in ("id,review_body,sentiment", "id,tweet,label"):
+        path = written(tmp_path / "t.csv", f"{header}\n" + row * 9)
+        assert set(texts(open_source(path))) == {"a lovely and warm film"}
+    labels = written(tmp_path / "l.csv", "file,label,comment\n" + "a.jpg,cat,it sleeps here\n" * 9)
+    assert texts(open_source(labels, column="comment"))[0] == "it sleeps here"
+    with pytest.raises(UsageError, match="file, label, comment"):
+        open_source(labels, column="commnt")
+
+
+def test_rows_with_more_cells_than_columns_are_set_aside(tmp_path):
+    rows = ["a film, warm and funny,1", "a dull film,0", "warm,1,,", "funny,1", '"dull, long",0']
+    source = open_source(written(tmp_path / "t.csv", "\n".join(["text,label", *rows])))
+    assert texts(source) == ["a dull film", "warm", "funny", "dull, long"]
+    assert [(s.id, s.reason) for s in source.skipped] == [
+        ("t.csv#row=1", "3 cells instead of 2: is its text quoted?")
+    ]
+    source = open_source(written(tmp_path / "u.csv", "\n".join(rows[1:] * 3 + rows[:1])))
+    assert len(texts(source)) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.csv", b"", "an empty file"),
+        ("a.csv", b"\n \n", "nothing but empty lines"),
+        ("a.txt", "some words".encode("utf-16"), "UTF-16"),
+        ("a.txt", gzip.compress(b"some words"), r"call it \.gz"),
+        ("a.txt", b"1 2 3\n", "numbers"),
+        ("a.txt.gz", gzip.compress(b"some words" * 999)[:40], "Compressed file ended"),
+        ("a.csv", b"file,label\na.jpg,cat\n", "-o column=NAME"),
+        ("a.bin", b"some words", "a file of another kind"),
+    ],
+)
+def test_why_a_file_is_no_text_is_told(tmp_path, name, content, why):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=why):
+        open_source(tmp_path / name)
+
+
+def test_a_run_is_no_data(tmp_path):
+    written(tmp_path / "run" / "config.toml", "")
+    (tmp_path / "run" / "parts").mkdir()
+    with pytest.raises(UsageError, match="found the run"):
+        open_source(tmp_path / "run")
+
+
 def test_images_with_a_note_beside_them_are_images(tmp_path, digits):
     written(tmp_path / "README.txt", "what this is")
     (tmp_path / "images").symlink_to(digits)
@@ -131,7 +179,7 @@ def test_damaged_and_binary_files_are_errors(tmp_path):
     with pytest.raises(StepwellError, match="whole file"):
         list(source.batches(100))
     written(tmp_path / "b.txt", bytes(range(256)) * 9)
-    with pytest.raises(UsageError, match="file of another kind"):
+    with pytest.raises(UsageError, match="a binary file"):
         open_source(tmp_path / "b.txt")
     written(tmp_path / "c.txt", "")
     with pytest.raises(UsageError, match="unit of line"):

@@ -29,6 +29,7 @@ def generate(
     temperature: float = 1.0,
     top_p: float = 1.0,
     seed: int = 0,
+    fill: bool = False,
 ) -> Iterator[str]:
     """Signs after a prompt, a few at a time, until the text ends or is as long as asked for.
 
@@ -44,6 +45,8 @@ def generate(
     top_p : float
         Only the likeliest that have this share together (Holtzman et al., ICLR 2020).
     seed : int
+    fill : bool
+        Where a text ends, begin another one, after an empty line.
     """
     rng, reader = np.random.default_rng(seed), codecs.getincrementaldecoder("utf-8")("ignore")
     begin = bytes([model.end]) * (model.order - 1)
@@ -51,10 +54,11 @@ def generate(
     done = 0
     while done < length:
         byte = _drawn(model.following(context), temperature, top_p, rng)
-        if byte == model.end:
+        ends = byte == model.end
+        if ends and not fill:
             return
-        context = (context + bytes([byte]))[1 - model.order :]
-        signs = reader.decode(bytes([byte]))
+        context = begin if ends else (context + bytes([byte]))[1 - model.order :]
+        signs = "\n\n" if ends else reader.decode(bytes([byte]))
         done += len(signs)
         if signs:
             yield signs
@@ -63,7 +67,8 @@ def generate(
 def _drawn(p: NDArray[np.float64], temperature: float, top_p: float, rng: Any) -> int:
     if temperature <= 0:
         return int(p.argmax())
-    weight = p ** (1 / temperature)
+    with np.errstate(divide="ignore"):
+        weight = np.exp((np.log(p) - np.log(p.max())) / temperature)  # at least one of them is 1
     order = np.argsort(-weight, kind="stable")
     share = np.cumsum(weight[order]) / weight.sum()
     kept = int(np.searchsorted(share, min(top_p, 1.0) * (1 - 1e-12))) + 1

@@ -35,7 +35,7 @@ def command(run: Path, src: str, out: Path, overwrite: bool, as_json: bool) -> N
         raise UsageError(f"Expected --out to end in {', '.join(FORMATS)}, found {out.name!r}.")
     check_free(out, overwrite)
     opened = load(run)
-    source = opened.open(src)
+    source = opened.open(opened.asked(src))
     scratch = out.with_name(f".{out.name}.partial")
     try:
         with Progress(silent=as_json) as observe:

@@ -12,7 +12,7 @@ from stepwell.cli.console import emit, json_option, say, table
 @click.command("finetune")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--labels", required=True, help="A source with labels, or a CSV of file,label.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
 @json_option
 def command(run: Path, labels: str, seed: int, as_json: bool) -> None:
     """Learn to tell labels, from as few as there are; predict then tells those of other data."""

@@ -15,7 +15,8 @@ from stepwell.cli.console import emit, json_option
 @click.option("--length", default=400, show_default=True, help="Signs, at most.")
 @click.option("--temperature", default=1.0, show_default=True, help="0: always the likeliest.")
 @click.option("--top-p", default=1.0, show_default=True, help="Only the likeliest of this share.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, type=click.IntRange(0), show_default=True)
+@click.option("--fill", is_flag=True, help="Where a text ends, begin another, up to --length.")
 @click.option("--stream", is_flag=True, help="Print signs as they come.")
 @json_option
 def command(
@@ -25,14 +26,15 @@ def command(
     temperature: float,
     top_p: float,
     seed: int,
+    fill: bool,
     stream: bool,
     as_json: bool,
 ) -> None:
-    """Go on with PROMPT as the texts of RUN would."""
+    """Go on with PROMPT as the texts of RUN would, until such a text ends."""
     from stepwell.generating import go_on
     from stepwell.run import load
 
-    options = {"temperature": temperature, "top_p": top_p, "seed": seed}
+    options = {"temperature": temperature, "top_p": top_p, "seed": seed, "fill": fill}
     signs = go_on(load(run), prompt, length, **options)
     if as_json:
         return emit({"prompt": prompt, "text": "".join(signs), **options})

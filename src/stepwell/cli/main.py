@@ -91,7 +91,7 @@ def main() -> None:
         hint = f" See `{ctx.command_path} --help`." if ctx else ""
         fail(f"{message}{hint}", 2)
     except (KeyboardInterrupt, click.Abort):
-        fail("Interrupted: nothing half-written was left behind.", 130)
+        fail("Interrupted: no half of a run was left behind.", 130)
     except BrokenPipeError:
         sys.exit(0)
     except MemoryError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import click
 
 from stepwell.cli.console import check_free, emit, json_option, say
 from stepwell.interfaces import UsageError
-from stepwell.kit.files import there
 
 SHOWN = 20
 
@@ -26,7 +26,10 @@ SHOWN = 20
 def command(
     run: Path, src: str, out: Path | None, why: bool, overwrite: bool, as_json: bool
 ) -> None:
-    """Labels of SRC, files or a text in words, as RUN was fine-tuned to tell them."""
+    """Labels of SRC, as RUN was fine-tuned to tell them.
+
+    SRC: files, a text in words, or - for lines of text that are piped.
+    """
     from stepwell.finetuning import predict
     from stepwell.kit.files import write_atomic
     from stepwell.run import load
@@ -38,7 +41,9 @@ def command(
     text = learned.config["source"]["kind"] == "text"
     if why and not text:
         raise UsageError("Expected texts for --why, found a run of something else: leave it out.")
-    asked: Any = [src] if text and not _path(src) else src
+    asked: Any = _piped() if src == "-" and text else learned.asked(src)
+    if isinstance(asked, list) and " " not in src and src != "-":
+        click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
     rows = list(predict(learned, asked, why=why))
     if not rows:
         raise UsageError(
@@ -59,11 +64,9 @@ def command(
     return None
 
 
-def _path(src: str) -> bool:
-    """Whether it is a path, or is called like a file of texts; else it is a text itself."""
-    from stepwell.sources.textfiles import format_of
-
-    return there(src) or (" " not in src and bool(format_of(src)))
+def _piped() -> list[str]:
+    """Lines of what is piped."""
+    return [line.strip() for line in sys.stdin if line.strip()]
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

@@ -41,10 +41,12 @@ def command(
     """Translate TEXTS, one each, by RUN."""
     from stepwell.kit.files import write_atomic
     from stepwell.run import load
-    from stepwell.translating import aligned, dictionary_of, scored, translate
+    from stepwell.translating import aligned, check_reference, dictionary_of, scored, translate
 
     if bool(texts) == (path is not None):
-        raise click.UsageError("Expected texts or --file, one of the two.")
+        raise click.UsageError(
+            f"Expected {'words' if dictionary else 'texts'} or --file, one of the two."
+        )
     if reference is not None and path in (None, "-"):
         raise click.UsageError("Expected a --file that the reference is the translation of.")
     if align and not as_json and (out is not None or reference is not None):
@@ -53,8 +55,11 @@ def command(
     learned, asked = load(run), list(texts) if path is None else list(_lines(path))
     if dictionary:
         return _meanings(dictionary_of(learned), asked, as_json)
+    wanted = None if reference is None else list(_lines(reference))
+    if wanted is not None:
+        check_reference(asked, wanted)  # before minutes of translating
     found = list(translate(learned, asked, **options))
-    scores = None if reference is None else scored(found, list(_lines(reference)))
+    scores = None if wanted is None else scored(found, wanted)
     words = dictionary_of(learned) if align else None
     both = [aligned(words, *each) for each in zip(asked, found, strict=True)] if words else []
     if out is not None:
@@ -64,8 +69,10 @@ def command(
         return emit({"translations": found} | more)
     for number, line in enumerate(found if out is None and scores is None else ()):
         say(line)
-        if align:
+        if align and both[number]:
             say("    " + " · ".join(f"{one} – {other}" for one, other in both[number]))
+    if out is not None:
+        say(f"{len(found):,} translations in {out}")
     for name, value in (scores or {}).items():
         say(f"{name:>9}  {value}")
     return None

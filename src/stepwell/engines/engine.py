@@ -60,8 +60,8 @@ class SpectralEngine:
         quantiser = Quantiser.fit(features)
         if not np.isfinite(quantiser.scale) or quantiser.scale < 1e-9:
             raise StepwellError(
-                "Expected examples that differ, found all alike (or without any structure): "
-                "there is nothing to learn from them."
+                "Expected examples that differ, found all alike, or without any structure "
+                "(texts: without a word that comes again): there is nothing to learn from them."
             )
         known = Known(founders, np.asarray(quantiser(features)))
         return cls(quantiser, set(founders), choice, known=known)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stepwell.interfaces import StepwellError
+from stepwell.interfaces import StepwellError, UsageError
 
 
 def torch_or_error() -> Any:
@@ -50,6 +50,17 @@ def judging(*modules: Any) -> Iterator[None]:
     finally:
         for module, was in zip(modules, before, strict=True):
             module.train(was)
+
+
+def check_device(name: str) -> None:
+    """Raise UsageError for a device that this machine has not."""
+    torch = torch_or_error()
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        known = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        there = ", ".join(["cpu", *(device for device, is_there in known.items() if is_there)])
+        raise UsageError(f"Expected a device of this machine ({there}), found {name!r}.") from None
 
 
 def arrays_of(module: Any) -> dict[str, Any]:

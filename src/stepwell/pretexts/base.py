@@ -63,9 +63,9 @@ def classes(
 
 
 def refuse_pairs(name: str) -> UsageError:
-    """For pretexts that ask for a class: what the spectral engine says to them."""
+    """For pretexts that ask for a class, or a text: what the spectral engine says to them."""
     return UsageError(
-        f"Expected a pretext that pairs examples for the spectral engine, found {name}: its few "
-        f"classes would leave as few dimensions. Add --engine gradient (in Python "
+        f"Expected a pretext that pairs examples for the spectral engine, found {name}, which "
+        f"asks for something else. Add --engine gradient (in Python "
         f"engine='gradient'), or leave the pretext out."
     )

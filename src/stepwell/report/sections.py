@@ -300,18 +300,20 @@ def glance(summary: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _first_score(given: Any) -> dict[str, str] | None:
     for score in given or ():
-        rows = score.get("rows") or ()
-        ours = next((row for row in rows if row.get("role") == "ours"), None)
-        if ours is None:
+        best: Any = min if score.get("lower") else max
+        values: dict[str, list[float]] = {"ours": [], "control": []}
+        for row in score.get("rows") or ():
+            found = charts.finite(row.get("value"))
+            if found is not None and row.get("role") in values:
+                values[row["role"]].append(found)
+        if not values["ours"]:
             continue
-        value = charts.finite(ours.get("value"))
-        others = [charts.finite(row.get("value")) for row in rows if row.get("role") == "control"]
-        known = [other for other in others if other is not None]
-        decimals = charts.places([*known, value or 0.0])
+        value, known = best(values["ours"]), values["control"]
+        decimals = charts.places([*known, value])
         unit = f" {score['unit']}" if score.get("unit") else ""
         item = {"value": charts.fixed(value, decimals) + unit, "label": str(score["name"])}
         if known:
-            item["aside"] = f"best control {charts.fixed(max(known), decimals)}{unit}"
+            item["aside"] = f"best control {charts.fixed(best(known), decimals)}{unit}"
         return item
     return None
 

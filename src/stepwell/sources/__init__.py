@@ -20,6 +20,7 @@ from stepwell.sources.folder import FolderSource
 from stepwell.sources.idx import IdxSource
 from stepwell.sources.parallel import ParallelSource
 from stepwell.sources.tables import TableSource
+from stepwell.sources.textfiles import TABLES, format_of, why_no_text
 from stepwell.sources.texts import HeldTexts, TextSource
 from stepwell.sources.texttables import TextTableSource
 from stepwell.sources.walk import why_not_regular
@@ -78,16 +79,18 @@ def open_source(
     options = {**options, "strict": strict, "workers": workers}
     if isinstance(where, (str, os.PathLike)):
         path = _existing(where)
+        if (path / "config.toml").is_file() and (path / "parts").is_dir():
+            raise UsageError(f"Expected data, found the run {path}: give what it was made of.")
         if "target" in options:
             options["target"] = _existing(options["target"])
             return _made(ParallelSource, path, options, like or {})
         for kind in registered("sources", SOURCES).values():
             if kind.accepts(path):
                 return _made(kind, path, options, like or {})
-        raise UsageError(
-            f"Expected {_readable_kinds()}; found {path}, "
-            f"{why_not_regular(path) or 'a file of another kind'}: give one of these."
-        )
+        if "column" in options and path.is_file() and format_of(path.name) in TABLES:
+            return _made(TextSource, path, options, like or {})  # which says what is wrong with it
+        why = why_not_regular(path) or why_no_text(path) or "a file of another kind"
+        raise UsageError(f"Expected {_readable_kinds()}; found {path}, {why}: give one of these.")
     if where is None:
         raise UsageError("Expected data, found none: its path was not kept; give it again.")
     if _texts(where):

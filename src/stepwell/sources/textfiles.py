@@ -7,7 +7,8 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -69,11 +70,14 @@ class Column(NamedTuple):
         Names (of JSON, or of a header), or places.
     header : int
         Number of the row that names columns; -1 where none does.
+    cells : int
+        Of a row, mostly; 0 of JSON.
     """
 
     text: Any
     label: Any
     header: int
+    cells: int = 0
 
     @classmethod
     def of(cls, path: str | Path, format: str, wanted: str | int | None = None) -> Column:
@@ -122,16 +126,29 @@ class Column(NamedTuple):
                 )
         else:
             lower = {name.lower(): key for name, key in known.items()}
-            if _of_files(set(lower)):
+            if _of_files(set(lower)) and not _writing(rows, known):
                 return None
             key = next((lower[name] for name in TEXT if name in lower), _longest(rows, keys))
-        return None if key is None else cls(key, _label(rows, keys, known, key), header)
+        cells = 0 if format == "jsonl" else len(known) or _usual(map(len, rows))
+        return None if key is None else cls(key, _label(rows, keys, known, key), header, cells)
 
 
 def _of_files(names: set[str]) -> bool:
     """Whether a table with these columns gives labels to files, or to examples by their names."""
     by_name = bool(names & set(NAMES)) and not names & set(WRITING)
     return bool(names & set(LABEL)) and (bool(names & set(FILE)) or by_name)
+
+
+def _writing(rows: Sequence[dict], known: Mapping[str, Any]) -> bool:
+    """Whether a column that none of the usual names is has words in it, and no files are named."""
+    own = {name: key for name, key in known.items() if name.lower() not in KNOWN}
+    files = {name.lower() for name in known} & set(FILE)
+    return not files and _longest(rows, list(own.values())) is not None
+
+
+def _usual(counts: Iterable[int]) -> int:
+    """The most frequent one."""
+    return max(Counter(counts).items(), key=lambda each: each[1], default=(0, 0))[0]
 
 
 def _longest(rows: Sequence[dict], keys: Sequence[Any]) -> Any:
@@ -163,6 +180,30 @@ def has_words(path: str | Path) -> bool:
     return sum(map(str.isalpha, signs)) >= WRITTEN * len(signs)
 
 
+def why_no_text(path: Path) -> str:
+    """Why a file that is called one of texts can not be read as such; empty for others."""
+    kind = format_of(path.name)
+    if not kind or not path.is_file():
+        return ""
+    with open(path, "rb") as file:
+        start = file.read(2)
+    if not start:
+        return "an empty file"
+    if start in (b"\xff\xfe", b"\xfe\xff"):
+        return "UTF-16 (save it as UTF-8)"
+    if start == b"\x1f\x8b" and path.suffix.lower() != ".gz":
+        return "a compressed file (call it .gz)"
+    try:
+        lines = [line for line, _ in islice(lines_of(path), LOOKED)]
+    except StepwellError as error:
+        return str(error).partition("found")[2].strip(" :.") or "a damaged file"
+    if not any(line.strip() for line in lines):
+        return "nothing but empty lines"
+    if kind in TABLES:
+        return "a table without a column of words, or of labels for files (-o column=NAME names it)"
+    return "numbers, or hardly a word, in its first lines"
+
+
 def usual_unit(path: str | Path) -> str:
     """Paragraphs where the first lines are parted by many empty ones, else lines."""
     first = [line for line, _ in islice(lines_of(path), LOOKED)]
@@ -182,6 +223,8 @@ def units(
             cells = Cells("" if text is None else str(text), "" if label is None else str(label))
             if not problem and not cells.text.strip():
                 problem = "no text"
+            if not problem and column.cells and (more := _cells(row)) > column.cells:
+                problem = f"{more} cells instead of {column.cells}: is its text quoted?"
             yield f"row={number}", cells, problem
     elif unit == "document":
         try:
@@ -197,6 +240,11 @@ def units(
         for number, (line, problem) in enumerate(lines_of(path)):
             if line.strip() or problem:
                 yield f"line={number + 1}", Cells(line.strip()), problem
+
+
+def _cells(row: Mapping[Any, str]) -> int:
+    """Of a row of a CSV or TSV, to the last that is not empty."""
+    return max((place + 1 for place, cell in row.items() if cell), default=0)
 
 
 def _paragraphs(path: str) -> Iterator[tuple[str, Cells, str]]:

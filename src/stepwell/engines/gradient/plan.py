@@ -104,6 +104,10 @@ def check_told(told: Mapping[str, Any]) -> None:
         low = 1 if name in ("batch", "accumulate") else 0
         if isinstance(value, (int, float)) and value < low:
             raise UsageError(f"Expected {name} of {low} or more, found {value}.")
+    if (told.get("warmup") or 0) > 1:
+        raise UsageError(
+            f"Expected a warm-up of 0 to 1, a share of all steps, found {told['warmup']}."
+        )
     if told.get("rate") == 0:
         raise UsageError("Expected a learning rate above 0, found 0: nothing would be learned.")
     other = "compiled" if told.get("compiled") else told.get("precision")
