@@ -26,6 +26,8 @@ COUNTS = "counts.parquet"
 BATCH = 64
 JUDGED, PACKED = 1_000_000, 4_000_000
 """Signs of held-out texts that are scored, and of the others that are seen for that, at most."""
+SHOWN, ASKED, LENGTH = 3, 40, 160
+"""Texts that a page goes on with, signs of each that it is told, and signs that follow."""
 WORTH = 0.99
 """Of what counts alone cost: for less than a hundredth a transformer is not asked."""
 JUDGED_SLOWLY = 100_000
@@ -56,7 +58,7 @@ def write_counts(
         ``bits``: of each sign of held-out texts, by the counts, by single bytes, and by two
         packers, all of which have seen the others (the first :data:`PACKED` signs); where
         ``encoder`` tells what comes next, by it and by both together, ``weight`` being that of
-        the counts; ``held``: how many texts these were.
+        the counts; ``held``: how many texts these were; ``answers``: how some would go on.
     """
     rest, others = NgramCounts(folder=folder), NgramCounts(folder=folder)
     seen, asked = _Some(PACKED), _Some(JUDGED if not _writes(encoder) else JUDGED_SLOWLY)
@@ -72,12 +74,16 @@ def write_counts(
     if not seen.texts or not asked.texts:
         return {}
     sides = seen.texts, asked.texts
-    nats, weight = _nats(NgramModel(rest), encoder, asked.texts)
+    model = NgramModel(rest)
+    nats, weight = _nats(model, encoder, asked.texts)
     nats["single bytes"] = alone(*sides)
     bits = {name: value / log(2) / asked.signs for name, value in nats.items()}
     bits |= {name: 8 * packed(pack, *sides) / asked.signs for name, pack in PACKERS.items()}
     found = {name: round(value, 3) for name, value in bits.items()}
-    judged = {"verdict": writing_verdict(found, **weight)} if weight else {}
+    if not weight:
+        return {"bits": found, "held": len(asked.texts)}
+    shown = _answers(_both(model, encoder, **weight), asked.texts)
+    judged = {"verdict": writing_verdict(found, **weight), "answers": shown}
     return {"bits": found, "held": len(asked.texts), **weight, **judged}
 
 
@@ -105,6 +111,19 @@ def _nats(
         weight, share = 1.0, 1.0
     nats |= {"transformer": _total(by_network), "both": share * nats["n-gram"]}
     return nats, {"weight": weight}
+
+
+def _answers(model: Any, texts: Sequence[str]) -> list[dict[str, str]]:
+    """How a few texts go on after their first signs, and how they would."""
+    shown = [text for text in texts if len(text) > 2 * ASKED][:SHOWN]
+    return [
+        {
+            "asked": text[:ASKED],
+            "answer": "".join(generate(model, text[:ASKED], LENGTH, temperature=0.8)),
+            "wanted": text[ASKED : ASKED + LENGTH],
+        }
+        for text in shown
+    ]
 
 
 def _total(costs: Iterable[Any]) -> float:
@@ -177,10 +196,13 @@ def counts_of(run: Run) -> NgramCounts:
 
 def model_of(run: Run) -> Any:
     """What tells the next byte: the counts, or where that costs less, a transformer with them."""
-    model = NgramModel(counts_of(run))
+    counts = NgramModel(counts_of(run))
     scores = json.loads((run.path / "scores.json").read_text(encoding="utf-8"))
-    weight = float(scores.get("weight", 1.0))
-    if weight == 1.0 or not _writes(run.encoder):
-        return model
-    encoder: Any = run.encoder
-    return Mixture(model, encoder.module, encoder.places(), weight)
+    return _both(counts, run.encoder, float(scores.get("weight", 1.0)))
+
+
+def _both(counts: NgramModel, encoder: Any, weight: float) -> Any:
+    """Counts and a transformer, or counts alone where these weigh all."""
+    if weight == 1.0 or not _writes(encoder):
+        return counts
+    return Mixture(counts, encoder.module, encoder.places(), weight)

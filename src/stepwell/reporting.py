@@ -102,6 +102,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
             for q, hit in zip(queries, hits, strict=True)
         ],
         "map": _map(embeddings, ids, mapped, {int(i) for i in thumbs}, album),
+        "answers": scores.get("answers"),
         "scores": score_bars(scores),
         "curves": score_curves(scores),
         "recipe": _recipe(config),
@@ -134,7 +135,8 @@ def warnings(config: dict) -> list[str]:
     found = []
     data, asked = config["data"], config["learn"].get("budget", 0)
     if data["skipped"]:
-        found.append(f"{data['skipped']:,} examples could not be read and were set aside.")
+        many = "1 example" if data["skipped"] == 1 else f"{data['skipped']:,} examples"
+        found.append(f"{many} could not be read: set aside.")
     if any(row["reason"].startswith("no UTF-8") for row in config.get("skipped", ())):
         found.append("Some are not in UTF-8: save them so (iconv -f latin1 -t utf-8, for one).")
     copies = data["examples"] - data["distinct"]

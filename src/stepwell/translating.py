@@ -28,6 +28,8 @@ BATCH = 64
 """Texts that are translated at once."""
 JUDGED = 200
 """Pairs that are held out to score, at most; a tenth of fewer than ten times as many."""
+SHOWN = 6
+"""Translations that a page shows."""
 AHEAD = 32
 """Batches that are read at once, and sorted by length."""
 
@@ -59,7 +61,7 @@ def judged(source: Source, held: Collection[str], encoder: Any, twin: Any) -> di
     -------
     dict
         ``translation``: BLEU, of the network, of its twin that was trained on shuffled pairs, and
-        of the text itself; ``pairs``: how many these were.
+        of the text itself; ``pairs``: how many these were; ``answers``: the first of them.
     """
     parts = list(source.batches(JUDGED, ids=held))
     if not parts or find_spec("sacrebleu") is None:
@@ -74,7 +76,9 @@ def judged(source: Source, held: Collection[str], encoder: Any, twin: Any) -> di
     found["the text itself"] = asked
     scores = {name: float(scored(lines, wanted)["BLEU"]) for name, lines in found.items()}
     verdict = translating_verdict(scores, len(asked))
-    return {"translation": scores, "pairs": len(asked), "verdict": verdict}
+    rows = zip(asked[:SHOWN], found["stepwell"], wanted, strict=False)
+    shown = [{"asked": text, "answer": own, "wanted": other} for text, own, other in rows]
+    return {"translation": scores, "pairs": len(asked), "verdict": verdict, "answers": shown}
 
 
 def translate(

@@ -38,5 +38,8 @@ def command(run: Path, labels: str, seed: int, as_json: bool) -> None:
             for row in found["tried"]
         ]
         say(table(rows, ["a head on", "held-out accuracy, %", "nats", ""]))
+        least = min(found["tried"], key=lambda row: row["loss"])
+        if not least["chosen"]:
+            say("the first is left only for one that is better by two standard errors")
     say(f"next    stepwell predict {run} NEW")
     return None

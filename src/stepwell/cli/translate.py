@@ -84,7 +84,7 @@ def _meanings(dictionary: Any, words: Sequence[str], as_json: bool) -> None:
         return emit(found)
     for word, meanings in found.items():
         told = " · ".join(f"{other} {weight:.2f}" for other, weight in meanings)
-        say(f"{word}  {told or 'not known'}")
+        say(f"{word}  {told or ('not known' if word.split() == [word] else 'no single word')}")
     return None
 
 

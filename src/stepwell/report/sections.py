@@ -262,8 +262,14 @@ def safe_json(content: Any) -> str:
     return text
 
 
+def answers(given: Sequence[Mapping[str, str]], shelf: Shelf) -> Section:
+    """What a run says to texts that it was not shown, beside what stands there."""
+    return {"rows": [dict(row) for row in given]}
+
+
 BUILDERS: dict[str, Callable[[Any, Shelf], Section]] = {
     "verdict": verdict,
+    "answers": answers,
     "modes": modes,
     "staircase": staircase,
     "scores": scores,
