@@ -43,7 +43,7 @@ PRETRAINED = "frozen pretrained"
 TWIN = "shuffled_encoder"
 """The part that holds a network trained on shuffled pairs."""
 SAMPLE = 300
-FEWEST = 5
+FEWEST = 2
 """Examples that labels are judged on, at least."""
 
 

@@ -79,6 +79,14 @@ def test_labels_that_are_none(call, reviews):
     assert said.code == 2
     assert "two classes or more, found 1" in said.err
     assert call("finetune", reviews / "run", "--labels", reviews / "nowhere.tsv").code == 2
+    rows = "".join(f"a fine film of {i}\tclass {i}\n" for i in range(40))
+    (reviews / "own.tsv").write_text(f"sentence\tlabel\n{rows}")
+    said = call("evaluate", reviews / "run", "--labels", reviews / "own.tsv")
+    assert said.code == 2
+    assert "of classes that others have too" in said.err
+    (reviews / "mood.tsv").write_text("sentence\tmood\na fine film\tgood\na dull film\tbad\n")
+    said = call("finetune", reviews / "run", "--labels", reviews / "mood.tsv")
+    assert "found no column called label, class" in said.err
 
 
 def test_images_are_told_apart_too(tmp_path):
