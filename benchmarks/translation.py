@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import sacrebleu
 from tables import emit, grouped, headed, run_parts, spread, table
 
 import stepwell
@@ -230,21 +231,31 @@ def _pretraining(rows: list[dict[str, Any]]) -> str:
     return table(["pairs", "random weights", "pretrained", "gain"], lines)
 
 
-def bootstrapped(rows: list[dict[str, Any]], draws: int = 200) -> list[list[float]]:
+def bootstrapped(rows: list[dict[str, Any]], draws: int = 1000) -> list[list[float]]:
     """Gains of pretraining, by seed, on sentences drawn with replacement (Koehn, EMNLP 2004)."""
     _, german = asked()
-    by_seed = grouped(rows, "seed")
+    counted = [
+        {row["begun"]: _counts(row["found"], german) for row in same}
+        for same in grouped(rows, "seed").values()
+    ]
     rng, found = np.random.default_rng(0), []
     for _ in range(draws):
         some = rng.integers(0, len(german), len(german))
-        reference = [german[row] for row in some]
-        gains = []
-        for same in by_seed.values():
-            sides = {row["begun"]: [row["found"][i] for i in some] for row in same}
-            before, after = (float(scored(sides[b], reference)["BLEU"]) for b in (False, True))
-            gains.append(after - before)
-        found.append(gains)
+        found.append([_bleu(each[True][some]) - _bleu(each[False][some]) for each in counted])
     return found
+
+
+def _counts(found: list[str], reference: list[str]) -> Any:
+    """(n, 10): runs of one to four words that are right, and that there are; words of both."""
+    judge = sacrebleu.BLEU(effective_order=True)
+    told = [judge.sentence_score(a, [b]) for a, b in zip(found, reference, strict=True)]
+    return np.array([[*own.counts, *own.totals, own.sys_len, own.ref_len] for own in told])
+
+
+def _bleu(counts: Any) -> float:
+    """Of sentences together."""
+    *runs, own, other = counts.sum(0).tolist()
+    return float(sacrebleu.BLEU.compute_bleu(runs[:4], runs[4:], own, other).score)
 
 
 HEAD = headed("Translation: what is measured", "translation.py")
