@@ -272,7 +272,8 @@ TABLES = {
         "Pretexts of networks, and sentiment",
         "Transformers of 2 layers of width 128, six epochs on the training sentences; logistic "
         "regression as above, labels a class. Means and standard deviations of seeds (three of "
-        "missing, two of order on this page), each with its own draw. Shuffled: the same network on tokens, or halves, of other texts.",
+        "missing, two of order on this page), each with its own draw. Shuffled: the same network "
+        "on tokens, or halves, of other texts.",
         _pretexts,
     ),
     "generation": (
