@@ -189,7 +189,8 @@ def _pretexts(rows: list[dict[str, Any]]) -> str:
     for pretext, name in grouped(rows, "pretext", "name"):
         values = {b: [row["value"] for row in found[pretext, name, b]] for b in (250, None)}
         lines.append([pretext, name, *(spread(each) for each in values.values())])
-    return table(["pretext", "", "250", "all"], lines)
+        lines[-1].append(str(len(values[None])))
+    return table(["pretext", "", "250", "all", "seeds"], lines)
 
 
 def _writing(rows: list[dict[str, Any]]) -> str:
@@ -271,9 +272,8 @@ TABLES = {
     "pretexts": (
         "Pretexts of networks, and sentiment",
         "Transformers of 2 layers of width 128, six epochs on the training sentences; logistic "
-        "regression as above, labels a class. Means and standard deviations of seeds (three of "
-        "missing, two of order on this page), each with its own draw. Shuffled: the same network "
-        "on tokens, or halves, of other texts.",
+        "regression as above, labels a class. Means and standard deviations of seeds, each with "
+        "its own draw. Shuffled: the same network on tokens, or halves, of other texts.",
         _pretexts,
     ),
     "generation": (

@@ -26,12 +26,12 @@ COUNTS = "counts.parquet"
 BATCH = 64
 JUDGED, PACKED = 1_000_000, 4_000_000
 """Signs of held-out texts that are scored, and of the others that are seen for that, at most."""
-SHOWN, ASKED, LENGTH = 3, 40, 160
-"""Texts that a page goes on with, signs of each that it is told, and signs that follow."""
-WORTH = 0.99
-"""Of what counts alone cost: for less than a hundredth a transformer is not asked."""
 JUDGED_SLOWLY = 100_000
 """The same where a transformer is scored too."""
+WORTH = 0.99
+"""Of what counts alone cost: for less than a hundredth a transformer is not asked."""
+SHOWN, ASKED, LENGTH = 3, 40, 160
+"""Texts that a page goes on with, signs of each that it is told, and signs that follow."""
 
 
 def held_out(entries: Sequence[tuple[str, str]], seed: int) -> set[str]:
@@ -107,10 +107,8 @@ def _nats(
     weight = best_weight(np.concatenate(by_counts[first]), np.concatenate(by_network[first]))
     counted = np.concatenate(by_counts[second])
     share = mixed(counted, np.concatenate(by_network[second]), weight).sum() / counted.sum()
-    if share > WORTH:
-        weight, share = 1.0, 1.0
-    nats |= {"transformer": _total(by_network), "both": share * nats["n-gram"]}
-    return nats, {"weight": weight}
+    nats |= {"transformer": _total(by_network), "both": min(share, 1.0) * nats["n-gram"]}
+    return nats, {"weight": weight if share <= WORTH else 1.0}
 
 
 def _answers(model: Any, texts: Sequence[str]) -> list[dict[str, str]]:

@@ -257,28 +257,35 @@ def _learned(
         if source.kind == "text":
             some = ids if len(ids) < len(entries) else None
             out = generating.held_out(entries, seed)
-            recording.write_scores(
-                folder, generating.write_counts(folder, source, some, out, learned.encoder)
-            )
+            found = generating.write_counts(folder, source, some, out, learned.encoder)
+            recording.write_said(folder, found)
             if "target" in source.options:
                 translating.write_pairs(folder, source, some)
         if learned.training.get("pretext") == Parallel.name:
             out = translating.held_out(entries, seed)
             found = translating.judged(source, out, learned.encoder, learned.twin)
-            recording.write_scores(folder, found)
+            recording.write_said(folder, found)
         recording.write_card(Run(folder))  # once all is told that it quotes
         recording.write_cost(Run(folder), watch.facts())
     # The run is whole from here on: whatever happens to scores and page, it stays.
     clear(target)
     run = Run(target)
     run.data = source
-    if after.evaluate_with is not None:
-        observe("evaluate", {})
-        run.evaluate(after.evaluate_with, after.test, seed=seed)
+    try:
+        if after.evaluate_with is not None:
+            observe("evaluate", {})
+            run.evaluate(after.evaluate_with, after.test, seed=seed)
+    except UsageError:  # of labels: the page does without
+        _report(run, after, observe)
+        raise
+    _report(run, after, observe)
+    return run
+
+
+def _report(run: Run, after: After, observe: Observer) -> None:
     if after.report:
         observe("report", {})
         run.report()
-    return run
 
 
 def _score(folder: Path, learned: Learned, sample: Batch, seed: int, tell: Observer) -> None:

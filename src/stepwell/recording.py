@@ -15,7 +15,7 @@ import numpy as np
 
 from stepwell.engines import SpectralMap
 from stepwell.interfaces import Batch, Observer, Pretext, UsageError
-from stepwell.kit.files import write_atomic, write_json
+from stepwell.kit.files import json_text, write_atomic, write_json
 from stepwell.kit.hashing import fold_of
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import save_part, toml
@@ -265,8 +265,8 @@ labels: `stepwell embed`, `stepwell search`, `stepwell finetune`.
 - It knows the kind of data it saw; judge it on yours with `stepwell evaluate`.
 - It treats as the same: {views}. Where that difference matters, learn with other `--views`.
 - {founders:,} founders shaped its features (examples.parquet marks them).
-- `embeddings.parquet` and the report hold derived data of every example: treat them as
-  you treat the data.
+- `embeddings.parquet`, `counts.parquet` and `answers.json` (of texts) and the report hold derived
+  data of examples: treat them as you treat the data.
 """
 
 
@@ -274,6 +274,13 @@ _USES = {
     "parallel": "Translations: `stepwell translate`. ",
     "next": "Texts that go on: `stepwell generate`. ",
 }
+
+
+def write_said(folder: Path, found: Mapping[str, Any]) -> None:
+    """Scores of what a run says to held-out texts; these texts in a file of their own."""
+    write_scores(folder, {name: value for name, value in found.items() if name != "answers"})
+    if found.get("answers"):
+        write_atomic(folder / "answers.json", json_text(found["answers"], indent=1) + "\n")
 
 
 def write_card(run: Run) -> None:

@@ -102,7 +102,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
             for q, hit in zip(queries, hits, strict=True)
         ],
         "map": _map(embeddings, ids, mapped, {int(i) for i in thumbs}, album),
-        "answers": scores.get("answers"),
+        "answers": run.answers,
         "scores": score_bars(scores),
         "curves": score_curves(scores),
         "recipe": _recipe(config),

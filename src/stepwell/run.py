@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
 
 _PIXELS = ("canvas", "channels", "scale", "group_by")
 """Settings of a source that carry over to new data: they decide what a pixel means."""
+_ENDS = {".parquet", ".arrow", ".feather", ".zip", ".tar", ".gz", ".npy", ".npz", ".safetensors"}
+"""Of names of files that are no texts in words."""
 _MARKED = re.compile(r"#(row|line|paragraph)=\d+$")
 """How ids of texts end: what looks like one is no text to search for."""
-FORMAT = 1
+FORMAT = 2
 """Version of the directory's layout; a newer one is refused with a clear error."""
 
 
@@ -119,10 +122,11 @@ class Run:
             )
         return source
 
-    def asked(self, src: Any) -> Any:
-        """What is meant by a path, or by words that are a text themselves."""
-        words = self._kind == "text" and isinstance(src, str) and not there(src)
-        return [src] if words and (" " in src or not _like_path(src)) else src
+    def asked(self, src: Any, *, word: bool = False) -> Any:
+        """What is meant by a path, or by words that are a text themselves; a single ``word`` may be
+        a mistyped path."""
+        text = self._kind == "text" and isinstance(src, str) and not there(src)
+        return [src] if text and _no_path(src) and (word or " " in src.strip()) else src
 
     def own_source(self, canvas: int | None = None) -> Any:
         """The source it was learned from, opened the same way; or on another canvas."""
@@ -226,9 +230,12 @@ class Run:
 
     def _of_words(self, text: str) -> NDArray[np.float32]:
         """(k,) embedding of a text."""
-        features = np.asarray(self.encoder.embed(next(self.open([text]).batches(1))))
+        batch = next(self.open([text]).batches(1), None)  # none of one that is far too long
+        features = np.zeros(1) if batch is None else np.asarray(self.encoder.embed(batch))
         if not features.any():
-            raise UsageError(f"Expected words that the run knows, found none of them in {text!r}.")
+            raise UsageError(
+                f"Expected words that the run knows, found none of them in {text[:80]!r}."
+            )
         return np.asarray(self.map(features)[0], np.float32)
 
     def evaluate(
@@ -284,6 +291,14 @@ class Run:
 
         return whole(self, labels)
 
+    @property
+    def answers(self) -> list[dict[str, str]]:
+        """What it says to texts that were held out, where it translates or goes on with them:
+        ``asked``, ``answer``, ``wanted``."""
+        path = self.path / "answers.json"
+        found: list[dict[str, str]] = json.loads(path.read_text("utf-8")) if path.is_file() else []
+        return found
+
     def report(self, src: Any = None) -> Path:
         """Write ``report.html`` anew, with pictures from the source (or ``src``)."""
         from stepwell.reporting import write_report
@@ -291,9 +306,10 @@ class Run:
         return write_report(self, src)
 
 
-def _like_path(text: str) -> bool:
-    """Whether it is called like a file of texts, or within a folder."""
-    return bool(format_of(text)) or "/" in text
+def _no_path(text: str) -> bool:
+    """Whether it is not called like a file, or one word within a folder."""
+    named = format_of(text) or Path(text).suffix.lower() in _ENDS
+    return not named and (" " in text or (not _MARKED.search(text) and not {*"/\\"} & {*text}))
 
 
 def load(path: str | PathLike[str]) -> Run:

@@ -214,8 +214,8 @@ def evaluate(
     classes, known_rows = np.unique(known, return_inverse=True)
     if len(classes) < 2 or len(truth) == 0:
         raise UsageError(
-            f"Expected at least two classes and a test set, found in {named(labels)} "
-            f"{', '.join(classes) or 'no class'} and {len(truth)} examples to test on."
+            f"Expected at least two classes and a test set, found {len(classes)} of them and "
+            f"{len(truth)} examples to test on in {named(labels)}."
         )
     place = {label: i for i, label in enumerate(classes)}
     target = np.array([place.get(label, -1) for label in truth])

@@ -66,6 +66,12 @@ def test_few_labels_tell_others_and_which_words_did(call, reviews, tmp_path, mon
     monkeypatch.setattr("sys.stdin", io.StringIO("a lovely film\n\nawful\n"))
     piped = json.loads(call("predict", run, "-", "--json").out)
     assert [row["label"] for row in piped] == ["good", "bad"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert "that are piped, found none" in call("predict", run, "-").err
+    for wrong in ("nwe.parquet", "nwe reviews.txt", "data\\new", "none/of"):
+        assert "found nothing at" in call("predict", run, wrong).err
+    assert call("embed", run, "reviews", "--out", tmp_path / "e.npy").code == 2
+    assert call("embed", run, "a warm film", "--out", tmp_path / "e.npy").code == 0
     (nothing,) = stepwell.load(run).predict("漢字 です")
     assert nothing["probability"] < 0.7  # no word of it is known
     assert call("predict", run, "a fine film " * 200).code == 0  # longer than a name can be

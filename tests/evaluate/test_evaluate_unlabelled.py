@@ -50,7 +50,9 @@ def test_what_has_nothing_in_common_agrees_by_chance():
     rows, others = rows_of(0, 2000), rows_of(1, 2000)
     assert of.agreement(rows, others) == pytest.approx(10 / 1999, abs=0.004)
     assert of.alignment(rows, others) == pytest.approx(2, abs=0.1)
-    assert of.alike(rows, others) < 0.01
+    assert abs(of.alike(rows, others)) < 0.01
+    wide = [rows_of(seed, 50, 512) for seed in (0, 1)]  # more dimensions than rows
+    assert abs(of.alike(*wide)) < 0.1
     assert np.abs(of.strengths(rows, others)).max() < 0.1
 
 

@@ -46,8 +46,11 @@ def test_counts_are_those_of_a_counter(batches, others):
     less = Counter(own)
     less.subtract(other)
     assert table(one.joined(two, -1)) == {n: count for n, count in less.items() if count}
-    one.add(np.array([7], np.uint64))
-    assert table(one)[7] == own[7] + 1
+    both = one.joined(two)
+    for _ in range(40):
+        both.add(np.array([7], np.uint64))
+    assert table(both)[7] == own[7] + other[7] + 40
+    assert len(both._levels[0]) < 3  # pieces are merged, whoever made them
 
 
 def test_nothing_is_left_in_the_folder(tmp_path):

@@ -95,10 +95,12 @@ def test_a_table_of_labels_is_no_text(tmp_path):
 
 
 def test_a_table_whose_text_has_a_name_of_its_own_is_read(tmp_path):
-    row = "7,a lovely and warm film,1\n"
+    rows = [f"{i},a lovely and warm film {i},1\n" for i in range(9)]
     for header in ("id,review_body,sentiment", "id,tweet,label"):
-        path = written(tmp_path / "t.csv", f"{header}\n" + row * 9)
-        assert set(texts(open_source(path))) == {"a lovely and warm film"}
+        path = written(tmp_path / "t.csv", "".join([f"{header}\n", *rows]))
+        assert texts(open_source(path))[0] == "a lovely and warm film 0"
+    few = "".join(f"{i}.jpg,cat,Felis catus {i % 2}\n" for i in range(9))
+    assert not TextSource.accepts(written(tmp_path / "n.csv", f"name,label,species\n{few}"))
     labels = written(tmp_path / "l.csv", "file,label,comment\n" + "a.jpg,cat,it sleeps here\n" * 9)
     assert texts(open_source(labels, column="comment"))[0] == "it sleeps here"
     with pytest.raises(UsageError, match="file, label, comment"):
@@ -112,6 +114,11 @@ def test_rows_with_more_cells_than_columns_are_set_aside(tmp_path):
     assert [(s.id, s.reason) for s in source.skipped] == [
         ("t.csv#row=1", "3 cells instead of 2: is its text quoted?")
     ]
+    for header in ("text,label,note,note", "text,label,,", "text,label,,,"):
+        wide = "\n".join([header, *["a dull film,0,x,y", "a warm film,1,,, "] * 4])
+        source = open_source(written(tmp_path / "w.csv", wide))
+        assert len(texts(source)) == 8
+        assert not source.skipped
     source = open_source(written(tmp_path / "u.csv", "\n".join(rows[1:] * 3 + rows[:1])))
     assert len(texts(source)) == 12
 

@@ -58,7 +58,7 @@ def generate(
         if ends and not fill:
             return
         context = begin if ends else (context + bytes([byte]))[1 - model.order :]
-        signs = "\n\n" if ends else reader.decode(bytes([byte]))
+        signs = "\n\n"[: length - done] if ends else reader.decode(bytes([byte]))
         done += len(signs)
         if signs:
             yield signs

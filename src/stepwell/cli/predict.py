@@ -41,7 +41,7 @@ def command(
     text = learned.config["source"]["kind"] == "text"
     if why and not text:
         raise UsageError("Expected texts for --why, found a run of something else: leave it out.")
-    asked: Any = _piped() if src == "-" and text else learned.asked(src)
+    asked: Any = _piped() if src == "-" and text else learned.asked(src, word=True)
     if isinstance(asked, list) and " " not in src and src != "-":
         click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
     rows = list(predict(learned, asked, why=why))
@@ -66,7 +66,10 @@ def command(
 
 def _piped() -> list[str]:
     """Lines of what is piped."""
-    return [line.strip() for line in sys.stdin if line.strip()]
+    lines = [line.strip() for line in sys.stdin if line.strip()]
+    if not lines:
+        raise UsageError("Expected lines of text that are piped, found none.")
+    return lines
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:

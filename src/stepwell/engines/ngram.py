@@ -51,7 +51,8 @@ class NgramCounts:
     def add(self, texts: Iterable[str]) -> None:
         """Count the runs of texts."""
         for some in _joined(texts, self.order):
-            self.texts, self.bytes = self.texts + len(some.sizes), self.bytes + sum(some.sizes)
+            self.texts += len(some.sizes)
+            self.bytes += sum(some.sizes) - len(some.sizes)  # of their ends none
             self._runs.add(some.runs(self.order))
 
     @property
@@ -103,7 +104,7 @@ class NgramCounts:
         try:
             table = parquet.read_table(path)
             order, texts, count = (int(table.schema.metadata[name.encode()]) for name in _FACTS)
-            rows = (table[name].to_numpy() for name in ("run", "count"))
+            rows = [table[name].to_numpy() for name in ("run", "count")]
         except Exception as error:
             raise StepwellError(
                 f"Expected counts in {path}, found {type(error).__name__}: {error}. The run is "

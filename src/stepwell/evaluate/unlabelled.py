@@ -1,8 +1,7 @@
 """What an embedding is worth, asked of itself: scores that need no label.
 
 Those of the first half compare examples with views of them, (n, k) each, row by row the same
-examples; those of the second look at the spectrum of one embedding alone. Of the latter none
-says which views were right to learn from (docs/measurements.md): they tell of collapse.
+examples, two at least; those of the second look at the spectrum of one embedding alone.
 """
 
 from __future__ import annotations
@@ -57,12 +56,30 @@ def strengths(views: NDArray, originals: NDArray) -> F64:
 
 def alike(one: NDArray, other: NDArray) -> float:
     """Linear centred kernel alignment of two embeddings of the same examples, 0 to 1, blind to
-    rotation (S. Kornblith et al., ICML 2019, equation 6): how stable learning is, asked of runs on
-    two halves of the data."""
-    a, b = (np.asarray(side, np.float64) for side in (one, other))
-    a, b = a - a.mean(0), b - b.mean(0)
-    norms = np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b)
-    return float(np.square(a.T @ b).sum() / max(norms, 1e-30))
+    rotation (S. Kornblith et al., ICML 2019, section 3): how stable learning is, asked of runs on
+    two halves of the data. With the unbiased estimate of independence (L. Song et al., JMLR 13,
+    2012, equation 5), as the plain one is near 1 where dimensions are as many as examples. At
+    least four examples."""
+    a, b = (_without_diagonal(side) for side in (one, other))
+    scale = np.sqrt(max(_dependence(a, a) * _dependence(b, b), 1e-30))
+    return float(_dependence(a, b) / scale)
+
+
+def _without_diagonal(rows: NDArray) -> F64:
+    """(n, n) inner products of different rows."""
+    rows = np.asarray(rows, np.float64)
+    rows = rows - rows.mean(0)
+    gram = rows @ rows.T
+    np.fill_diagonal(gram, 0)
+    return np.asarray(gram)
+
+
+def _dependence(a: F64, b: F64) -> float:
+    """n (n - 3) times the unbiased estimate of the Hilbert-Schmidt independence criterion."""
+    n = len(a)
+    each, other = a.sum(0), b.sum(0)
+    apart = each.sum() * other.sum() / ((n - 1) * (n - 2))
+    return float((a * b).sum() + apart - 2 * (each @ other) / (n - 2))
 
 
 def rankme(rows: NDArray) -> float:
@@ -72,8 +89,8 @@ def rankme(rows: NDArray) -> float:
 
 
 def effective_rank(rows: NDArray) -> float:
-    """The same of the eigenvalues of the covariance: dimensions that vary, 1 to k (O. Roy & M.
-    Vetterli, EUSIPCO 2007, of Σ)."""
+    """The same of the eigenvalues of the covariance: dimensions that vary, 1 to k (after O. Roy &
+    M. Vetterli, EUSIPCO 2007)."""
     return _smooth_rank(spectrum(rows))
 
 

@@ -91,7 +91,8 @@ def writing_verdict(bits: Mapping[str, float], weight: float) -> dict[str, Any]:
     counts, network, both = (bits[name] for name in ("n-gram", "transformer", "both"))
     figures = f"{network:.2f} bits a sign of held-out texts by the transformer, {counts:.2f} by"
     if weight == 1.0:
-        said = f"The transformer adds nothing to counting, which is used instead: {figures} counts."
+        adds = "hardly anything" if both < counts else "nothing"
+        said = f"The transformer adds {adds} to counting, which is used instead: {figures} counts."
         return _said("mixed", said)
     return _said("good", f"It learned: {figures} counts, {both:.2f} by both, which are used.")
 

@@ -47,14 +47,20 @@ def keys(digest: U64, *words: int) -> U64:
 
 def uniform(key: U64, slots: int) -> NDArray[np.float64]:
     """(n, slots) numbers in [0, 1), 53 random bits each, from (n,) keys."""
-    return uniform_each(key, np.full(len(key), slots)).reshape(len(key), slots)
+    slot = np.arange(1, slots + 1, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        return _share(mix(key[:, None] + slot[None, :] * _GOLDEN))
 
 
 def uniform_each(key: U64, counts: NDArray[np.intp]) -> NDArray[np.float64]:
     """So many numbers of each key, one key's after the other's; the same as :func:`uniform`'s."""
     slot = np.arange(1, counts.sum() + 1) - np.repeat(np.cumsum(counts) - counts, counts)
     with np.errstate(over="ignore"):
-        bits = mix(np.repeat(key, counts) + slot.astype(np.uint64) * _GOLDEN)
+        return _share(mix(np.repeat(key, counts) + slot.astype(np.uint64) * _GOLDEN))
+
+
+def _share(bits: U64) -> NDArray[np.float64]:
+    """Numbers in [0, 1) of 53 bits."""
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

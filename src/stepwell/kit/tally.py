@@ -1,8 +1,8 @@
 """How often each of many numbers came, in memory that stays the same however many these are.
 
-Sorted pieces wait in files that have no name, so that nothing is left of them whatever happens;
-:data:`FAN` of them are merged into one, as in a log-structured merge tree (O'Neil et al., Acta
-Informatica 33, 1996).
+Sorted pieces wait in files that have no name (on Windows one that goes with them), so that nothing
+is left of them whatever happens; :data:`FAN` of them are merged into one, as in a log-structured
+merge tree (O'Neil et al., Acta Informatica 33, 1996).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Tally:
         self._levels[level:] = self._levels[level:] or [[]]
         pieces = self._levels[level]
         pieces.append(_Piece.written(blocks, self._folder))
-        if len(pieces) == FAN:
+        if len(pieces) >= FAN:
             self._put(_merged(pieces), level + 1)
             pieces.clear()
 

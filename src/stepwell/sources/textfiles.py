@@ -40,8 +40,9 @@ PARTED = 0.1
 """Share of empty lines from which on they part paragraphs."""
 LETTERS, WRITTEN = 100_000, 0.3
 """Signs that are looked at, and the share of letters among those of a writing."""
-WORDS = 1.5
-"""Words a cell of text has at least, on average."""
+WORDS, SENTENCE = 1.5, 4
+"""Words a cell of text has at least, on average; and beside names and labels, where it may be a
+note."""
 
 
 class Cells(NamedTuple):
@@ -129,7 +130,9 @@ class Column(NamedTuple):
             if _of_files(set(lower)) and not _writing(rows, known):
                 return None
             key = next((lower[name] for name in TEXT if name in lower), _longest(rows, keys))
-        cells = 0 if format == "jsonl" else len(known) or _usual(map(len, rows))
+        cells = 0
+        if format != "jsonl":
+            cells = len(first) if header >= 0 else _usual(map(_cells, rows))
         return None if key is None else cls(key, _label(rows, keys, known, key), header, cells)
 
 
@@ -140,10 +143,15 @@ def _of_files(names: set[str]) -> bool:
 
 
 def _writing(rows: Sequence[dict], known: Mapping[str, Any]) -> bool:
-    """Whether a column that none of the usual names is has words in it, and no files are named."""
-    own = {name: key for name, key in known.items() if name.lower() not in KNOWN}
-    files = {name.lower() for name in known} & set(FILE)
-    return not files and _longest(rows, list(own.values())) is not None
+    """Whether a column with a name of its own holds sentences, and no files are named."""
+    if {name.lower() for name in known} & set(FILE):
+        return False
+    for key in (key for name, key in known.items() if name.lower() not in KNOWN):
+        cells = [str(row.get(key, "")) for row in rows]
+        words = sum(len(cell.split()) for cell in cells)
+        if words >= SENTENCE * max(len(rows), 1) and 2 * len(set(cells)) > len(cells):
+            return True
+    return False
 
 
 def _usual(counts: Iterable[int]) -> int:
@@ -196,7 +204,7 @@ def why_no_text(path: Path) -> str:
     try:
         lines = [line for line, _ in islice(lines_of(path), LOOKED)]
     except StepwellError as error:
-        return str(error).partition("found")[2].strip(" :.") or "a damaged file"
+        return str(error).rpartition(", found")[2].strip(" :.") or "a damaged file"
     if not any(line.strip() for line in lines):
         return "nothing but empty lines"
     if kind in TABLES:
@@ -244,7 +252,7 @@ def units(
 
 def _cells(row: Mapping[Any, str]) -> int:
     """Of a row of a CSV or TSV, to the last that is not empty."""
-    return max((place + 1 for place, cell in row.items() if cell), default=0)
+    return max((place + 1 for place, cell in row.items() if cell.strip()), default=0)
 
 
 def _paragraphs(path: str) -> Iterator[tuple[str, Cells, str]]:
