@@ -20,6 +20,7 @@ from stepwell.cli.console import Progress, describe, table
 from stepwell.cli.learn import seconds
 from stepwell.cli.main import VERBS, cli
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.run import FORMAT
 from stepwell.sources import open_source
 
 
@@ -120,13 +121,14 @@ def test_a_newer_run_says_which_version_to_install(call, tiny_run, digits, tmp_p
     run = tmp_path / "newer"
     shutil.copytree(tiny_run, run)
     config = (run / "config.toml").read_text("utf-8")
-    newer = config.replace("format = 1", "format = 2", 1).replace("0.1.0", "9.9.9")
+    newer = config.replace(f"format = {FORMAT}", f"format = {FORMAT + 1}", 1)
+    newer = newer.replace("0.1.0", "9.9.9")
     (run / "config.toml").write_text(newer, "utf-8")
     more = {"search": ["x"], "embed": [digits, "--out", tmp_path / "z.npy"]}
     more["evaluate"] = ["--labels", digits]
     said = call(verb, run, *more.get(verb, []))
     assert said.code == 1
-    assert "found format 2" in said.err
+    assert f"found format {FORMAT + 1}" in said.err
     assert "stepwell 9.9.9; install that version" in said.err
 
 
