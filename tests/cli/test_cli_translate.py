@@ -76,6 +76,16 @@ def test_new_sentences_are_translated(call, run, pairs):
     assert config["source"]["options"]["target"].endswith("a.de.gz")
     held = json.loads((run / "scores.json").read_text())
     assert held["pairs"] == 150
+    assert "answers" not in held  # texts are in a file of their own
+    answers = stepwell.load(run).answers
+    assert len(answers) == 6
+    assert all(row["wanted"] == german(row["asked"]) for row in answers)
+    assert sum(row["answer"] == row["wanted"] for row in answers) >= 4
+    assert isinstance(stepwell.load(run).translate(asked[0]), str)
+    page = stepwell.load(run).report().read_text("utf-8")
+    assert "What it says" in page
+    assert answers[0]["wanted"] in page
+    assert "stepwell translate" in (run / "card.md").read_text("utf-8")
     assert held["translation"]["stepwell"] > 80 > held["translation"]["the text itself"]
 
 
