@@ -112,12 +112,16 @@ def founders_of(source: Source, entries: list, seed: int, tell: Observer) -> Bat
         parts.append(batch)
         tell("found", {"done": sum(map(len, parts)), "of": len(chosen)})
     if sum(map(len, parts)) < FEWEST:
-        why = "; ".join(sorted({s.reason for s in source.skipped})[:3])
         raise StepwellError(
             f"Expected at least {FEWEST} readable examples, found {sum(map(len, parts))} "
-            f"({len(source.skipped)} could not be read: {why}). Mend or remove these."
+            f"({len(source.skipped)} could not be read: {reasons(source)}). Mend or remove these."
         )
     return concatenate(parts)
+
+
+def reasons(source: Source) -> str:
+    """Why examples were set aside, a few of them."""
+    return "; ".join(sorted({skipped.reason for skipped in source.skipped})[:3])
 
 
 def one_pass(

@@ -9,7 +9,7 @@ import numpy as np
 
 from stepwell.encoders import ENCODERS
 from stepwell.engines.spectral import dimensions
-from stepwell.gathering import SCORING, founders_wanted, solving_seconds, spread_over
+from stepwell.gathering import SCORING, founders_wanted, reasons, solving_seconds, spread_over
 from stepwell.interfaces import (
     Batch,
     Encoder,
@@ -89,9 +89,8 @@ def _tried(source: Source, ids: list[str]) -> tuple[Batch, float]:
     chosen = set(spread_over(ids, _TRIED))
     parts = list(source.batches(32, ids=chosen))
     if not parts:
-        why = "; ".join(sorted({skipped.reason for skipped in source.skipped})[:3])
         raise StepwellError(
-            f"Expected examples that can be read, found none of {len(ids)} ({why})."
+            f"Expected examples that can be read, found none of {len(ids)} ({reasons(source)})."
         )
     return concatenate(parts), (time.perf_counter() - start) / len(chosen)
 

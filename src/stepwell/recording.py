@@ -21,6 +21,7 @@ from stepwell.kit.names import nearest
 from stepwell.kit.parts import save_part, toml
 from stepwell.kit.plugins import plugins
 from stepwell.pretexts import PRETEXTS
+from stepwell.pretexts.tokens import Next, Parallel
 from stepwell.run import FORMAT, Run
 
 _LIBRARIES = ("stepwell", "numpy", "scipy", "scikit-learn", "Pillow", "pyarrow")
@@ -271,8 +272,8 @@ labels: `stepwell embed`, `stepwell search`, `stepwell finetune`.
 
 
 _USES = {
-    "parallel": "Translations: `stepwell translate`. ",
-    "next": "Texts that go on: `stepwell generate`. ",
+    Parallel.name: "Translations: `stepwell translate`. ",
+    Next.name: "Texts that go on: `stepwell generate`. ",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -23,17 +22,13 @@ from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
 from stepwell.resuming import going_on, unfinished
 from stepwell.sources import open_source
-from stepwell.sources.textfiles import format_of
+from stepwell.sources.texts import MARKED, in_words
 
 if TYPE_CHECKING:
     from os import PathLike
 
 _PIXELS = ("canvas", "channels", "scale", "group_by")
 """Settings of a source that carry over to new data: they decide what a pixel means."""
-_ENDS = {".parquet", ".arrow", ".feather", ".zip", ".tar", ".gz", ".npy", ".npz", ".safetensors"}
-"""Of names of files that are no texts in words."""
-_MARKED = re.compile(r"#(row|line|paragraph)=\d+$")
-"""How ids of texts end: what looks like one is no text to search for."""
 FORMAT = 2
 """Version of the directory's layout; a newer one is refused with a clear error."""
 
@@ -126,7 +121,7 @@ class Run:
         """What is meant by a path, or by words that are a text themselves; a single ``word`` may be
         a mistyped path."""
         text = self._kind == "text" and isinstance(src, str) and not there(src)
-        return [src] if text and _no_path(src) and (word or " " in src.strip()) else src
+        return [src] if text and in_words(src) and (word or " " in src.strip()) else src
 
     def own_source(self, canvas: int | None = None) -> Any:
         """The source it was learned from, opened the same way; or on another canvas."""
@@ -215,7 +210,7 @@ class Run:
             found = np.flatnonzero(ids == query)
             if len(found):
                 return embeddings[found[0]].astype(np.float32)
-            words = not (there(query) and Path(query).is_file()) and not _MARKED.search(query)
+            words = not (there(query) and Path(query).is_file()) and not MARKED.search(query)
             if self._kind == "text" and words:
                 return self._of_words(query)
             if not there(query):
@@ -304,12 +299,6 @@ class Run:
         from stepwell.reporting import write_report
 
         return write_report(self, src)
-
-
-def _no_path(text: str) -> bool:
-    """Whether it is not called like a file, or one word within a folder."""
-    named = format_of(text) or Path(text).suffix.lower() in _ENDS
-    return not named and (" " in text or (not _MARKED.search(text) and not {*"/\\"} & {*text}))
 
 
 def load(path: str | PathLike[str]) -> Run:

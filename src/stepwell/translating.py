@@ -20,7 +20,7 @@ from stepwell.interfaces import Source, StepwellError, UsageError, concatenate
 from stepwell.kit.hashing import drawn
 from stepwell.kit.parts import save_part
 from stepwell.kit.texts import END
-from stepwell.kit.torch import torch_or_error
+from stepwell.kit.torch import judging
 from stepwell.pretexts.tokens import Parallel
 from stepwell.run import Run
 
@@ -149,8 +149,7 @@ def _translated(
 def _answers(
     encoder: TransformerEncoder, pieces: Sequence[np.ndarray], beam: int, length: float
 ) -> list[str]:
-    encoder.module.eval()
-    with torch_or_error().inference_mode():
+    with judging(encoder.module):
         asked = encoder.placed(filled(pieces))
         told = answers(encoder.module, asked, beam=beam, length=length, longest=encoder.places())
     return [encoder.tokens.decode(answer).strip() for answer in told]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.interfaces import StepwellError
-from stepwell.kit.tally import I64, U64, Tally
+from stepwell.kit.hashing import U64
+from stepwell.kit.tally import I64, Tally
 
 ORDER = 7
 """Bytes of the longest runs; 8 fill a 64-bit number. Of held-out plays 7 cost least, of held-out
@@ -178,11 +179,12 @@ def encoded(text: str, order: int) -> bytes:
 
 
 class _Rows(NamedTuple):
-    """Encoded texts, one after the other; how many bytes of each are told of, its end too."""
+    """Encoded texts, one after the other; how many bytes of each are told of, its end too, and
+    which: not those before it."""
 
     data: NDArray[np.uint8]
     sizes: list[int]
-    order: int
+    told: NDArray[np.bool_]
 
     def runs(self, length: int) -> U64:
         """Runs of ``length`` bytes as numbers, one for each byte that is told of: its last."""
@@ -190,12 +192,7 @@ class _Rows(NamedTuple):
         key = np.zeros(count, np.uint64)
         for place in range(length):
             key = key << _BYTE | self.data[place : place + count].astype(np.uint64)
-        return key[self._told()[length - 1 :]]
-
-    def _told(self) -> NDArray[np.bool_]:
-        """Which bytes are told of: not those before a text."""
-        parts = [part for size in self.sizes for part in (self.order - 1, size)]
-        return np.repeat(np.tile([False, True], len(self.sizes)), parts)
+        return key[self.told[length - 1 :]]
 
 
 def _joined(texts: Iterable[str], order: int) -> Iterator[_Rows]:
@@ -213,8 +210,10 @@ def _joined(texts: Iterable[str], order: int) -> Iterator[_Rows]:
 
 
 def _rows(held: list[bytes], order: int) -> _Rows:
-    data = np.frombuffer(b"".join(held), np.uint8)
-    return _Rows(data, [len(row) - order + 1 for row in held], order)
+    sizes = [len(row) - order + 1 for row in held]
+    parts = [part for size in sizes for part in (order - 1, size)]
+    told = np.repeat(np.tile([False, True], len(sizes)), parts)
+    return _Rows(np.frombuffer(b"".join(held), np.uint8), sizes, told)
 
 
 def _solved(keys: U64, count: NDArray) -> _Order:

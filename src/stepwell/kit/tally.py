@@ -17,7 +17,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-U64 = NDArray[np.uint64]
+from stepwell.kit.hashing import U64
+
 I64 = NDArray[np.int64]
 HELD = 2**21
 """Numbers that wait in memory."""

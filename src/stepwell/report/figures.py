@@ -9,13 +9,14 @@ from typing import Any
 def score_bars(scores: dict[str, Any]) -> list[dict[str, Any]]:
     """Bars with intervals: all labels where there are any, and view retrieval; translations, and
     what the next sign costs."""
+    bits = [_bits(scores["bits"])] if scores.get("bits") else []
+    writes = "both" in scores.get("bits", ())  # what it was trained for comes first
     bars = []
     if scores.get("translation"):
         note = f"sacreBLEU on {scores['pairs']} pairs that were held out"
         rows = _plain(scores["translation"], ("stepwell",))
         bars.append({"name": "Translation", "unit": "BLEU", "note": note, "rows": rows})
-    if "both" in scores.get("bits", ()):  # what it was trained for
-        bars.append(_bits(scores["bits"]))
+    bars += bits if writes else []
     names = {"knn": "kNN accuracy, all labels", "probe": "Linear probe, all labels"}
     notes = {"knn": "cosine, k = 20", "probe": "ridge classifier on the frozen embedding"}
     for reader, title in names.items():
@@ -29,9 +30,7 @@ def score_bars(scores: dict[str, Any]) -> list[dict[str, Any]]:
         bars.append(
             {"name": "View retrieval", "unit": "%", "note": note, "rows": scores["retrieval"]}
         )
-    if "n-gram" in scores.get("bits", ()) and "both" not in scores["bits"]:
-        bars.append(_bits(scores["bits"]))
-    return bars
+    return bars if writes else bars + bits
 
 
 def _bits(bits: Mapping[str, float]) -> dict[str, Any]:

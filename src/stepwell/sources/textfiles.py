@@ -8,7 +8,7 @@ import io
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -131,8 +131,10 @@ class Column(NamedTuple):
                 return None
             key = next((lower[name] for name in TEXT if name in lower), _longest(rows, keys))
         cells = 0
-        if format != "jsonl":
-            cells = len(first) if header >= 0 else _usual(map(_cells, rows))
+        if format != "jsonl" and header >= 0:
+            cells = len(first)
+        elif format != "jsonl":
+            ((cells, _),) = Counter(map(_cells, rows)).most_common(1)
         return None if key is None else cls(key, _label(rows, keys, known, key), header, cells)
 
 
@@ -146,22 +148,22 @@ def _writing(rows: Sequence[dict], known: Mapping[str, Any]) -> bool:
     """Whether a column with a name of its own holds sentences, and no files are named."""
     if {name.lower() for name in known} & set(FILE):
         return False
-    for key in (key for name, key in known.items() if name.lower() not in KNOWN):
-        cells = [str(row.get(key, "")) for row in rows]
-        words = sum(len(cell.split()) for cell in cells)
-        if words >= SENTENCE * max(len(rows), 1) and 2 * len(set(cells)) > len(cells):
-            return True
-    return False
+    return any(
+        _words(rows, key) >= SENTENCE * max(len(rows), 1)
+        and 2 * len({str(row.get(key, "")) for row in rows}) > len(rows)
+        for name, key in known.items()
+        if name.lower() not in KNOWN
+    )
 
 
-def _usual(counts: Iterable[int]) -> int:
-    """The most frequent one."""
-    return max(Counter(counts).items(), key=lambda each: each[1], default=(0, 0))[0]
+def _words(rows: Sequence[dict], key: Any) -> int:
+    """In a column."""
+    return sum(len(str(row.get(key, "")).split()) for row in rows)
 
 
 def _longest(rows: Sequence[dict], keys: Sequence[Any]) -> Any:
     """The column with most words, if these are words."""
-    counts = {key: sum(len(str(row.get(key, "")).split()) for row in rows) for key in keys}
+    counts = {key: _words(rows, key) for key in keys}
     best = max(keys, key=lambda key: counts[key], default=None)
     return best if best is not None and counts[best] >= WORDS * max(len(rows), 1) else None
 

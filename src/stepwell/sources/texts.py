@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, final
@@ -10,6 +11,7 @@ from typing import NamedTuple, final
 from stepwell.interfaces import UsageError
 from stepwell.sources.base import WrittenSource
 from stepwell.sources.pillow import extensions
+from stepwell.sources.tablefiles import EXTENSIONS
 from stepwell.sources.textfiles import (
     PLAIN,
     TABLES,
@@ -23,6 +25,10 @@ from stepwell.sources.textfiles import (
 from stepwell.sources.walk import readable, walk
 
 UNITS = ("line", "paragraph", "document")
+MARKED = re.compile(r"#(row|line|paragraph)=\d+$")
+"""How ids of texts end: what looks like one is no text to search for."""
+ENDS = EXTENSIONS | {".zip", ".tar", ".gz", ".npy", ".npz", ".safetensors"}
+"""Of names of files that are no texts in words."""
 
 
 class _File(NamedTuple):
@@ -165,6 +171,12 @@ class HeldTexts(WrittenSource):
         for row, text in enumerate(self._texts):
             if ids is None or f"row={row}" in ids:
                 yield f"row={row}", {"text": text}, ""
+
+
+def in_words(text: str) -> bool:
+    """Whether it is not called like a file, an example of one, or one word within a folder."""
+    named = format_of(text) or Path(text).suffix.lower() in ENDS
+    return not named and (" " in text or (not MARKED.search(text) and not {*"/\\"} & {*text}))
 
 
 def _files(path: Path) -> Iterator[_File]:

@@ -205,16 +205,6 @@ class TransformerEncoder(Copies):
         twin._place(self._shape(), seed)
         return twin
 
-    def copied(self) -> TransformerEncoder:
-        """The same network with weights of its own."""
-        return self.on(self.device)
-
-    def on(self, device: str) -> TransformerEncoder:
-        """A copy on another device."""
-        twin = self._twin(0, device)
-        twin.module.load_state_dict(self.module.state_dict())
-        return twin
-
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The shape; the weights and the vocabulary as arrays."""
         described = np.frombuffer(self.tokens.described.encode(), np.uint8)
