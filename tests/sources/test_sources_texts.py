@@ -135,6 +135,7 @@ def test_rows_with_more_cells_than_columns_are_set_aside(tmp_path):
         ("a.csv", b"file,label\na.jpg,cat\n", "-o column=NAME"),
         ("a.bin", b"some words", "a file of another kind"),
     ],
+    ids=["empty", "blank", "utf-16", "gzip", "numbers", "cut", "labels", "other"],
 )
 def test_why_a_file_is_no_text_is_told(tmp_path, name, content, why):
     (tmp_path / name).write_bytes(content)
