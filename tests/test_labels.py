@@ -24,7 +24,7 @@ IDS = ["cats/1.jpg", "cats/2.jpg", "dogs/2.jpg"]
     ],
 )
 def test_whose_label_it_is(given, expected):
-    assert matched(IDS, given, given) == expected
+    assert matched(IDS, given, given)[0] == expected
 
 
 def test_two_labels_for_one_file_are_refused():

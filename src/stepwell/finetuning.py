@@ -1,10 +1,11 @@
-"""Fine-tuning on few labels: a head on a run's features, and what it says of other data."""
+"""Fine-tuning on few labels: a head on a run's features."""
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,79 +13,181 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, Terms, chosen_head, margin
-from stepwell.encoders.words.encoder import spans_of
-from stepwell.interfaces import Batch, Row, StepwellError, UsageError, concatenate
-from stepwell.kit.files import lock, lock_of
+from stepwell.adapt import (
+    PROPAGATED,
+    Candidate,
+    Chosen,
+    Head,
+    LabelSums,
+    Scorer,
+    chosen_head,
+    discriminants,
+    heat_of,
+    suspects,
+)
+from stepwell.features import (
+    EMBEDDING,
+    FEATURES,
+    LIGHT,
+    WORDS,
+    features_of,
+    terms_of,
+    texts_of,
+)
+from stepwell.interfaces import Batch, UsageError, concatenate
+from stepwell.kit.files import lock, lock_of, write_atomic
 from stepwell.kit.parts import save_part
-from stepwell.kit.texts import column_of
-from stepwell.labels import label_source, named
+from stepwell.labels import TOLD, label_source, named, told_before
 from stepwell.run import Run
 
-EMBEDDING, FEATURES, WORDS = "embedding", "features", "words"
-LIGHT = "features, lightly"
-"""A third as long: beside words that many labels tell of."""
-CANDIDATES: dict[str, list[tuple[str, ...]]] = {
-    "text": [(FEATURES, WORDS), (WORDS,), (FEATURES,), (EMBEDDING,), (LIGHT, WORDS)],
-    "": [(EMBEDDING,), (FEATURES,)],
+CANDIDATES: dict[str, list[Candidate]] = {
+    "text": [
+        Candidate((FEATURES, WORDS)),
+        Candidate((WORDS,)),
+        Candidate((FEATURES,)),
+        Candidate((EMBEDDING,)),
+        Candidate((LIGHT, WORDS)),
+        Candidate((EMBEDDING,), PROPAGATED),
+    ],
+    "": [
+        Candidate((EMBEDDING,), PROPAGATED),
+        Candidate((FEATURES,)),
+        Candidate((EMBEDDING,)),
+        Candidate((FEATURES,), "kernel"),
+        Candidate((EMBEDDING,), "kernel"),
+        Candidate((EMBEDDING,), "discriminant"),
+    ],
 }
-"""What a head may read, by kind of data; the first is taken where nothing speaks against it."""
-UNLABELLED, SIGNS = 10_000, 2000
-"""Texts that terms are weighted by, from the first to the last, and signs of each, at most."""
-SPOKEN = 3
-"""Words that are named for a prediction."""
-ASKED = 60
-"""Words of a text that are left out, one at a time, to see what they say; the first ones."""
+"""What a head may read, and how, by kind of data; the first is taken where nothing speaks against
+it: benchmarks/finetune.py has all of them with 1 to 50 labels a class."""
+POOL = 10_000
+"""Examples without labels that labels are propagated among, at most."""
+SHRUNK = 0.9
+"""Share of the covariance within classes that is made round, where classes are added."""
+FOLDS = 5
+LISTED = 200
+"""Suspected labels that are told, at most."""
 
 
-def finetune(run: Run, labels: Any, *, seed: int = 0) -> dict[str, Any]:
+def finetune(run: Run, labels: Any, *, seed: int = 0, add: bool = False) -> dict[str, Any]:
     """Learn to tell labels, from as few as there are; the run keeps the head.
 
     Parameters
     ----------
     labels : path, array, Source or mapping
         As for :meth:`Run.evaluate`.
+    seed : int
+    add : bool
+        Add them to what the run was fine-tuned on before, whose examples are not needed: in closed
+        form, the same as from all labels at once. New classes are learned, none is forgotten.
 
     Returns
     -------
     dict
-        ``classes``, ``labelled`` examples, ``unmatched`` labels, ``tried`` heads.
+        ``classes``, ``labelled`` examples, ``left_out`` (what of a table was not used, and why),
+        ``tried`` heads, ``suspects``: labels that are probably wrong.
 
     Raises
     ------
     UsageError
         If there are fewer than two classes.
     """
-    source, known, unmatched = label_source(run, labels)
+    source, known, left = label_source(run, labels)
     parts = list(source.batches(run.chunk, ids=set(known)))
     if not parts:
         raise UsageError(
             f"Expected labelled examples, found none that can be read in {named(labels)}."
         )
     batch = concatenate(parts)
-    terms = terms_of(run, _texts(batch)) if "text" in batch.data else None
     told = [known[str(name)] for name in batch.ids]
+    facts = {"labelled": len(batch), "unmatched": len(left.unknown), "left_out": left.lines()}
+    if add:
+        return facts | _added(run, batch, told)
+    terms = terms_of(run, texts_of(batch)) if "text" in batch.data else None
     kind = "text" if terms is not None else ""
     features = features_of(run, batch, terms)
     groups = [str(group) for group in batch.group]
-    head, tried = chosen_head(features, told, groups, CANDIDATES[kind], seed=seed)
+    pool = _pool(run, set(map(str, batch.ids)))
+    chosen = chosen_head(features, told, groups, CANDIDATES[kind], pool=pool, seed=seed)
+    sums = LabelSums.of(features[EMBEDDING], told)
     with lock(lock_of(run.path), str(run.path)):
-        _replace(run.path / "parts" / Head.name, head)
-        if terms is not None:
-            _replace(run.path / "parts" / Terms.name, terms)
-    found = {"classes": list(head.classes), "labelled": len(batch), "unmatched": unmatched}
-    return found | {"tried": tried}
+        _keep(run, [chosen.head, sums, *([terms] if terms is not None else [])])
+        _write_labels(run, dict(zip(map(str, batch.ids), told, strict=True)))
+    return facts | _facts(chosen, batch)
 
 
-def terms_of(run: Run, labelled: Sequence[str]) -> Terms:
-    """Terms of what the run learned from, where that is still there, and of labelled texts: a few
-    labelled ones alone do not tell which words are rare."""
-    texts, ids = list(labelled), run.index[0]
-    some = set(ids[:: max(1, -(-len(ids) // UNLABELLED))].tolist())
-    with suppress(StepwellError, OSError):
-        for batch in run.own_source().batches(run.chunk, ids=some):
-            texts += [text[:SIGNS] for text in _texts(batch)]
-    return Terms().fit(texts)
+def _facts(chosen: Chosen, batch: Batch) -> dict[str, Any]:
+    names, found = chosen.head.classes, []
+    if chosen.shares is not None and chosen.judged is not None:
+        ids = [str(batch.ids[i]) for i in chosen.judged]
+        found = suspects(chosen.shares, chosen.truth[chosen.judged], names, ids)
+    fewest = {name: int((chosen.truth == c).sum()) for c, name in enumerate(names)}
+    return {
+        "classes": list(names),
+        "fewest": min(fewest.items(), key=lambda each: each[1]),
+        "tried": chosen.rows,
+        "suspects": found[:LISTED],
+        "suspected": len(found),
+    }
+
+
+def _pool(run: Run, labelled: set[str]) -> NDArray[np.float32]:
+    """Embeddings of some examples it learned from that have no label."""
+    ids, embeddings = run.index
+    rows = np.flatnonzero([str(i) not in labelled for i in ids])
+    some = rows[:: max(1, -(-len(rows) // POOL))]
+    found = embeddings[some].astype(np.float32)
+    return found[found.any(1)]
+
+
+def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
+    """More labels to a head in closed form."""
+    if not run.has(LabelSums.name):
+        raise UsageError(
+            f"Expected a run that was fine-tuned, to add labels to, found {run.path} without: "
+            f"leave --add out the first time."
+        )
+    before = told_before(run)
+    again = [str(name) for name in batch.ids if str(name) in before]
+    if again:
+        raise UsageError(
+            f"Expected labels of examples that are new to this head, found {len(again):,} that it "
+            f"was fine-tuned on already, such as {again[0]!r}: leave those out, or give all labels "
+            f"without --add."
+        )
+    sums: LabelSums = run.part(LabelSums.name)
+    old = set(sums.classes)
+    x = features_of(run, batch, None)[EMBEDDING]
+    sums = sums + LabelSums.of(x, told)
+    scorer = Scorer(*discriminants(sums, SHRUNK))
+    head = Head((EMBEDDING,), "discriminant", sums.classes, scorer, _heat(sums, x, told))
+    with lock(lock_of(run.path), str(run.path)):
+        _keep(run, [head, sums])
+        _write_labels(run, before | dict(zip(map(str, batch.ids), told, strict=True)))
+    return {
+        "classes": list(head.classes),
+        "new": sorted(set(head.classes) - old),
+        "all_labelled": int(sums.counts.sum()),
+    }
+
+
+def _heat(sums: LabelSums, x: NDArray, told: Sequence[str]) -> float:
+    """By what is said of the added examples while they are taken out of the sums again."""
+    place = {name: c for c, name in enumerate(sums.classes)}
+    truth = np.array([place[label] for label in told])
+    scores = np.zeros((len(x), len(place)))
+    for fold in range(FOLDS):
+        rows = np.arange(fold, len(x), FOLDS)
+        rest = sums - LabelSums.of(x[rows], told[fold::FOLDS])
+        if rest.classes != sums.classes:
+            return 1.0  # all examples of a class would be held back
+        scores[rows] = Scorer(*discriminants(rest, SHRUNK))(x[rows])
+    return heat_of(scores, truth)
+
+
+def _keep(run: Run, parts: Sequence[Any]) -> None:
+    for part in parts:
+        _replace(run.path / "parts" / part.name, part)
 
 
 def _replace(folder: Path, part: Any) -> None:
@@ -97,87 +200,9 @@ def _replace(folder: Path, part: Any) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def features_of(run: Run, batch: Batch, terms: Terms | None) -> dict[str, Any]:
-    """All that a head may read of examples: (n, ·) each, of length 1; 0 where an encoder finds
-    nothing in one that it knows, so that nothing speaks for any label."""
-    features = np.asarray(run.encoder.embed(batch), np.float32)
-    known = features.any(1, keepdims=True).astype(np.float32)
-    found: dict[str, Any] = {EMBEDDING: _unit(known * np.asarray(run.map(features), np.float32))}
-    found[FEATURES] = _unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))
-    found[LIGHT] = found[FEATURES] / 3
-    return found | ({WORDS: terms(_texts(batch))} if terms is not None else {})
-
-
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.asarray(x / np.where(length > 0, length, 1), np.float32)
-
-
-def _texts(batch: Batch) -> list[str]:
-    return [str(text) for text in batch.data["text"]]
-
-
-def predict(run: Run, src: Any, *, why: bool = False) -> Iterator[Row]:
-    """What a run's head says of examples.
-
-    Parameters
-    ----------
-    src : path, array or Source
-        Of the kind that the run was learned from.
-    why : bool
-        Of texts: name the words that spoke for it, those without which it would be less sure.
-
-    Yields
-    ------
-    row
-        ``id``, ``label``, ``probability``; ``shares``, of all classes; ``words`` with what
-        the logarithm of the odds would lose without each.
-
-    Raises
-    ------
-    UsageError
-        If the run was not fine-tuned.
-    """
-    if not run.has(Head.name):
-        raise UsageError(
-            f"Expected a run that was fine-tuned, found {run.path} without labels: `stepwell "
-            f"finetune {run.path} --labels LABELS`."
-        )
-    head: Head = run.part(Head.name)
-    terms = run.part(Terms.name) if run.has(Terms.name) else None
-    return _predicted(run, run.open(src), head, terms, why)
-
-
-def _predicted(run: Run, source: Any, head: Head, terms: Any, why: bool) -> Iterator[Row]:
-    for batch in source.batches(run.chunk):
-        shares = head(features_of(run, batch, terms))
-        for row, (name, own) in enumerate(zip(batch.ids, shares, strict=True)):
-            best = int(own.argmax())
-            found: Row = {"id": str(name), "label": head.classes[best]}
-            found |= {"probability": float(own[best])}
-            found |= {"shares": dict(zip(head.classes, map(float, own), strict=True))}
-            if why and terms is not None:
-                one = batch.take(np.array([row]))
-                found |= {"words": spoken(run, one, head, terms, best)}
-            yield found
-
-
-def spoken(run: Run, one: Batch, head: Head, terms: Terms, label: int) -> list[tuple[str, float]]:
-    """Words of a text without which a label would be less likely, the weightiest first."""
-    (text,) = _texts(one)
-    places: dict[str, list[Any]] = {}
-    for match in spans_of(text):
-        if match.group().isalnum():
-            places.setdefault(match.group().lower(), []).append(match)
-    words = list(places)[:ASKED]
-    without = [text, *(_without(text, places[word]) for word in words)]
-    batch = one.take(np.zeros(len(without), np.intp)).with_data(text=column_of(without))
-    sure = margin(head.scores(features_of(run, batch, terms)) / head.heat, label)
-    lost = [(word, float(sure[0] - rest)) for word, rest in zip(words, sure[1:], strict=True)]
-    return [each for each in sorted(lost, key=lambda each: -each[1]) if each[1] > 0][:SPOKEN]
-
-
-def _without(text: str, places: Sequence[Any]) -> str:
-    for place in reversed(places):
-        text = text[: place.start()] + text[place.end() :]
-    return text
+def _write_labels(run: Run, labels: Mapping[str, str]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "label"])
+    writer.writerows(labels.items())
+    write_atomic(run.path / TOLD, text.getvalue())

@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stepwell.adapt import LabelTable, LeftOut
 from stepwell.interfaces import UsageError
 from stepwell.kit.plugins import registered
 from stepwell.run import Run, read_like
 from stepwell.sources import SOURCES, open_source
 from stepwell.sources.textfiles import LABEL
 
+TOLD = "labels.csv"
+"""Of a run: what it was fine-tuned on."""
 
-def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], int]:
-    """A source, the label of each of its ids, and how many labels are of no example."""
+
+def told_before(run: Run) -> dict[str, str]:
+    """Labels by id that a run was fine-tuned on."""
+    path = run.path / TOLD
+    return LabelTable.of(path).known if path.is_file() else {}
+
+
+def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
+    """A source, the label of each of its ids, and what of a table was left out."""
     if is_table(labels):
-        given = _rows_of(labels)
-        known = matched([str(i) for i in run.index[0]], given, labels)
-        return run.own_source(), known, len(given) - len(known)
+        known, left = told([str(i) for i in run.index[0]], labels)
+        return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    return source, _own_labels(source, labels), 0
+    return source, _own_labels(source, labels), LeftOut()
 
 
-def _rows_of(table: Any) -> Mapping[str, Any]:
-    return table if isinstance(table, Mapping) else read_labels(Path(table))
+def told(ids: Sequence[str], labels: Any) -> tuple[dict[str, str], LeftOut]:
+    """What a table says of examples, and what of it says nothing."""
+    table = LabelTable.of(labels)
+    known, used = matched(ids, table.known, labels)
+    rest = [(table.line[file], file) for file in table.known if file not in used]
+    return known, replace(table.left, unknown=rest)
 
 
-def matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[str, str]:
-    """Labels by id. The end of an id (``tom.jpg`` for ``cats/tom.jpg``), or an id with folders
-    before it, is enough where it is the only one; never instead of an id itself."""
+def matched(
+    ids: Sequence[str], known: Mapping[str, Any], labels: Any
+) -> tuple[dict[str, str], set[str]]:
+    """Labels by id, and the names that were of some example.
+
+    The end of an id (``tom.jpg`` for ``cats/tom.jpg``), or an id with folders before it, is enough
+    where it is the only one; never instead of an id itself.
+    """
     whole, ends = set(ids), defaultdict(list)
     for name in ids:
         ends[Path(name).name].append(name)
     found = {name: str(label) for name, label in known.items() if name in whole}
+    used = set(found)
     guessed: dict[str, str] = {}
     for name, label in known.items():
         same = [] if name in whole else [i for i in ends[Path(name).name] if _one_ends(i, name)]
@@ -46,6 +65,7 @@ def matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[s
                 f"Expected one label for {same[0]!r}, found two in {named(labels)}, "
                 f"{guessed[same[0]]!r} and {str(label)!r}: name files as they were found."
             )
+        used.add(name)
     found |= guessed
     if not found:
         raise UsageError(
@@ -53,7 +73,7 @@ def matched(ids: Sequence[str], known: Mapping[str, Any], labels: Any) -> dict[s
             f"{named(labels)} only others, such as {next(iter(known), '')!r}: name files "
             f"relative to what was learned from."
         )
-    return found
+    return found, used
 
 
 def _one_ends(one: str, other: str) -> bool:
@@ -69,7 +89,7 @@ def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) 
     if not is_table(labels):
         known = _own_labels(open_source(labels), labels)
     else:
-        known = matched([name for name, _ in entries], _rows_of(labels), labels)
+        known, _ = told([name for name, _ in entries], labels)
     if len(set(known.values())) < classes:
         raise UsageError(f"Expected at least two classes, found one in {named(labels)}.")
 
@@ -81,7 +101,7 @@ def labels_of(
     if labels is None:
         return source, {}
     if is_table(labels):
-        return source, matched([name for name, _ in entries], _rows_of(labels), labels)
+        return source, told([name for name, _ in entries], labels)[0]
     own = open_source(labels, like=read_like(source.options))
     return own, _own_labels(own, labels)
 
@@ -117,25 +137,3 @@ def _own_labels(source: Any, labels: Any) -> dict[str, str]:
             f"folder of its own, or give a CSV with the columns file,label."
         )
     return {str(k): str(v) for k, v in known.items()}
-
-
-def read_labels(path: Path) -> dict[str, str]:
-    """Labels by file from a CSV or TSV with the columns ``file`` and ``label``."""
-    if not path.is_file():
-        raise UsageError(f"Expected labels at {path}, found nothing there: check its name.")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter=delimiter))
-    except UnicodeDecodeError:
-        raise UsageError(
-            f"Expected UTF-8 in {path}, found another encoding: save it as CSV UTF-8."
-        ) from None
-    names = list(rows[0]) if rows else []
-    key = next((n for n in names if n.lower() in ("file", "id", "path", "name")), None)
-    label = next((n for n in names if n.lower() in ("label", "class", "target")), None)
-    if key is None or label is None:
-        raise UsageError(
-            f"Expected a header file,label in {path}, found {','.join(names) or 'nothing'}."
-        )
-    return {row[key]: row[label] for row in rows if row[label]}

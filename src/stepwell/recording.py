@@ -22,7 +22,8 @@ from stepwell.kit.parts import save_part, toml
 from stepwell.kit.plugins import plugins
 from stepwell.pretexts import PRETEXTS
 from stepwell.pretexts.tokens import Next, Parallel
-from stepwell.run import FORMAT, Run
+from stepwell.run import Run
+from stepwell.runfile import FORMAT
 
 _LIBRARIES = ("stepwell", "numpy", "scipy", "scikit-learn", "Pillow", "pyarrow")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,7 @@ from stepwell.kit.files import there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
-from stepwell.resuming import going_on, unfinished
+from stepwell.runfile import read_config
 from stepwell.sources import open_source
 from stepwell.sources.texts import MARKED, in_words
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 _PIXELS = ("canvas", "channels", "scale", "group_by")
 """Settings of a source that carry over to new data: they decide what a pixel means."""
-FORMAT = 2
-"""Version of the directory's layout; a newer one is refused with a clear error."""
 
 
 def batch_size(batch_bytes: int) -> int:
@@ -63,7 +60,7 @@ class Run:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
-        self.config = _read_config(self.path)
+        self.config = read_config(self.path)
 
     def __repr__(self) -> str:
         facts = self.config["data"]
@@ -184,7 +181,7 @@ class Run:
 
         rows = search(self.index, self._query(query), n)
         if self._kind == "text":
-            known = self._texts({row["id"] for row in rows})
+            known = self.texts_of({row["id"] for row in rows})
             rows = [row | {"text": known[row["id"]]} if row["id"] in known else row for row in rows]
         return rows
 
@@ -192,8 +189,10 @@ class Run:
     def _kind(self) -> str:
         return str(self.config["source"]["kind"])
 
-    def _texts(self, ids: set[str]) -> dict[str, str]:
-        """Texts of a source that still has them."""
+    def texts_of(self, ids: set[str]) -> dict[str, str]:
+        """Texts of examples, where they are texts and still there."""
+        if self._kind != "text":
+            return {}
         try:
             parts = [*self.own_source().batches(self.chunk, ids=ids)]
         except (StepwellError, OSError):
@@ -241,17 +240,23 @@ class Run:
 
         return evaluate(self, labels, test, seed=seed, pretrained=pretrained)
 
-    def finetune(self, labels: Any, *, seed: int = 0) -> dict[str, Any]:
-        """Learn to tell labels, from as few as there are; see :mod:`~.finetuning`."""
+    def finetune(self, labels: Any, *, seed: int = 0, **options: Any) -> dict[str, Any]:
+        """Learn to tell labels, from as few as there are; see :func:`~.finetuning.finetune`."""
         from stepwell.finetuning import finetune
 
-        return finetune(self, labels, seed=seed)
+        return finetune(self, labels, seed=seed, **options)
 
-    def predict(self, src: Any, *, why: bool = False) -> list[Row]:
-        """What it was fine-tuned to tell, of other examples; see :mod:`~.finetuning`."""
-        from stepwell.finetuning import predict
+    def predict(self, src: Any, **options: Any) -> list[Row]:
+        """What it was fine-tuned to tell, of other examples; see :func:`~.predicting.predict`."""
+        from stepwell.predicting import predict
 
-        return list(predict(self, self.asked(src), why=why))
+        return list(predict(self, self.asked(src), **options))
+
+    def suggest(self, n: int = 20, labels: Any = None, *, seed: int = 0) -> list[Row]:
+        """Examples whose labels would help most; see :func:`~.suggesting.suggest`."""
+        from stepwell.suggesting import suggest
+
+        return suggest(self, n, labels, seed=seed)
 
     def generate(self, prompt: str = "", length: int = 400, **options: Any) -> str:
         """A text that goes on with a prompt; options as for :func:`~.apply.generate.generate`."""
@@ -312,32 +317,3 @@ def load(path: str | PathLike[str]) -> Run:
         If a newer stepwell wrote it.
     """
     return Run(path)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    file = path / "config.toml"
-    if not file.is_file() and unfinished(path):
-        raise StepwellError(
-            f"Expected a finished run, found a training that was stopped at {path}: "
-            f"`{going_on(path)}` goes on with it."
-        )
-    if not file.is_file():
-        near = (
-            [p.name for p in path.parent.iterdir() if (p / "config.toml").is_file()]
-            if (path.parent.is_dir())
-            else []
-        )
-        raise UsageError(
-            f"Expected the directory of a run, found "
-            f"{'nothing' if not path.exists() else 'something else'} at {path}."
-            f"{nearest(path.name, near)} `stepwell learn SRC --out RUN` makes one; `stepwell "
-            f"status` lists those in runs/."
-        )
-    config = tomllib.loads(file.read_text(encoding="utf-8"))
-    if config.get("format", 0) > FORMAT:
-        raise StepwellError(
-            f"Expected a run of format ≤ {FORMAT}, found format {config['format']} in {path}: "
-            f"it was written by stepwell {config.get('versions', {}).get('stepwell', '?')}; "
-            f"install that version or a newer one."
-        )
-    return config

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell import recording
+from stepwell.adapt import LeftOut
 from stepwell.encoders import NETWORKS
 from stepwell.engines import units_of
 from stepwell.evaluate.controls import Components, raw_features
@@ -202,7 +203,7 @@ def evaluate(
     contestants = Contestants(run, seed)
     frozen = Frozen(pretrained) if pretrained is not None else None
     roles = contestants.roles | ({PRETRAINED: "control"} if frozen is not None else {})
-    bank, bank_labels, groups, unmatched = _labelled(run, labels, contestants, frozen)
+    bank, bank_labels, groups, left = _labelled(run, labels, contestants, frozen)
     if test is None:
         held = np.isin(fold_of(seed, groups), (0, 1))
         queries = {name: rows[held] for name, rows in bank.items()}
@@ -237,7 +238,8 @@ def evaluate(
         "classes": len(classes),
         "bank": len(known),
         "test": len(truth),
-        "unmatched": unmatched,
+        "unmatched": len(left.unknown),
+        "left_out": left.lines(),
         "verdict": labelled_verdict(scores, gaps),
     }
     with lock(lock_of(run.path), str(run.path)):
@@ -272,10 +274,10 @@ def _table(
 
 def _labelled(
     run: Run, labels: Any, contestants: Contestants, frozen: Frozen | None
-) -> tuple[dict[str, NDArray], NDArray[np.str_], NDArray[np.str_], int]:
-    """Features of all contestants for labelled examples, their labels and groups, and how
-    many labels are of no example."""
-    source, known, unmatched = label_source(run, labels)
+) -> tuple[dict[str, NDArray], NDArray[np.str_], NDArray[np.str_], LeftOut]:
+    """Features of all contestants for labelled examples, their labels and groups, and what of the
+    labels was left out."""
+    source, known, left = label_source(run, labels)
     parts: list[dict[str, NDArray]] = []
     ids: list[str] = []
     groups: list[str] = []
@@ -291,7 +293,7 @@ def _labelled(
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if frozen is not None:
         joined[PRETRAINED] = _by_pretrained(run, labels, frozen, ids)
-    return joined, np.array([known[i] for i in ids]), np.array(groups), unmatched
+    return joined, np.array([known[i] for i in ids]), np.array(groups), left
 
 
 def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDArray:

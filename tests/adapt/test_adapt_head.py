@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import Ridge
 
-from stepwell.adapt import Head, Terms, chosen_head
-from stepwell.adapt.head import beside, heat_of, margin, shares
+from stepwell.adapt import Candidate, Head, Terms, chosen_head, heat_of, margin
+from stepwell.adapt.calibrate import shares
+from stepwell.adapt.head import beside
+from stepwell.adapt.rules import RULES, discriminant, kernel, ridge
 from stepwell.interfaces import UsageError
 
 N = 240
@@ -24,10 +29,16 @@ def data():
     return some, [f"class {c}" for c in truth]
 
 
-def chosen(data, *candidates, rows=slice(None)):
-    features = {name: each[rows] for name, each in data[0].items()}
-    labels = data[1][rows]
-    return chosen_head(features, labels, list(map(str, range(len(labels)))), candidates)
+def head_of(features, labels, candidates, groups=None, **options):
+    """The head, and what was tried; candidates are logistic where only their features are named."""
+    groups = [str(i) for i in range(len(labels))] if groups is None else groups
+    tried = [each if isinstance(each, Candidate) else Candidate(each) for each in candidates]
+    found = chosen_head(features, labels, groups, tried, **options)
+    return found.head, found.rows
+
+
+def chosen(data, *candidates):
+    return head_of(*data, candidates)
 
 
 def test_the_head_that_tells_labels_is_taken(data):
@@ -78,11 +89,50 @@ def test_a_margin_is_the_logarithm_of_odds():
 def test_a_single_example_of_a_class_is_enough(data):
     rows = [data[1].index(f"class {c}") for c in range(3)]
     few = {name: each[rows] for name, each in data[0].items()}
-    head, tried = chosen_head(few, [data[1][r] for r in rows], ["a", "b", "c"], [("good",)])
+    head, tried = head_of(few, [data[1][r] for r in rows], [("good",)])
     assert head.classes == ("class 0", "class 1", "class 2")
     assert "loss" not in tried[0]
-    with pytest.raises(UsageError, match="two classes or more, found 1"):
-        chosen_head(few, ["a"] * 3, ["a", "b", "c"], [("good",)])
+    assert head.held is None
+    with pytest.raises(UsageError, match="two classes or more, found 3 of one, 'a'"):
+        head_of(few, ["a"] * 3, [("good",)])
+
+
+def test_the_only_example_of_a_class_is_learned_from_and_others_are_held_back(data):
+    rows = [data[1].index("class 0"), *(i for i, c in enumerate(data[1]) if c != "class 0")]
+    some = {name: each[rows] for name, each in data[0].items()}
+    found = chosen_head(
+        some, [data[1][r] for r in rows], list(map(str, rows)), [Candidate(("good",))]
+    )
+    assert "loss" in found.rows[0]
+    assert sorted(found.judged) == list(range(1, len(rows)))
+    assert not (found.truth[found.judged] == 0).any()
+
+
+@pytest.mark.parametrize("how", RULES)
+def test_every_rule_tells_labels_and_survives_being_written_down(data, how):
+    head, rows = head_of(*data, [Candidate(("good",), how)])
+    assert rows[0]["how"] == head.how == how
+    assert rows[0]["accuracy"] > 0.8
+    again = Head.from_state(*head.state())
+    assert np.array_equal(again(data[0]), head(data[0]))
+    assert np.array_equal(again.held.truth, head.held.truth)
+    p = head(data[0])
+    assert np.allclose(p.sum(1), 1)
+
+
+def test_closed_forms_are_those_of_scikit_learn(data):
+    x, truth = data[0]["good"], np.unique(data[1], return_inverse=True)[1]
+    found = discriminant(x, truth, 1e9)
+    theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(x, truth)
+    assert np.allclose(shares(found(x)), theirs.predict_proba(x), atol=1e-3)  # x was rounded
+    centred = x - x.mean(0)
+    penalty = np.trace(centred.T @ centred) / 3 / 2
+    one_hot = np.eye(3)[truth]
+    expected = Ridge(alpha=penalty).fit(x, one_hot).predict(x)
+    assert np.allclose(ridge(x, truth, 2.0)(x), expected)
+    usual = one_hot.mean(0)
+    machine = KernelRidge(alpha=0.25, kernel="rbf", gamma=0.5).fit(x, one_hot - usual)
+    assert np.allclose(kernel(x, truth, 4.0)(x), machine.predict(x) + usual, atol=1e-5)
 
 
 def test_groups_stay_together():
@@ -91,8 +141,8 @@ def test_groups_stay_together():
     x, labels = rng.standard_normal((30, 40)), rng.integers(0, 2, 30)
     both = {"x": np.repeat(x, 4, 0)}
     told = [str(c) for c in np.repeat(labels, 4)]
-    apart = chosen_head(both, told, [str(i) for i in range(120)], [("x",)])[1]
-    together = chosen_head(both, told, [str(i) for i in np.repeat(np.arange(30), 4)], [("x",)])[1]
+    apart = head_of(both, told, [("x",)])[1]
+    together = head_of(both, told, [("x",)], [str(i) for i in np.repeat(np.arange(30), 4)])[1]
     assert apart[0]["accuracy"] > 0.95
     assert together[0]["accuracy"] < 0.8
 

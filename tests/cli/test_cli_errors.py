@@ -20,7 +20,7 @@ from stepwell.cli.console import Progress, describe, table
 from stepwell.cli.learn import seconds
 from stepwell.cli.main import VERBS, cli
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.run import FORMAT
+from stepwell.runfile import FORMAT
 from stepwell.sources import open_source
 
 

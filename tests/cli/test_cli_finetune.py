@@ -83,7 +83,7 @@ def test_labels_that_are_none(call, reviews):
     (reviews / "one.tsv").write_text("sentence\tlabel\na fine film\tgood\na warm film\tgood\n")
     said = call("finetune", reviews / "run", "--labels", reviews / "one.tsv")
     assert said.code == 2
-    assert "two classes or more, found 1" in said.err
+    assert "two classes or more, found 2 of one, 'good'" in said.err
     assert call("finetune", reviews / "run", "--labels", reviews / "nowhere.tsv").code == 2
     rows = "".join(f"a fine film of {i}\tclass {i}\n" for i in range(40))
     (reviews / "own.tsv").write_text(f"sentence\tlabel\n{rows}")

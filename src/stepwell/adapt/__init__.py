@@ -1,6 +1,36 @@
 """What is learned from a few labels, on top of what was learned without."""
 
-from stepwell.adapt.head import Head, chosen_head, margin
+from stepwell.adapt.calibrate import heat_of, margin
+from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head
+from stepwell.adapt.head import Head, Held
+from stepwell.adapt.propagate import unsure_of
+from stepwell.adapt.rules import Scorer
+from stepwell.adapt.sets import Sets, check_coverage, fewest
+from stepwell.adapt.suggest import suggest_rows
+from stepwell.adapt.sums import LabelSums, discriminants
+from stepwell.adapt.suspects import suspects
+from stepwell.adapt.table import LabelTable, LeftOut
 from stepwell.adapt.words import Terms
 
-__all__ = ["Head", "Terms", "chosen_head", "margin"]
+__all__ = [
+    "PROPAGATED",
+    "Candidate",
+    "Chosen",
+    "Head",
+    "Held",
+    "LabelSums",
+    "LabelTable",
+    "LeftOut",
+    "Scorer",
+    "Sets",
+    "Terms",
+    "check_coverage",
+    "chosen_head",
+    "discriminants",
+    "fewest",
+    "heat_of",
+    "margin",
+    "suggest_rows",
+    "suspects",
+    "unsure_of",
+]

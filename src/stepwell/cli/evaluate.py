@@ -34,8 +34,8 @@ def command(
     say(scores["verdict"]["sentence"])
     for line in scores["verdict"]["details"]:
         say(line)
-    if scores["unmatched"]:
-        say(f"{scores['unmatched']:,} rows of {labels} name no example of this run: left out")
+    for line in scores["left_out"]:
+        say(line)
     say(f"\n{scores['bank']:,} labelled, {scores['test']:,} to test, {scores['classes']} classes\n")
     say(scorecard(scores))
     say(f"\nnext    stepwell report {run}")

@@ -18,6 +18,7 @@ VERBS = {
     "learn": "Learn an encoder from unlabelled data.",
     "evaluate": "Score a run with a few labels, beside its controls.",
     "finetune": "Learn to tell labels, from as few as there are.",
+    "suggest": "Which examples to label next: a CSV to fill in.",
     "predict": "Labels of other data, and how sure they are.",
     "embed": "Vectors of any data, by a run.",
     "search": "Find similar examples.",

@@ -21,17 +21,30 @@ SHOWN = 20
 @click.argument("src")
 @click.option("--out", type=click.Path(path_type=Path), help="A .csv file to write.")
 @click.option("--why", is_flag=True, help="Of texts: the words that spoke for it.")
+@click.option(
+    "--coverage",
+    type=float,
+    help="How often the set of labels holds the right one; default .9, with labels enough.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @json_option
 def command(
-    run: Path, src: str, out: Path | None, why: bool, overwrite: bool, as_json: bool
+    run: Path,
+    src: str,
+    out: Path | None,
+    why: bool,
+    coverage: float | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
-    """Labels of SRC, as RUN was fine-tuned to tell them.
+    """Labels of SRC, as RUN was fine-tuned to tell them, and which had better not be believed.
 
-    SRC: files, a text in words, or - for lines of text that are piped.
+    SRC: files, a text in words, or - for lines of text that are piped. A label is marked with ?
+    and the reason where several are likely (its set, which holds the right one as often as
+    --coverage promises), or where nothing like the example was learned from.
     """
-    from stepwell.finetuning import predict
     from stepwell.kit.files import write_atomic
+    from stepwell.predicting import predict
     from stepwell.run import load
 
     if out is not None and out.suffix != ".csv":
@@ -44,7 +57,7 @@ def command(
     asked: Any = _piped() if src == "-" and text else learned.asked(src, word=True)
     if isinstance(asked, list) and " " not in src and src != "-":
         click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
-    rows = list(predict(learned, asked, why=why))
+    rows = list(predict(learned, asked, why=why, coverage=coverage))
     if not rows:
         raise UsageError(
             f"Expected examples to tell labels of, found none that can be read in {src}."
@@ -55,13 +68,23 @@ def command(
         return emit(rows)
     if out is not None:
         say(f"{len(rows):,} labels in {out}")
-        return None
+        return _tell_abstained(rows)
     for row in rows[:SHOWN]:
         told = " · ".join(word for word, _ in row.get("words", ()))
-        say(f"{row['label']}  {row['probability']:.2f}  {row['id']}{f'  ({told})' if told else ''}")
+        doubt = f"  ? {row['abstain']}" if row["abstain"] else ""
+        words = f"  ({told})" if told else ""
+        say(f"{row['label']}  {row['probability']:.2f}  {row['id']}{words}{doubt}")
     if len(rows) > SHOWN:
         say(f"… and {len(rows) - SHOWN:,} more: add --out FILE.csv, or --json")
-    return None
+    return _tell_abstained(rows)
+
+
+def _tell_abstained(rows: list[dict[str, Any]]) -> None:
+    doubtful = sum(bool(row["abstain"]) for row in rows)
+    if doubtful and len(rows) > 1:
+        say(f"{doubtful:,} of {len(rows):,} had better not be believed: marked with ?, and why")
+    if rows[0]["set"] is None:
+        say("too few labels could be held back to promise sets that hold the right one")
 
 
 def _piped() -> list[str]:
@@ -77,9 +100,13 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
     classes = list(rows[0]["shares"])
     writer = csv.writer(text, lineterminator="\n")
     more = ["words"] if "words" in rows[0] else []
-    writer.writerow(["file", "label", "probability", *classes, *more])
+    doubt = ["set", "typical", "abstain"]
+    writer.writerow(["file", "label", "probability", *classes, *doubt, *more])
     for row in rows:
         shares = [f"{value:.6f}" for value in row["shares"].values()]
         words = [" ".join(word for word, _ in row["words"])] if more else []
-        writer.writerow([row["id"], row["label"], f"{row['probability']:.6f}", *shares, *words])
+        told = [row["id"], row["label"], f"{row['probability']:.6f}", *shares]
+        inside = "|".join(row["set"] or ())
+        typical = "" if row["typical"] is None else f"{row['typical']:.4f}"
+        writer.writerow([*told, inside, typical, row["abstain"], *words])
     return text.getvalue()

@@ -1,0 +1,43 @@
+"""Scores that become probabilities, which are right as often as they say."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+
+def shares(scores: F64) -> F64:
+    """Softmax over the last axis."""
+    from scipy.special import softmax
+
+    return np.asarray(softmax(scores, axis=-1))
+
+
+def margin(scores: F64, label: int) -> F64:
+    """(n,) logarithm of how much likelier a label is than all others together."""
+    from scipy.special import logsumexp
+
+    return np.asarray(scores[:, label] - logsumexp(np.delete(scores, label, 1), axis=1))
+
+
+def heat_of(scores: F64, truth: NDArray[np.intp]) -> float:
+    """What held-out scores (n, c) are divided by so that they say how sure they are (C. Guo et al.,
+    ICML 2017).
+
+    Targets are as sure as so many examples can make anybody, (n + 1) / (n + c) (J. Platt, 1999):
+    few that are all told right do not make certain.
+    """
+    from scipy.optimize import minimize_scalar
+
+    count, kinds = np.bincount(truth, minlength=scores.shape[1]), scores.shape[1]
+    own = (count[truth] + 1) / (count[truth] + kinds)
+    target = np.repeat(((1 - own) / (kinds - 1))[:, None], kinds, 1)
+    target[np.arange(len(truth)), truth] = own
+
+    def surprise(log_heat: float) -> float:
+        p = shares(scores / np.exp(log_heat))
+        return float(-(target * np.log(p + 1e-12)).sum(1).mean())
+
+    return float(np.exp(minimize_scalar(surprise, bounds=(-6, 4), method="bounded").x))

@@ -1,0 +1,100 @@
+"""Sets of labels that hold the right one as often as promised: conformal prediction.
+
+V. Vovk, A. Gammerman & G. Shafer, 2005; least ambiguous sets: M. Sadinle, J. Lei & L. Wasserman,
+JASA 2019. The promise is for examples that are drawn like the labelled ones, on average over them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.adapt.head import Held
+from stepwell.interfaces import UsageError
+
+
+def fewest(coverage: float) -> int:
+    """Labels that have to be held back for a promise."""
+    return int(np.ceil(1 / min(coverage, 1 - coverage))) + 1
+
+
+def check_coverage(coverage: float) -> None:
+    """Raise for a promise that makes no sense.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not 0.5 <= coverage <= 0.999:
+        raise UsageError(f"Expected a coverage from .5 to .999, found {coverage}.")
+
+
+class Sets:
+    """Which classes an example may be of.
+
+    Parameters
+    ----------
+    held : Held
+        What was said of labelled examples while their labels were held back.
+    coverage : float
+        Share of examples whose set holds the right label.
+
+    Raises
+    ------
+    UsageError
+        If there are too few of them for such a promise.
+    """
+
+    def __init__(self, held: Held, coverage: float = 0.9) -> None:
+        check_coverage(coverage)
+        if len(held.truth) < fewest(coverage):
+            raise UsageError(
+                f"Expected {fewest(coverage)} held-out labels or more for a promise of "
+                f"{coverage:.0%}, found {len(held.truth)}: label more, or promise less."
+            )
+        from mapie.classification import SplitConformalClassifier
+
+        classes = held.shares.shape[1]
+        self._found = SplitConformalClassifier(
+            _as_told(classes), confidence_level=coverage, conformity_score="lac", prefit=True
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class of which none was held back
+            self._found.conformalize(_exact(held.shares), held.truth)
+
+    def __call__(self, shares: NDArray) -> NDArray[np.bool_]:
+        """(n, c) probabilities → which classes are in; none where nothing like it was seen."""
+        if not len(shares):
+            return np.zeros(np.shape(shares), bool)
+        return np.asarray(self._found.predict_set(_exact(shares))[1][:, :, 0])
+
+
+def _exact(shares: NDArray) -> NDArray[np.float64]:
+    """Rows that add up to 1 in double precision."""
+    shares = np.asarray(shares, np.float64)
+    return np.asarray(shares / shares.sum(1, keepdims=True))
+
+
+def _as_told(classes: int) -> Any:
+    """A classifier of scikit-learn's kind that passes probabilities on."""
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    class AsTold(ClassifierMixin, BaseEstimator):
+        classes_ = np.arange(classes)
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def fit(self, x: Any, y: Any) -> Any:
+            return self
+
+        def predict_proba(self, x: Any) -> Any:
+            return x
+
+        def predict(self, x: Any) -> Any:
+            return np.asarray(x).argmax(1)
+
+    return AsTold()

@@ -1,0 +1,187 @@
+"""Labels as people write them down: a table of files, with gaps, repeats and contradictions."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stepwell.interfaces import UsageError
+
+FILES = ("file", "id", "path", "name")
+LABELS = ("label", "class", "target")
+"""What the two columns may be called."""
+NAMED = 3
+"""Rows that a message names."""
+
+
+@dataclass
+class LeftOut:
+    """What of a table of labels was not used, with the lines it stands in.
+
+    Attributes
+    ----------
+    missing : list of (line, file)
+        Rows without a label.
+    repeated : list of (line, file)
+        The same label of the same file again.
+    contradictory : list of (file, lines, labels)
+        Files with several labels: none of them is believed.
+    unknown : list of (line, file)
+        Rows that name no example.
+    alike : list of (str, str)
+        Classes that differ in capitals only; they stay two.
+    """
+
+    missing: list[tuple[int, str]] = field(default_factory=list)
+    repeated: list[tuple[int, str]] = field(default_factory=list)
+    contradictory: list[tuple[str, list[int], list[str]]] = field(default_factory=list)
+    unknown: list[tuple[int, str]] = field(default_factory=list)
+    alike: list[tuple[str, str]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any(vars(self).values())
+
+    def lines(self) -> list[str]:
+        """What was left out and why, a sentence each."""
+        found = [
+            _counted(self.unknown, "names no example of this run", "name no example of this run"),
+            _counted(self.missing, "has no label yet", "have no label yet"),
+            _counted(self.repeated, "says the same again", "say the same again"),
+        ]
+        if self.contradictory:
+            some = "; ".join(
+                f"{file}: {' or '.join(map(repr, labels))} (lines {_listed(lines)})"
+                for file, lines, labels in self.contradictory[:NAMED]
+            )
+            many = "1 file has" if len(self.contradictory) == 1 else _many(self.contradictory)
+            found.append(f"{many} more than one label, none was believed: {some}")
+        found += [f"classes {one!r} and {other!r} differ in capitals" for one, other in self.alike]
+        return [line for line in found if line]
+
+
+def _many(files: Sequence[Any]) -> str:
+    return f"{len(files):,} files have"
+
+
+def _counted(rows: Sequence[tuple[int, str]], one: str, more: str) -> str:
+    if not rows:
+        return ""
+    named = ", ".join(f"line {line}: {file}" for line, file in rows[:NAMED])
+    rest = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
+    count = f"1 row {one}" if len(rows) == 1 else f"{len(rows):,} rows {more}"
+    return f"{count} ({named}{rest}): left out"
+
+
+def _listed(lines: Sequence[int]) -> str:
+    return " and ".join([", ".join(map(str, lines[:-1])), str(lines[-1])])
+
+
+@dataclass
+class LabelTable:
+    """Labels by file as they are written, in their order.
+
+    Attributes
+    ----------
+    known : dict of file to label
+    line : dict of file to int
+        Where it stands first.
+    left : LeftOut
+    """
+
+    known: dict[str, str] = field(default_factory=dict)
+    line: dict[str, int] = field(default_factory=dict)
+    left: LeftOut = field(default_factory=LeftOut)
+
+    @classmethod
+    def of(cls, table: Any) -> LabelTable:
+        """Of a CSV or TSV file with the columns ``file`` and ``label``, or a mapping.
+
+        Raises
+        ------
+        UsageError
+            For a file that can't be read; it names the line.
+        """
+        if isinstance(table, Mapping):
+            rows = ((i, str(k), _plain(v)) for i, (k, v) in enumerate(table.items(), start=1))
+            return cls._made(rows)
+        return cls._made(_read(Path(table)))
+
+    @classmethod
+    def _made(cls, rows: Iterable[tuple[int, str, str]]) -> LabelTable:
+        found, said = cls(), dict[str, list[tuple[int, str]]]()
+        for line, file, label in rows:
+            if not label:
+                found.left.missing.append((line, file))
+                continue
+            said.setdefault(file, []).append((line, label))
+        for file, each in said.items():
+            labels = list(dict.fromkeys(label for _, label in each))
+            if len(labels) > 1:
+                found.left.contradictory.append((file, [line for line, _ in each], labels))
+                continue
+            found.known[file], found.line[file] = labels[0], each[0][0]
+            found.left.repeated += [(line, file) for line, _ in each[1:]]
+        found.left.alike = _alike(found.known.values())
+        return found
+
+
+def _plain(label: Any) -> str:
+    """A label in words; none for None and numbers that are none."""
+    return "" if label is None or label != label else str(label).strip()
+
+
+def _alike(labels: Iterable[str]) -> list[tuple[str, str]]:
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(label.lower(), label), label) for label in dict.fromkeys(labels)]
+    return [(one, other) for one, other in pairs if one != other]
+
+
+def _read(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, file and label of each row."""
+    if not path.is_file():
+        raise UsageError(f"Expected labels at {path}, found nothing there: check its name.")
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        try:
+            names = next(reader, [])
+            key, label = _columns(path, names)
+            for row in reader:
+                if row:
+                    _check_row(path, reader.line_num, row, names, key)
+                    told = row[label] if label < len(row) else ""
+                    yield reader.line_num, row[key], told.strip()
+        except UnicodeDecodeError:
+            raise UsageError(
+                f"Expected UTF-8 in {path}, found another encoding after line {reader.line_num}: "
+                f"save it as CSV UTF-8."
+            ) from None
+        except csv.Error as error:
+            raise UsageError(
+                f"Expected a CSV file in {path}, found in line {reader.line_num}: {error}."
+            ) from None
+
+
+def _columns(path: Path, names: Sequence[str]) -> tuple[int, int]:
+    lower = [name.strip().lower() for name in names]
+    key = next((lower.index(name) for name in FILES if name in lower), None)
+    label = next((lower.index(name) for name in LABELS if name in lower), None)
+    if key is None or label is None:
+        raise UsageError(
+            f"Expected a header file,label in line 1 of {path}, found "
+            f"{','.join(names) or 'nothing'}."
+        )
+    return key, label
+
+
+def _check_row(path: Path, line: int, row: list[str], names: Sequence[str], key: int) -> None:
+    if len(row) > len(names):
+        raise UsageError(
+            f"Expected {len(names)} cells in line {line} of {path}, found {len(row)}: put cells "
+            f"with commas in quotation marks."
+        )
+    if key >= len(row) or not row[key].strip():
+        raise UsageError(f"Expected the name of a file in line {line} of {path}, found none.")

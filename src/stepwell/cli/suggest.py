@@ -1,0 +1,72 @@
+"""``stepwell suggest``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stepwell.cli.console import check_free, emit, json_option, say
+
+SHOWN = 20
+
+
+@click.command("suggest")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--n", "count", default=20, show_default=True, help="How many.")
+@click.option("--labels", help="A CSV of file,label: labels there are. Default: those of the head.")
+@click.option("--out", type=click.Path(path_type=Path), help="A .csv file to write and fill in.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
+@json_option
+def command(
+    run: Path,
+    count: int,
+    labels: str | None,
+    out: Path | None,
+    overwrite: bool,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Which examples of RUN to label next: typical of what no label covers, and unsure.
+
+    --out FILE.csv holds the labels there are, then the suggestions, without one: fill those in,
+    and give the file to finetune --labels.
+    """
+    from stepwell.interfaces import UsageError
+    from stepwell.kit.files import write_atomic
+    from stepwell.run import load
+    from stepwell.suggesting import known_labels, suggest
+
+    if out is not None and out.suffix != ".csv":
+        raise UsageError(f"Expected --out to end in .csv, found {out.name!r}.")
+    check_free(out, overwrite)
+    learned = load(run)
+    rows = suggest(learned, count, labels, seed=seed)
+    if out is not None:
+        write_atomic(out, _as_csv(known_labels(learned, labels), rows))
+    if as_json:
+        return emit(rows)
+    for row in rows[: SHOWN if out is None else 5]:
+        told = f"  {row['text'][:60]}" if "text" in row else ""
+        say(f"typical {row['typical']:.2f}  unsure {row['unsure']:.2f}  {row['id']}{told}")
+    if out is None:
+        say(f"next    stepwell suggest {run} --n {count} --out labels.csv, and fill in the labels")
+        return None
+    say(f"{len(rows):,} to label in {out}; fill in the column label, then:")
+    say(f"next    stepwell finetune {run} --labels {out}")
+    return None
+
+
+def _as_csv(known: Mapping[str, str], rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    more = ["text"] if any("text" in row for row in rows) else []
+    writer.writerow(["file", "label", *more])
+    writer.writerows([name, label, *([""] * len(more))] for name, label in known.items())
+    writer.writerows([row["id"], "", *(row.get(name, "") for name in more)] for row in rows)
+    return text.getvalue()

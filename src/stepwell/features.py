@@ -1,0 +1,52 @@
+"""All that a head may read of examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.adapt import Terms
+from stepwell.interfaces import Batch, StepwellError
+from stepwell.run import Run
+
+EMBEDDING, FEATURES, WORDS = "embedding", "features", "words"
+LIGHT = "features, lightly"
+"""A third as long: beside words that many labels tell of."""
+UNLABELLED, SIGNS = 10_000, 2000
+"""Texts that terms are weighted by, from the first to the last, and signs of each, at most."""
+
+
+def features_of(run: Run, batch: Batch, terms: Terms | None) -> dict[str, Any]:
+    """(n, ·) each, of length 1; 0 where an encoder finds nothing in one that it knows, so that
+    nothing speaks for any label."""
+    features = np.asarray(run.encoder.embed(batch), np.float32)
+    known = features.any(1, keepdims=True).astype(np.float32)
+    found: dict[str, Any] = {EMBEDDING: _unit(known * np.asarray(run.map(features), np.float32))}
+    found[FEATURES] = _unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))
+    found[LIGHT] = found[FEATURES] / 3
+    return found | ({WORDS: terms(texts_of(batch))} if terms is not None else {})
+
+
+def terms_of(run: Run, labelled: Sequence[str]) -> Terms:
+    """Terms of what the run learned from, where that is still there, and of labelled texts: a few
+    labelled ones alone do not tell which words are rare."""
+    texts, ids = list(labelled), run.index[0]
+    some = set(ids[:: max(1, -(-len(ids) // UNLABELLED))].tolist())
+    with suppress(StepwellError, OSError):
+        for batch in run.own_source().batches(run.chunk, ids=some):
+            texts += [text[:SIGNS] for text in texts_of(batch)]
+    return Terms().fit(texts)
+
+
+def texts_of(batch: Batch) -> list[str]:
+    """Of a batch of texts."""
+    return [str(text) for text in batch.data["text"]]
+
+
+def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.asarray(x / np.where(length > 0, length, 1), np.float32)

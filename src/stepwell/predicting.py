@@ -1,0 +1,153 @@
+"""What a run's head says of other examples, how sure it is, and when it had better not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, margin
+from stepwell.encoders.words.encoder import spans_of
+from stepwell.evaluate.strangeness import Typical
+from stepwell.features import EMBEDDING, features_of, texts_of
+from stepwell.interfaces import Batch, Row, UsageError
+from stepwell.kit.texts import column_of
+from stepwell.run import Run
+
+COVERAGE = 0.9
+STRANGE = 0.01
+"""Below this share of examples that are as strange, one is called unlike all that is known."""
+SPOKEN = 3
+"""Words that are named for a prediction."""
+ASKED = 60
+"""Words of a text that are left out, one at a time, to see what they say; the first ones."""
+
+
+def predict(
+    run: Run, src: Any, *, why: bool = False, coverage: float | None = None
+) -> Iterator[Row]:
+    """What a run's head says of examples.
+
+    Parameters
+    ----------
+    src : path, array or Source
+        Of the kind that the run was learned from.
+    why : bool
+        Of texts: name the words that spoke for it, those without which it would be less sure.
+    coverage : float, optional
+        How often ``set`` holds the right label, on average over examples like the labelled ones;
+        default .9, where there are labels enough for it.
+
+    Yields
+    ------
+    row
+        ``id``, ``label``, ``probability``; ``shares``, of all classes; ``set``, the labels it may
+        have, None where there are too few labels to promise anything; ``typical``, the share of
+        learned examples that are as unlike the others or more so; ``abstain``: empty, or why it
+        had better not be believed. ``words`` with what the logarithm of the odds would lose
+        without each.
+
+    Raises
+    ------
+    UsageError
+        If the run was not fine-tuned, or on too few labels for the coverage asked for.
+    """
+    if not run.has(Head.name):
+        raise UsageError(
+            f"Expected a run that was fine-tuned, found {run.path} without labels: `stepwell "
+            f"finetune {run.path} --labels LABELS`."
+        )
+    head: Head = run.part(Head.name)
+    terms = run.part(Terms.name) if run.has(Terms.name) else None
+    teller = Teller(run, head, terms, sets_of(head, coverage))
+    return _predicted(run.open(src), run.chunk, teller, why)
+
+
+def sets_of(head: Head, coverage: float | None) -> Sets | None:
+    """Sets of labels; None where nobody asked, and there are too few labels for them."""
+    if coverage is not None:
+        check_coverage(coverage)
+        if head.held is None:
+            raise UsageError(
+                "Expected labels that could be held back, to promise a coverage, found too few of "
+                "some class, or labels that were added later: give all labels at once, two or "
+                "more of each class."
+            )
+        return Sets(head.held, coverage)
+    enough = head.held is not None and len(head.held.truth) >= fewest(COVERAGE)
+    return Sets(head.held, COVERAGE) if enough and head.held is not None else None
+
+
+class Teller:
+    """A head with all that is needed to say how far it is to be believed."""
+
+    def __init__(self, run: Run, head: Head, terms: Terms | None, sets: Sets | None) -> None:
+        self.run, self.head, self.terms, self._sets = run, head, terms, sets
+        known = run.index[1]
+        self._typical = Typical(known[known.any(1)]) if len(known) > 1 else None
+
+    def __call__(self, batch: Batch) -> list[Row]:
+        """A row an example."""
+        features = features_of(self.run, batch, self.terms)
+        shares = self.head(features)
+        sets = None if self._sets is None else self._sets(shares)
+        typical = None if self._typical is None else self._typical(features[EMBEDDING])
+        rows = []
+        for i, (name, own) in enumerate(zip(batch.ids, shares, strict=True)):
+            row = self._row(str(name), own, None if sets is None else sets[i])
+            row["typical"] = None if typical is None else float(typical[i])
+            rows.append(row | {"abstain": _reason(row)})
+        return rows
+
+    def _row(self, name: str, own: NDArray, inside: NDArray[np.bool_] | None) -> Row:
+        best, classes = int(own.argmax()), self.head.classes
+        row: Row = {"id": name, "label": classes[best], "probability": float(own[best])}
+        row["shares"] = dict(zip(classes, map(float, own), strict=True))
+        order = np.argsort(-own, kind="stable")
+        row["set"] = None if inside is None else [classes[c] for c in order if inside[c]]
+        return row
+
+
+def _reason(row: Row) -> str:
+    """Why a label had better not be believed; empty where nothing speaks against it."""
+    if row["typical"] is not None and row["typical"] < STRANGE:
+        return "unlike what was learned from"
+    if row["set"] is not None and len(row["set"]) > 1:
+        return "could be " + " or ".join(row["set"][:3]) + (" or …" if len(row["set"]) > 3 else "")
+    if row["set"] is not None and not row["set"]:
+        return "no label is likely enough"
+    return ""
+
+
+def _predicted(source: Any, chunk: int, teller: Teller, why: bool) -> Iterator[Row]:
+    for batch in source.batches(chunk):
+        for number, row in enumerate(teller(batch)):
+            if why and teller.terms is not None:
+                label = teller.head.classes.index(row["label"])
+                row |= {"words": spoken(teller, batch.take(np.array([number])), label)}
+            yield row
+
+
+def spoken(teller: Teller, one: Batch, label: int) -> list[tuple[str, float]]:
+    """Words of a text without which a label would be less likely, the weightiest first."""
+    head = teller.head
+    (text,) = texts_of(one)
+    places: dict[str, list[Any]] = {}
+    for match in spans_of(text):
+        if match.group().isalnum():
+            places.setdefault(match.group().lower(), []).append(match)
+    words = list(places)[:ASKED]
+    without = [text, *(_without(text, places[word]) for word in words)]
+    batch = one.take(np.zeros(len(without), np.intp)).with_data(text=column_of(without))
+    scores = head.scores(features_of(teller.run, batch, teller.terms))
+    sure = margin(scores / head.heat, label)
+    lost = [(word, float(sure[0] - rest)) for word, rest in zip(words, sure[1:], strict=True)]
+    return [each for each in sorted(lost, key=lambda each: -each[1]) if each[1] > 0][:SPOKEN]
+
+
+def _without(text: str, places: Sequence[Any]) -> str:
+    for place in reversed(places):
+        text = text[: place.start()] + text[place.end() :]
+    return text

@@ -1,0 +1,61 @@
+"""Sets of labels hold what they promise; strange examples are called so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stepwell.adapt import Held, Sets, fewest
+from stepwell.adapt.calibrate import shares
+from stepwell.evaluate.strangeness import Typical
+from stepwell.interfaces import UsageError
+
+
+def told(count, seed=0, size=1.5):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 4, count)
+    return shares(size * np.eye(4)[truth] + rng.standard_normal((count, 4))), truth
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
+def test_sets_hold_the_right_label_as_often_as_promised(coverage):
+    p, truth = told(4000, 1)
+    found = []
+    for seed in range(20):
+        held, labels = told(300, seed + 2)
+        sets = Sets(Held(held.astype(np.float32), labels), coverage)(p)
+        found.append(sets[np.arange(len(p)), truth].mean())
+    assert np.mean(found) == pytest.approx(coverage, abs=0.012)
+
+
+def test_sets_are_smaller_where_it_is_sure():
+    sizes = []
+    for size in (1, 4):
+        held, labels = told(400, 1, size)
+        p, _ = told(500, 2, size)
+        sizes.append(Sets(Held(held.astype(np.float32), labels))(p).sum(1).mean())
+    assert sizes[0] > 1.5 > 1.1 > sizes[1]
+    assert Sets(Held(held.astype(np.float32), labels))(p[:0]).shape == (0, 4)
+
+
+def test_a_promise_needs_labels():
+    held, labels = told(8)
+    with pytest.raises(UsageError, match=r"12 held-out labels or more .* 90%, found 8"):
+        Sets(Held(held.astype(np.float32), labels), 0.9)
+    with pytest.raises(UsageError, match=r"coverage from \.5"):
+        Sets(Held(held.astype(np.float32), labels), 90)
+    for coverage in (0.5, 0.8, 0.9, 0.95, 0.99):
+        p, truth = told(fewest(coverage))
+        Sets(Held(p.astype(np.float32), truth), coverage)
+
+
+def test_examples_like_the_known_ones_are_typical_and_others_are_not():
+    rng = np.random.default_rng(0)
+    known, new = (rng.standard_normal((n, 6)) * [3, 3, 1, 0.1, 0.1, 0.1] for n in (900, 2000))
+    typical = Typical(known)
+    p = typical(new)
+    for level in (0.01, 0.1, 0.5):
+        assert (p <= level).mean() == pytest.approx(level, abs=0.5 * level + 0.01)
+    assert typical(np.eye(6)[3:]).max() < 0.01
+    assert typical(np.zeros((1, 6))).max() < 0.01
+    assert Typical(known[:2])(new).min() > 0
