@@ -13,21 +13,23 @@ from stepwell.adapt import Terms
 from stepwell.interfaces import Batch, StepwellError
 from stepwell.run import Run
 
-EMBEDDING, FEATURES, WORDS = "embedding", "features", "words"
+EMBEDDING, FEATURES, WORDS, ADAPTED = "embedding", "features", "words", "adapted"
 LIGHT = "features, lightly"
 """A third as long: beside words that many labels tell of."""
 UNLABELLED, SIGNS = 10_000, 2000
 """Texts that terms are weighted by, from the first to the last, and signs of each, at most."""
 
 
-def features_of(run: Run, batch: Batch, terms: Terms | None) -> dict[str, Any]:
+def features_of(run: Run, batch: Batch, terms: Terms | None, adapted: Any = None) -> dict[str, Any]:
     """(n, ·) each, of length 1; 0 where an encoder finds nothing in one that it knows, so that
-    nothing speaks for any label."""
+    nothing speaks for any label. Features of ``adapted``, a fine-tuned network, are as they are."""
     features = np.asarray(run.encoder.embed(batch), np.float32)
     known = features.any(1, keepdims=True).astype(np.float32)
     found: dict[str, Any] = {EMBEDDING: _unit(known * np.asarray(run.map(features), np.float32))}
     found[FEATURES] = _unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))
     found[LIGHT] = found[FEATURES] / 3
+    if adapted is not None:
+        found[ADAPTED] = np.asarray(adapted.embed(batch), np.float32)
     return found | ({WORDS: terms(texts_of(batch))} if terms is not None else {})
 
 

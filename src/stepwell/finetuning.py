@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,19 +14,23 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell import recording
 from stepwell.adapt import (
     PROPAGATED,
     Candidate,
     Chosen,
     Head,
     LabelSums,
+    LeftOut,
     Scorer,
     chosen_head,
     discriminants,
     heat_of,
     suspects,
 )
+from stepwell.adapt.tuning import Tuning
 from stepwell.features import (
+    ADAPTED,
     EMBEDDING,
     FEATURES,
     LIGHT,
@@ -34,11 +39,12 @@ from stepwell.features import (
     terms_of,
     texts_of,
 )
-from stepwell.interfaces import Batch, UsageError, concatenate
+from stepwell.interfaces import Batch, Observer, UsageError, concatenate, ignore
 from stepwell.kit.files import lock, lock_of, write_atomic
 from stepwell.kit.parts import save_part
 from stepwell.labels import TOLD, label_source, named, told_before
 from stepwell.run import Run
+from stepwell.tuning import Tuned, tune
 
 CANDIDATES: dict[str, list[Candidate]] = {
     "text": [
@@ -69,7 +75,18 @@ LISTED = 200
 """Suspected labels that are told, at most."""
 
 
-def finetune(run: Run, labels: Any, *, seed: int = 0, add: bool = False) -> dict[str, Any]:
+def finetune(
+    run: Run,
+    labels: Any,
+    *,
+    seed: int = 0,
+    add: bool = False,
+    engine: str | None = None,
+    retain: float = 0.5,
+    keep: Any = None,
+    observe: Observer = ignore,
+    **options: Any,
+) -> dict[str, Any]:
     """Learn to tell labels, from as few as there are; the run keeps the head.
 
     Parameters
@@ -80,29 +97,41 @@ def finetune(run: Run, labels: Any, *, seed: int = 0, add: bool = False) -> dict
     add : bool
         Add them to what the run was fine-tuned on before, whose examples are not needed: in closed
         form, the same as from all labels at once. New classes are learned, none is forgotten.
+    engine : {"spectral", "gradient"}, optional
+        A head in closed form on features that stay; or the run's network is trained on too, a
+        copy of it: what it embeds stays the same.
+    retain : float
+        With the gradient engine: from 0, only what is new counts, to 1, only what it knew.
+    keep : optional
+        Labels of an old task, as ``labels``: how well a head for it still works is told.
+    observe : callable
+    options
+        Of the gradient engine: ``steps``, ``batch``, ``rate``, ``lora`` …; see
+        :class:`~.adapt.tuning.Tuning`.
 
     Returns
     -------
     dict
         ``classes``, ``labelled`` examples, ``left_out`` (what of a table was not used, and why),
-        ``tried`` heads, ``suspects``: labels that are probably wrong.
+        ``tried`` heads, ``suspects``: labels that are probably wrong. With the gradient engine
+        ``curve``, see :class:`~.tuning.Tuned`.
 
     Raises
     ------
     UsageError
         If there are fewer than two classes.
     """
-    source, known, left = label_source(run, labels)
-    parts = list(source.batches(run.chunk, ids=set(known)))
-    if not parts:
-        raise UsageError(
-            f"Expected labelled examples, found none that can be read in {named(labels)}."
-        )
-    batch = concatenate(parts)
-    told = [known[str(name)] for name in batch.ids]
+    batch, told, left = _labelled(run, labels)
     facts = {"labelled": len(batch), "unmatched": len(left.unknown), "left_out": left.lines()}
+    _check(engine, add, keep, options)
     if add:
         return facts | _added(run, batch, told)
+    if engine == "gradient":
+        old = None if keep is None else _labelled(run, keep)[:2]
+        found = tune(
+            run, batch, told, retain=retain, old=old, seed=seed, observe=observe, **options
+        )
+        return facts | _kept(run, found, batch, told)
     terms = terms_of(run, texts_of(batch)) if "text" in batch.data else None
     kind = "text" if terms is not None else ""
     features = features_of(run, batch, terms)
@@ -114,6 +143,44 @@ def finetune(run: Run, labels: Any, *, seed: int = 0, add: bool = False) -> dict
         _keep(run, [chosen.head, sums, *([terms] if terms is not None else [])])
         _write_labels(run, dict(zip(map(str, batch.ids), told, strict=True)))
     return facts | _facts(chosen, batch)
+
+
+def _labelled(run: Run, labels: Any) -> tuple[Batch, list[str], LeftOut]:
+    """Labelled examples, their labels, and what was left out."""
+    source, known, left = label_source(run, labels)
+    parts = list(source.batches(run.chunk, ids=set(known)))
+    if not parts:
+        raise UsageError(
+            f"Expected labelled examples, found none that can be read in {named(labels)}."
+        )
+    batch = concatenate(parts)
+    return batch, [known[str(name)] for name in batch.ids], left
+
+
+def _check(engine: str | None, add: bool, keep: Any, options: Mapping[str, Any]) -> None:
+    """Raise for what does not go together."""
+    if engine not in (None, "spectral", "gradient"):
+        raise UsageError(f"Expected the engine spectral or gradient, found {engine!r}.")
+    known = {each.name for each in fields(Tuning)} - {"seed", "keep"}
+    for name in options:
+        if name not in known:
+            raise UsageError(
+                f"Expected a setting of fine-tuning ({', '.join(sorted(known))}), found {name!r}."
+            )
+    if engine != "gradient" and (keep is not None or any(v is not None for v in options.values())):
+        raise UsageError("Expected --engine gradient with settings of it, found it left out.")
+    if engine == "gradient" and add:
+        raise UsageError("Expected --add without --engine gradient: it is a closed form.")
+
+
+def _kept(run: Run, found: Tuned, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
+    """Write down what fine-tuning came to."""
+    with lock(lock_of(run.path), str(run.path)):
+        _replace(run.path / "parts" / ADAPTED, found.encoder)
+        _keep(run, [found.head])
+        _write_labels(run, dict(zip(map(str, batch.ids), told, strict=True)))
+        recording.write_scores(run.path, {"curve": found.curve})
+    return {"classes": list(found.head.classes), "curve": found.curve}
 
 
 def _facts(chosen: Chosen, batch: Batch) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, margin
 from stepwell.encoders.words.encoder import spans_of
 from stepwell.evaluate.strangeness import Typical
-from stepwell.features import EMBEDDING, features_of, texts_of
+from stepwell.features import ADAPTED, EMBEDDING, features_of, texts_of
 from stepwell.interfaces import Batch, Row, UsageError
 from stepwell.kit.texts import column_of
 from stepwell.run import Run
@@ -85,12 +85,13 @@ class Teller:
 
     def __init__(self, run: Run, head: Head, terms: Terms | None, sets: Sets | None) -> None:
         self.run, self.head, self.terms, self._sets = run, head, terms, sets
+        self._adapted = run.part(ADAPTED) if ADAPTED in head.reads else None
         known = run.index[1]
         self._typical = Typical(known[known.any(1)]) if len(known) > 1 else None
 
     def __call__(self, batch: Batch) -> list[Row]:
         """A row an example."""
-        features = features_of(self.run, batch, self.terms)
+        features = self.features(batch)
         shares = self.head(features)
         sets = None if self._sets is None else self._sets(shares)
         typical = None if self._typical is None else self._typical(features[EMBEDDING])
@@ -100,6 +101,10 @@ class Teller:
             row["typical"] = None if typical is None else float(typical[i])
             rows.append(row | {"abstain": _reason(row)})
         return rows
+
+    def features(self, batch: Batch) -> dict[str, Any]:
+        """All that the head may read."""
+        return features_of(self.run, batch, self.terms, self._adapted)
 
     def _row(self, name: str, own: NDArray, inside: NDArray[np.bool_] | None) -> Row:
         best, classes = int(own.argmax()), self.head.classes
@@ -141,7 +146,7 @@ def spoken(teller: Teller, one: Batch, label: int) -> list[tuple[str, float]]:
     words = list(places)[:ASKED]
     without = [text, *(_without(text, places[word]) for word in words)]
     batch = one.take(np.zeros(len(without), np.intp)).with_data(text=column_of(without))
-    scores = head.scores(features_of(teller.run, batch, teller.terms))
+    scores = head.scores(teller.features(batch))
     sure = margin(scores / head.heat, label)
     lost = [(word, float(sure[0] - rest)) for word, rest in zip(words, sure[1:], strict=True)]
     return [each for each in sorted(lost, key=lambda each: -each[1]) if each[1] > 0][:SPOKEN]

@@ -27,6 +27,7 @@ TITLES = {
     "decode": "decoding",
     "train": "training",
     "control": "training the control on shuffled pairs",
+    "tune": "fine-tuning",
 }
 ASIDE = ("spectrum", "regulate")
 """Events that interrupt no progress."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import check_free, emit, json_option, say, table
+from stepwell.cli.console import Progress, check_free, emit, json_option, say, table
 
 SHOWN = 5
 
@@ -18,6 +18,21 @@ SHOWN = 5
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--labels", required=True, help="A source with labels, or a CSV of file,label.")
 @click.option("--add", is_flag=True, help="To the labels of before, which need not be there.")
+@click.option(
+    "--engine",
+    help="spectral: a head in closed form (default); gradient: the network is trained on.",
+)
+@click.option(
+    "--retain",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Gradient engine: 0, only what is new counts, to 1, only what it knew.",
+)
+@click.option("--keep", help="Gradient engine: labels of an old task, to tell what is kept of it.")
+@click.option("--lora", type=click.IntRange(1), help="Gradient engine: rank of low-rank changes.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
+@click.option("--steps", type=click.IntRange(1), help="Updates of the weights.")
 @click.option("--suspects", type=click.Path(path_type=Path), help="A .csv of doubtful labels.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
@@ -25,19 +40,24 @@ SHOWN = 5
 def command(
     run: Path,
     labels: str,
-    add: bool,
     suspects: Path | None,
     overwrite: bool,
-    seed: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
-    """Learn to tell labels, from as few as there are; predict then tells those of other data."""
+    """Learn to tell labels, from as few as there are; predict then tells those of other data.
+
+    A head in closed form leaves the encoder as it is. With --engine gradient a copy of the run's
+    network is trained on as well: a small rate that rises slowly, features that stay close to
+    those of before, and the point between before and after that --retain asks for.
+    """
     from stepwell.finetuning import finetune
     from stepwell.kit.files import write_atomic
     from stepwell.run import load
 
     check_free(suspects, overwrite)
-    found = finetune(load(run), labels, seed=seed, add=add)
+    with Progress(silent=as_json) as observe:
+        found = finetune(load(run), labels, observe=observe, **options)
     if suspects is not None:
         write_atomic(suspects, _as_csv(found.get("suspects", [])))
     if as_json:
@@ -45,7 +65,9 @@ def command(
     say(f"{found['labelled']:,} labelled examples, {len(found['classes'])} classes")
     for line in found["left_out"]:
         say(line)
-    if add:
+    if "curve" in found:
+        _tell_curve(found["curve"])
+    elif options["add"]:
         new = ", ".join(found["new"])
         say(f"{found['all_labelled']:,} labels in all{f'; new classes: {new}' if new else ''}")
     else:
@@ -76,6 +98,22 @@ def _tell_choice(found: dict[str, Any]) -> None:
     least = min(found["tried"], key=lambda row: row["loss"])
     if not least["chosen"]:
         say("the first is left only for one that is better by two standard errors")
+
+
+def _tell_curve(curve: list[dict[str, Any]]) -> None:
+    old = "old_skill" in curve[0]
+    rows = [
+        [
+            f"{row['share']:.0%}",
+            f"{100 * row['skill']:.1f}",
+            f"{100 * row['kept']:.0f}",
+            *([f"{100 * row['old_skill']:.1f}"] if old else []),
+            "taken" if row["chosen"] else "",
+        ]
+        for row in curve
+    ]
+    names = ["weights moved", "held-out accuracy, %", "neighbours kept, %"]
+    say(table(rows, [*names, *(["old task, %"] if old else []), ""]))
 
 
 def _tell_suspects(found: dict[str, Any], path: Path | None) -> None:

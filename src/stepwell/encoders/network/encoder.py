@@ -161,6 +161,10 @@ class NetworkEncoder(Copies):
             images = torch.as_tensor(np.ascontiguousarray(images))
         return images.to(self.device)
 
+    def inputs(self, batch: Batch) -> Any:
+        """What :meth:`prepared` takes of a batch."""
+        return batch.data["image"]
+
     def prepared(self, images: Any) -> Any:
         """(n, h, w, c) in [0, 255] → (n, c, side, side) as the network expects it; of views
         that are smaller than the canvas, a part of that."""

@@ -124,6 +124,11 @@ class TransformerEncoder(Copies):
     prepared = placed
     """As the network expects it, which is the same."""
 
+    def inputs(self, batch: Batch) -> NDArray[Any]:
+        """What :meth:`prepared` takes of a batch: (n, t) tokens, the first of each text."""
+        longest = self.places()
+        return filled([each[:longest] for each in self._encoded(batch.data["text"])])
+
     def laid_out(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Batches of texts as rows of tokens: every text its own, those that are longer several;
         of texts that go on, one after the other, parted by their ends."""
