@@ -68,7 +68,9 @@ def cells(folder: Path) -> Path:
             photo = packed.read(name.replace("Annotations", "JPEGImages").replace(".xml", ".jpg"))
             whole = Image.open(io.BytesIO(photo)).convert("RGB")
             for i, one in enumerate(tree.iter("object")):
-                box = [int(one.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")]
+                box = [
+                    int(one.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
+                ]
                 if box[2] - box[0] < 8 or box[3] - box[1] < 8:
                     continue
                 target = folder / one.findtext("name") / f"{Path(name).stem}-{i}.png"
@@ -115,7 +117,9 @@ class Kernels:
 
     def __init__(self, values: np.ndarray, count: int = 84, seed: int = 0) -> None:
         r = np.random.default_rng(seed)
-        self.taps = [np.where(np.isin(np.arange(9), r.choice(9, 3, False)), 2.0, -1.0) for _ in range(count)]
+        self.taps = [
+            np.where(np.isin(np.arange(9), r.choice(9, 3, False)), 2.0, -1.0) for _ in range(count)
+        ]
         self.gaps = [1, 2, 4, 8, 15]
         self.levels = None
         self.levels = self._each(values, lambda z: np.quantile(z, [0.2, 0.5, 0.8]))

@@ -37,6 +37,9 @@ def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
 def told(ids: Sequence[str], labels: Any) -> tuple[dict[str, str], LeftOut]:
     """What a table says of examples, and what of it says nothing."""
     table = LabelTable.of(labels)
+    if not table.known:
+        why = " ".join(table.left.lines())
+        raise UsageError(f"Expected labels in {named(labels)}, found none yet. {why}".rstrip())
     known, used = matched(ids, table.known, labels)
     rest = [(table.line[file], file) for file in table.known if file not in used]
     return known, replace(table.left, unknown=rest)

@@ -86,7 +86,7 @@ def learn(
     founders_from : Run or path, optional
         Take everything below the moments from a sibling, so that both can be added up.
     recalibrate : bool
-        Choose views on founders, without labels. False: the pretext's own defaults.
+        Choose views, ridge and dimensions on founders, without labels. False: the defaults.
     budget : float, optional
         Seconds. Learns from as many examples as fit, drawn by hash; the gradient engine, as
         many samples of all of them.

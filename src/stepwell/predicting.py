@@ -122,7 +122,7 @@ def _reason(row: Row) -> str:
     if row["set"] is not None and len(row["set"]) > 1:
         return "could be " + " or ".join(row["set"][:3]) + (" or …" if len(row["set"]) > 3 else "")
     if row["set"] is not None and not row["set"]:
-        return "no label is likely enough"
+        return "less sure than usual"
     return ""
 
 

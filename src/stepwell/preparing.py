@@ -112,7 +112,8 @@ def prepare(
         trained = train(found.encoder, teaching(source, settings, found.pretext), found.pretext)
     features = found.encoder.embed(founders) if found.features is None else found.features
     names = [str(i) for i in founders.ids]
-    engine = SpectralEngine.prepared(features, names, Choice(k=DIMENSIONS[settings.preset]))
+    wanted = Choice(k=DIMENSIONS[settings.preset])
+    engine = SpectralEngine.prepared(features, names, wanted, free=settings.recalibrate)
     found.features = None  # as codes the engine has them
     return Learned(found.encoder, found.pretext, engine, found, None, *trained)
 

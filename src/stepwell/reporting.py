@@ -16,6 +16,7 @@ from stepwell.evaluate.layout import spread_map
 from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
+from stepwell.phases import table_of
 from stepwell.pretexts.tokens import Next, Parallel
 from stepwell.report import render
 from stepwell.report.figures import score_bars, score_curves
@@ -89,6 +90,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
         "views": _views(run, album),
         "modes": _modes(run, ends, album, words),
         "staircase": staircase(run, sight, lambda names: [album.picture(place[n]) for n in names]),
+        "phases": {"rows": run.phases, "tried": table_of(config["choice"].get("tried", []))},
         "spectrum": {
             "eigenvalues": [float(v) for v in run.map.values],
             "noise": float(config["choice"]["noise"]),
@@ -280,6 +282,10 @@ def next_commands(run: Run, example: str) -> list[dict[str, str]]:
     return [
         *([first[taught]] if taught in first else []),
         {"command": f"stepwell search {name} {shlex.quote(example)} -n 10", "what": "similar ones"},
+        {
+            "command": f"stepwell suggest {name} --n 20 --out labels.csv",
+            "what": "which examples to label first: a CSV to fill in, for finetune and evaluate",
+        },
         {
             "command": f"stepwell evaluate {name} --labels labels.csv",
             "what": "judge it with a few labels (CSV: file,label; or a folder a class)",

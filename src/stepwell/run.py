@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, Terms
+from stepwell.adapt import Head, LabelSums, Terms
 from stepwell.encoders import ENCODERS
 from stepwell.engines import MOMENTS, PairCounts, SpectralMap
 from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
@@ -68,7 +68,7 @@ class Run:
 
     def _kinds(self) -> dict[str, type[Part]]:
         own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
-        own |= {kind.name: kind for kind in (PairCounts, Head, Terms)}
+        own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums)}
         return own | registered("encoders", ENCODERS)
 
     def part(self, name: str) -> Any:
@@ -239,6 +239,19 @@ class Run:
         from stepwell.scoring import evaluate
 
         return evaluate(self, labels, test, seed=seed, pretrained=pretrained)
+
+    def robustness(self, labels: Any, test: Any = None, **options: Any) -> list[Row]:
+        """Accuracy as examples get worse; see :func:`~.robustness.robustness`."""
+        from stepwell.robustness import robustness
+
+        return robustness(self, labels, test, **options)
+
+    @property
+    def phases(self) -> list[Row]:
+        """Where it is, with the evidence; see :func:`~.phases.phases`."""
+        from stepwell.phases import phases
+
+        return phases(self)
 
     def finetune(self, labels: Any, *, seed: int = 0, **options: Any) -> dict[str, Any]:
         """Learn to tell labels, from as few as there are; see :func:`~.finetuning.finetune`."""

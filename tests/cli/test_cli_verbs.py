@@ -151,7 +151,7 @@ def test_options_of_the_source(call, digits, tmp_path):
 def test_views_can_be_chosen(call, digits, tmp_path):
     words = ("learn", digits, "--no-report", "--json")
     parsed(call(*words, "--out", tmp_path / "a", "--views", "crop:0.3 noise:0.05"))
-    parsed(call(*words, "--out", tmp_path / "b", "--no-recalibrate"))
+    parsed(call(*words, "--out", tmp_path / "b", "--recalibrate", "off"))
     assert stepwell.load(tmp_path / "a").recipe == ["crop:0.3 noise:0.05"]
     assert stepwell.load(tmp_path / "b").config["views"] == []
 

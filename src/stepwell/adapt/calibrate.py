@@ -26,13 +26,13 @@ def heat_of(scores: F64, truth: NDArray[np.intp]) -> float:
     """What held-out scores (n, c) are divided by so that they say how sure they are (C. Guo et al.,
     ICML 2017).
 
-    Targets are as sure as so many examples can make anybody, (n + 1) / (n + c) (J. Platt, 1999):
-    few that are all told right do not make certain.
+    Targets are as sure as n examples of a class can make anybody, (n + 1) / (n + 2) (J. Platt,
+    1999): few that are all told right do not make certain.
     """
     from scipy.optimize import minimize_scalar
 
     count, kinds = np.bincount(truth, minlength=scores.shape[1]), scores.shape[1]
-    own = (count[truth] + 1) / (count[truth] + kinds)
+    own = (count[truth] + 1) / (count[truth] + 2)
     target = np.repeat(((1 - own) / (kinds - 1))[:, None], kinds, 1)
     target[np.arange(len(truth)), truth] = own
 

@@ -28,7 +28,15 @@ TITLES = {
     "train": "training",
     "control": "training the control on shuffled pairs",
     "tune": "fine-tuning",
+    "robust": "making examples worse",
 }
+PHASES = {
+    "absorbing": ("list", "found", "fit", "decode", "learn", "train"),
+    "regulating itself": ("control",),
+    "comparing and recalibrating": ("view", "solve", "choice"),
+    "getting ready": ("embed", "score"),
+}
+"""Of a run, by events."""
 ASIDE = ("spectrum", "regulate")
 """Events that interrupt no progress."""
 QUIET_S = 2.0
@@ -107,7 +115,7 @@ class Progress:
             event, facts, begin = self._now
             elapsed = time.perf_counter() - begin
             if elapsed >= QUIET_S:
-                self._print(f"{TITLES.get(event, event)}: {describe(facts, elapsed, self._first)}")
+                self._print(f"{titled(event)}: {describe(facts, elapsed, self._first)}")
             elif self._open:
                 self._print("")
 
@@ -131,6 +139,13 @@ class Progress:
             from stepwell.resuming import going_on
 
             click.echo(f"stopped; go on with: {going_on(Path(self._kept))}", err=True)
+
+
+def titled(event: str) -> str:
+    """``absorbing · learning``: the phase a run is in, and what it does."""
+    title = TITLES.get(event, event)
+    phase = next((name for name, events in PHASES.items() if event in events), None)
+    return title if phase is None else f"{phase} · {title}"
 
 
 def describe(facts: Mapping[str, Any], elapsed: float, first: int = 0) -> str:

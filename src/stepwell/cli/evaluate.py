@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from stepwell.cli.console import Progress, emit, json_option, say, scorecard
+from stepwell.cli.console import Progress, emit, json_option, say, scorecard, table
 
 
 @click.command("evaluate")
@@ -14,10 +15,17 @@ from stepwell.cli.console import Progress, emit, json_option, say, scorecard
 @click.option("--labels", required=True, help="A source with a folder a class, or a CSV.")
 @click.option("--test", help="Labelled test set; default: a fifth of --labels.")
 @click.option("--pretrained", help="ONNX file of a pretrained network: one more control.")
+@click.option("--robust", is_flag=True, help="Also: accuracy as test examples get worse.")
 @click.option("--seed", default=0, show_default=True)
 @json_option
 def command(
-    run: Path, labels: str, test: str | None, pretrained: str | None, seed: int, as_json: bool
+    run: Path,
+    labels: str,
+    test: str | None,
+    pretrained: str | None,
+    robust: bool,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Score a run with a few labels, beside its controls.
 
@@ -29,6 +37,9 @@ def command(
     with Progress(silent=as_json) as observe:
         observe("evaluate", {})
         scores = opened.evaluate(labels, test, seed=seed, pretrained=pretrained)
+        if robust:
+            rows = opened.robustness(labels, test, seed=seed, observe=observe)
+            scores |= {"robustness": rows}
     if as_json:
         return emit(scores)
     say(scores["verdict"]["sentence"])
@@ -38,5 +49,20 @@ def command(
         say(line)
     say(f"\n{scores['bank']:,} labelled, {scores['test']:,} to test, {scores['classes']} classes\n")
     say(scorecard(scores))
+    if robust:
+        say(f"\n{_worse(scores['robustness'])}")
     say(f"\nnext    stepwell report {run}")
     return None
+
+
+def _worse(rows: list[dict[str, Any]]) -> str:
+    """Accuracy by strength, a line a change and contestant; and how sure it was at the last."""
+    lines = []
+    for change in dict.fromkeys(row["change"] for row in rows):
+        for name in dict.fromkeys(row["name"] for row in rows):
+            mine = [row for row in rows if row["change"] == change and row["name"] == name]
+            told = [f"{row['accuracy']:.1f}" for row in mine]
+            lines.append([change, name, *told, f"{mine[-1]['confidence']:.0f}"])
+    strengths = [str(row["strength"]) for row in rows if row["change"] == lines[0][0]]
+    head = ["kNN accuracy, %", "", *dict.fromkeys(strengths), "votes at the last, %"]
+    return table(lines, head, words=(0, 1))

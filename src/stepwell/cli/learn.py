@@ -100,7 +100,13 @@ def trained(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--test", help="Labelled test set; default: a fifth of --labels.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--founders-from", help="A sibling run to share all below the moments with.")
-@click.option("--recalibrate/--no-recalibrate", default=True, help="Choose views without labels.")
+@click.option(
+    "--recalibrate",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    help="Choose views, ridge and dimensions without labels; off: the defaults.",
+)
 @click.option("--budget", help="Time, e.g. 90s or 5m: learns from as much as fits.")
 @click.option("--engine", help="spectral (the default, mostly) or gradient.")
 @click.option("--source", help="The same as SRC.")
@@ -169,6 +175,7 @@ def command(
     labels, test = options.pop("labels"), options.pop("test")
     report = not options.pop("no_report")
     options["train"] = trained(options)
+    options["recalibrate"] = options["recalibrate"] == "on"
     with Progress(silent=as_json or rank() > 0) as observe:
         run = learn(
             source,

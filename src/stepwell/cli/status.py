@@ -33,7 +33,8 @@ def command(where: Path, as_json: bool) -> None:
         say(f"no runs in {where}; `stepwell learn SRC --out {where}/NAME` makes one")
     elif one:
         for name, value in rows[0].items():
-            say(f"{name:>12}  {value}")
+            for place, line in enumerate(value if isinstance(value, list) else [value]):
+                say(f"{'' if place else name:>12}  {line}")
     else:
         names = ["run", "created", "examples", "seconds", "verdict"]
         say(table([[shorten(str(row.get(n, "")), 72) for n in names] for row in rows], names))
@@ -65,4 +66,5 @@ def _facts(path: Path) -> dict[str, Any]:
         **({"network": trained_on(config)} if config.get("train") else {}),
         "seconds": config["cost"]["seconds"],
         "verdict": scores.get("verdict", {}).get("sentence", "no scores"),
+        "phases": [f"{row['phase']}: {'; '.join(row['evidence'])}" for row in run.phases],
     }

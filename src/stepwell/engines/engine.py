@@ -55,7 +55,9 @@ class SpectralEngine:
         self._kept = KeptPairs(founders)
 
     @classmethod
-    def prepared(cls, features: Any, founders: Sequence[str], choice: Choice) -> Self:
+    def prepared(
+        cls, features: Any, founders: Sequence[str], choice: Choice, *, free: bool = True
+    ) -> Self:
         """The engine for features like these, (n, d) of founders, with their ids."""
         quantiser = Quantiser.fit(features)
         if not np.isfinite(quantiser.scale) or quantiser.scale < 1e-9:
@@ -64,7 +66,7 @@ class SpectralEngine:
                 "(texts: without a word that comes again): there is nothing to learn from them."
             )
         known = Known(founders, np.asarray(quantiser(features)))
-        return cls(quantiser, set(founders), choice, known=known)
+        return cls(quantiser, set(founders), choice, free=free, known=known)
 
     def learn(
         self, batches: Iterable[Batch], pretext: Pretext, encoder: Encoder, seed: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 
@@ -64,4 +64,37 @@ def score_curves(scores: dict[str, Any]) -> list[dict[str, Any]]:
             )
         axis = {"x_label": "labels a class", "y_label": "accuracy, %"}
         curves.append({"title": title, **axis, "x": [str(b) for b in budgets], "lines": lines})
-    return curves
+    return curves + _worse(scores.get("robustness", [])) + _kept(scores.get("curve", []))
+
+
+def _worse(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Accuracy as examples get worse, a chart a change; and how sure the run's own votes are."""
+    charts = []
+    for change in dict.fromkeys(row["change"] for row in rows):
+        lines = []
+        for name in dict.fromkeys(row["name"] for row in rows):
+            mine = [row for row in rows if (row["change"], row["name"]) == (change, name)]
+            role = {"stepwell": "ours", "whitening only": "ladder"}.get(name, "control")
+            lines.append({"name": name, "role": role, "y": [row["accuracy"] for row in mine]})
+            if role == "ours":
+                sure = [row["confidence"] for row in mine]
+                lines.append({"name": "how sure it is", "role": "peer", "y": sure})
+                steps = [str(row["strength"]) for row in mine]
+        axis = {"x_label": "strength", "y_label": "kNN accuracy, %"}
+        charts.append({"title": f"Worse: {change}", **axis, "x": steps, "lines": lines})
+    return charts
+
+
+def _kept(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """New skill beside what is kept, between the weights of before and after fine-tuning."""
+    if not rows:
+        return []
+    names = {"skill": ("new labels", "ours"), "kept": ("neighbours kept", "ladder")}
+    names |= {"old_skill": ("old labels", "control")} if "old_skill" in rows[0] else {}
+    lines = [
+        {"name": name, "role": role, "y": [100 * row[key] for row in rows]}
+        for key, (name, role) in names.items()
+    ]
+    steps = [f"{row['share']:.0%}{' (taken)' if row['chosen'] else ''}" for row in rows]
+    axis = {"x_label": "way from the weights before to those after", "y_label": "%"}
+    return [{"title": "Gained and kept by fine-tuning", **axis, "x": steps, "lines": lines}]

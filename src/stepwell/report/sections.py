@@ -267,6 +267,15 @@ def answers(given: Sequence[Mapping[str, str]], shelf: Shelf) -> Section:
     return {"rows": [dict(row) for row in given]}
 
 
+def phases(given: Mapping[str, Any], shelf: Shelf) -> Section:
+    """Where a run is, with the evidence; and the choices that were compared."""
+    rows = [
+        {"phase": row["phase"], "evidence": [prose(told) for told in row["evidence"]]}
+        for row in given["rows"]
+    ]
+    return {"rows": rows, "tried": list(given.get("tried") or ())}
+
+
 BUILDERS: dict[str, Callable[[Any, Shelf], Section]] = {
     "verdict": verdict,
     "answers": answers,
@@ -278,6 +287,7 @@ BUILDERS: dict[str, Callable[[Any, Shelf], Section]] = {
     "neighbours": neighbours,
     "data": data,
     "views": views,
+    "phases": phases,
     "recipe": recipe,
     "next": commands,
     "map": atlas,

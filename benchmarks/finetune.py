@@ -1,0 +1,490 @@
+"""Few labels: accuracy, promises, suggestions, doubtful labels; and what fine-tuning forgets.
+
+    python benchmarks/finetune.py few suggest suspects forget > build/finetune.jsonl
+    python benchmarks/finetune.py --table build/finetune.jsonl > benchmarks/results/finetune.md
+
+Runs are learned without labels on training parts (`images.py`), labels are drawn from these, and
+accuracies are of test parts, which took part in no choice.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # as the command line does
+os.environ.setdefault("STEPWELL_TRUST", "convnet:small")
+
+import numpy as np
+from images import DATA, idx, prepare
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.svm import SVC
+from tables import emit, grouped, headed, run_parts, spread, table
+
+import stepwell as sw
+from stepwell.adapt import Sets, chosen_head, fewest, suspects
+from stepwell.evaluate.controls import raw_features
+from stepwell.evaluate.probe import draw
+from stepwell.features import EMBEDDING, features_of
+from stepwell.finetuning import CANDIDATES, POOL
+from stepwell.interfaces import Batch, concatenate, ignore
+from stepwell.kit.hashing import digest_rows
+from stepwell.scoring import random_encoder
+from stepwell.sources import open_source
+
+SETS = {"fashion": 10_000, "trashnet": None, "pneumonia": None, "cifar10": 10_000}
+TESTED = 2000
+BUDGETS = (1, 5, 10, 50)
+DRAWS = 5
+
+
+class Few:
+    """A run, features of what it learned from and of test examples, and their labels."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        with tempfile.TemporaryDirectory() as scratch:
+            train, test = prepare(name, Path(scratch), SETS[name])
+            run = sw.learn(train, Path(scratch) / "run", preset="fast", report=False)
+            self.chunk = run.chunk
+            random = random_encoder(run.encoder, 0)
+            sides = [self._read(run, random, source) for source in (train, test)]
+        (self.x, self.images, known), (self.tested, self.shown, asked) = sides
+        self.classes, self.y = np.unique(known, return_inverse=True)
+        self.truth = np.array([list(self.classes).index(label) for label in asked])
+
+    @staticmethod
+    def _read(run: Any, random: Any, path: Path) -> tuple[dict, np.ndarray, np.ndarray]:
+        source, parts, images, labels = run.open(path), [], [], []
+        known = open_source(path).labels()
+        for batch in source.batches(run.chunk):
+            features = features_of(run, batch, None)
+            features["raw"] = raw_features(batch)
+            features["random"] = np.asarray(random(batch, None), np.float32)
+            parts.append(features)
+            images.append(batch.data["image"])
+            labels += [known[str(i)] for i in batch.ids]
+        some = np.random.default_rng(0).permutation(len(labels))[: 5 * TESTED]
+        joined = {k: np.concatenate([part[k] for part in parts])[some] for k in parts[0]}
+        return joined, np.concatenate(images)[some], np.array(labels)[some]
+
+    def head(self, rows: np.ndarray, labels: np.ndarray | None = None) -> Any:
+        """What `finetune` chooses from the labels of some rows."""
+        told = self.y[rows] if labels is None else labels
+        others = np.setdiff1d(np.arange(len(self.y)), rows)
+        pool = self.x[EMBEDDING][others[:: max(1, -(-len(others) // POOL))]]
+        features = {name: each[rows] for name, each in self.x.items()}
+        groups = [str(i) for i in rows]
+        return chosen_head(features, [f"{c:03d}" for c in told], groups, CANDIDATES[""], pool=pool)
+
+
+@cache
+def opened(name: str) -> Few:
+    return Few(name)
+
+
+def few() -> None:
+    """Accuracy with few labels a class, and whether sets hold what they promise."""
+    for name in SETS:
+        data = opened(name)
+        some = slice(0, TESTED)
+        truth = data.truth[some]
+        for budget in BUDGETS:
+            for seed in range(DRAWS):
+                rows = draw(data.y, budget, np.random.default_rng(seed))
+                found = data.head(rows)
+                said = found.head({k: v[some] for k, v in data.tested.items()})
+                right = said.argmax(1) == truth
+                row = {"part": "few", "data": name, "labels": budget, "seed": seed}
+                row |= {"stepwell": 100 * right.mean(), "how": found.head.how}
+                row |= {"too_sure": 100 * (said.max(1).mean() - right.mean())}
+                for coverage in (0.8, 0.9, 0.95):
+                    held = found.head.held
+                    if held is not None and len(held.truth) >= fewest(coverage):
+                        inside = Sets(held, coverage)(said)
+                        row[f"covered {coverage}"] = (
+                            100 * inside[np.arange(len(truth)), truth].mean()
+                        )
+                        row[f"size {coverage}"] = inside.sum(1).mean()
+                row |= classical(data, rows, truth)
+                if seed < 2:
+                    row["scratch"] = scratch(data, rows, truth, seed)
+                emit(**row)
+
+
+def classical(data: Few, rows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Raw pixels: nearest class means by PCA and logistic regression, an SVM; random patches."""
+    y, found = data.y[rows], {}
+    raw = PCA(128, random_state=0).fit(data.x["raw"])
+    x, asked = (raw.transform(side["raw"]) for side in (data.x, data.tested))
+    size = x.std()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found["SVM on PCA of pixels"] = (
+            SVC(C=10).fit(x[rows] / size, y).predict(asked[:TESTED] / size)
+        )
+        folds = min(5, int(np.bincount(y)[np.unique(y)].min()))
+        for title, a, b in (
+            ("logistic on PCA of pixels", x / size, asked / size),
+            ("logistic on random patches", data.x["random"], data.tested["random"]),
+        ):
+            made = (
+                LogisticRegressionCV(Cs=5, cv=folds, max_iter=200)
+                if folds > 1
+                else SVC(kernel="linear")
+            )
+            scale = a.std()
+            found[title] = made.fit(a[rows] / scale, y).predict(b[:TESTED] / scale)
+    return {title: 100 * float((told == truth).mean()) for title, told in found.items()}
+
+
+def scratch(data: Few, rows: np.ndarray, truth: np.ndarray, seed: int) -> float:
+    """A convnet trained on the labels alone, with flips and shifts."""
+    import torch
+    from convnet import small
+
+    torch.manual_seed(seed)
+    channels = data.images.shape[-1]
+    net = torch.nn.Sequential(
+        small(channels),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(256, len(data.classes)),
+    )
+
+    def ready(images: np.ndarray) -> Any:
+        x = torch.tensor(images).permute(0, 3, 1, 2).float() / 255
+        return torch.nn.functional.interpolate(x, (32, 32), mode="bilinear", antialias=True) - 0.5
+
+    x, y = ready(data.images[rows]), torch.tensor(data.y[rows])
+    steps = int(np.clip(60 * len(rows) / 32, 100, 600))
+    rate = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.05)
+    course = torch.optim.lr_scheduler.OneCycleLR(rate, 2e-3, total_steps=steps)
+    for _ in range(steps):
+        own = torch.randint(len(x), (min(32, 2 * len(x)),))
+        seen = torch.roll(x[own], tuple(int(s) for s in torch.randint(-3, 4, (2,))), (2, 3))
+        seen = seen.flip(3) if torch.rand(()) < 0.5 else seen
+        loss = torch.nn.functional.cross_entropy(net(seen), y[own])
+        rate.zero_grad()
+        loss.backward()
+        rate.step()
+        course.step()
+    net.eval()
+    with torch.inference_mode():
+        parts = [net(ready(data.shown[i : i + 500])).argmax(1) for i in range(0, len(truth), 500)]
+    return 100 * float((torch.cat(parts)[: len(truth)].numpy() == truth).mean())
+
+
+def suggest() -> None:
+    """Labels that are suggested against labels that are drawn: accuracy as they come."""
+    from stepwell.adapt import suggest_rows, unsure_of
+
+    for name in SETS:
+        data = opened(name)
+        z, kinds = data.x[EMBEDDING], len(data.classes)
+        for seed in range(DRAWS):
+            rng = np.random.default_rng(seed)
+            for how in ("random", "suggested"):
+                rows = np.zeros(0, np.intp)
+                for total in (kinds, 2 * kinds, 4 * kinds, 8 * kinds, 16 * kinds):
+                    free = np.setdiff1d(np.arange(len(z)), rows)
+                    more = total - len(rows)
+                    if how == "random":
+                        new = rng.choice(free, more, replace=False)
+                    else:
+                        order = np.concatenate([rows, rng.permutation(free)])
+                        y = data.y[rows]
+                        unsure = None
+                        if len(np.unique(y)) > 1:
+                            place = np.unique(y, return_inverse=True)[1]
+                            unsure = unsure_of(z[rows], place, z[order[len(rows) :]])
+                        picked = suggest_rows(z[order], more, np.arange(len(rows)), unsure, seed)[0]
+                        new = order[picked]
+                    rows = np.concatenate([rows, new])
+                    emit(
+                        part="suggest",
+                        data=name,
+                        seed=seed,
+                        how=how,
+                        labels=total,
+                        accuracy=told(data, rows),
+                    )
+
+
+def told(data: Few, rows: np.ndarray) -> float:
+    """Accuracy from labels that may miss some classes."""
+    kinds = np.unique(data.y[rows])
+    some = slice(0, TESTED)
+    if len(kinds) < 2:
+        return 100 * float((data.truth[some] == kinds[0]).mean())
+    head = data.head(rows).head
+    best = head({k: v[some] for k, v in data.tested.items()}).argmax(1)
+    return 100 * float((np.array([int(c) for c in head.classes])[best] == data.truth[some]).mean())
+
+
+def wrong_labels() -> None:
+    """A tenth of the labels replaced by others: how many are found, and what they cost."""
+    for name in SETS:
+        data = opened(name)
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            rows = rng.permutation(len(data.y))[:1000]
+            given = data.y[rows].copy()
+            bad = rng.permutation(len(rows))[: len(rows) // 10]
+            given[bad] = (given[bad] + rng.integers(1, len(data.classes), len(bad))) % len(
+                data.classes
+            )
+            found = data.head(rows, given)
+            ids = [str(i) for i in found.judged]
+            listed = suspects(found.shares, found.truth[found.judged], found.head.classes, ids)
+            hits = [int(row["id"]) in set(bad.tolist()) for row in listed]
+            first = hits[: len(bad)]
+            emit(
+                part="suspects",
+                data=name,
+                seed=seed,
+                labels=len(rows),
+                wrong=len(bad),
+                listed=len(hits),
+                precision=100 * float(np.mean(hits)),
+                recall=100 * sum(hits) / len(bad),
+                first=100 * float(np.mean(first)),
+            )
+
+
+def forget() -> None:
+    """A network that was trained on clothes, then on a thousand photographs in grey: what it still
+    tells of clothes by its old head."""
+    from stepwell.adapt.tuning import Tuner, Tuning
+    from stepwell.tuning import EPOCHS, KEEP, RATE, probe_of
+
+    clothes, names = idx("train", "images", 16).reshape(-1, 28, 28, 1), idx("train", "labels", 8)
+    asked, theirs = (
+        idx("t10k", "images", 16).reshape(-1, 28, 28, 1)[:2000],
+        idx("t10k", "labels", 8)[:2000],
+    )
+    photographs = [grey(2000, 0), grey(2000, 1000)]
+    for seed in range(5):
+        with tempfile.TemporaryDirectory() as folder:
+            run = sw.learn(
+                clothes[:20_000],
+                Path(folder) / "run",
+                engine="gradient",
+                backbone="convnet:small",
+                train={"samples": 60_000, "shuffled": False},
+                report=False,
+                seed=seed,
+            )
+            encoder = run.encoder
+        old, new = batch_of(clothes[20_000:24_000]), batch_of(photographs[0][0])
+
+        def seen(encoder: Any, batch: Batch) -> np.ndarray:
+            return np.asarray(encoder.embed(batch), np.float64)
+
+        head = probe_of(seen(encoder, old), names[20_000:24_000])
+        probe = probe_of(seen(encoder, new), photographs[0][1])
+        unlabelled = batch_of(clothes[:2000])
+        tests = (batch_of(photographs[1][0]), photographs[1][1]), (batch_of(asked), theirs)
+        steps = EPOCHS * 2000 // 64
+        ways = {
+            "hot, all weights": {"keep": 0.0, "warmup": 0.02, "falloff": 1.0, "rate": 3e-3},
+            "hot, smaller rate": {"keep": 0.0, "warmup": 0.02, "falloff": 1.0, "rate": 1e-3},
+            "probe, then slowly": {"keep": 0.0, "rate": RATE},
+            "ours": {"keep": KEEP, "rate": RATE},
+        }
+        for way, options in {"probe alone": {}, **ways}.items():
+            twin, scorer = encoder.copied(), probe
+            if options:
+                tuner = Tuner(
+                    encoder.module,
+                    encoder.prepared,
+                    probe,
+                    Tuning(steps=steps, seed=seed, **options),
+                )
+                tuner.run(
+                    lambda rows, _: new.data["image"][rows],
+                    photographs[0][1],
+                    lambda rows, _: unlabelled.data["image"][rows],
+                    len(unlabelled),
+                    ignore,
+                )
+                state, scorer = tuner.between(1.0, probe)
+                twin.module.load_state_dict(state)
+            scores = [
+                100 * float((by(seen(twin, b)).argmax(1) == y).mean())
+                for by, (b, y) in zip((scorer, head), tests, strict=True)
+            ]
+            emit(part="forget", seed=seed, way=way, new=scores[0], old=scores[1])
+
+
+def grey(count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
+    """Photographs of CIFAR-10 in grey, 28 pixels a side, and their classes."""
+    import io
+    import zipfile
+    from collections import defaultdict
+
+    from PIL import Image
+
+    images, labels, by = [], [], defaultdict(list)
+    with zipfile.ZipFile(DATA / "cifar10-train.zip") as packed:
+        for name in sorted(packed.namelist()):
+            if name.endswith(".jpg"):
+                by[name.split("/")[-2]].append(name)
+        for kind, own in enumerate(by.values()):
+            for name in own[first : first + count // len(by)]:
+                image = Image.open(io.BytesIO(packed.read(name))).convert("L").resize((28, 28))
+                images.append(np.array(image)[..., None])
+                labels.append(kind)
+    return np.array(images), np.array(labels)
+
+
+def batch_of(images: np.ndarray) -> Batch:
+    ids = np.array([str(i) for i in range(len(images))])
+    return concatenate(
+        [Batch(ids, {"image": images.copy()}, ids, digest_rows(x.tobytes() for x in images))]
+    )
+
+
+def few_table(rows: list[dict]) -> str:
+    names = (
+        "stepwell",
+        "logistic on random patches",
+        "SVM on PCA of pixels",
+        "logistic on PCA of pixels",
+        "scratch",
+    )
+    lines = [
+        [
+            data,
+            str(labels),
+            *(spread([r.get(n) for r in same]) for n in names),
+            spread([r["too_sure"] for r in same]),
+        ]
+        for (data, labels), same in grouped(rows, "data", "labels").items()
+    ]
+    return table(
+        ["data", "labels a class", *names[:-1], "convnet from scratch", "surer than right, points"],
+        lines,
+    )
+
+
+def covered_table(rows: list[dict]) -> str:
+    lines = []
+    for (labels,), same in grouped(rows, "labels").items():
+        for coverage in (0.8, 0.9, 0.95):
+            some = [r for r in same if f"covered {coverage}" in r]
+            if some:
+                each = [
+                    spread([r[f"covered {coverage}"] for r in own])
+                    for own in grouped(some, "data").values()
+                ]
+                mean = float(np.mean([r[f"covered {coverage}"] for r in some]))
+                lines.append(
+                    [
+                        str(labels),
+                        f"{coverage:.0%}",
+                        f"{mean:.1f}",
+                        " · ".join(each),
+                        spread([r[f"size {coverage}"] for r in some]),
+                    ]
+                )
+    return table(
+        ["labels a class", "promised", "held, mean", "each data set", "labels in a set"], lines
+    )
+
+
+def suggest_table(rows: list[dict]) -> str:
+    lines = []
+    for (data,), same in grouped(rows, "data").items():
+        areas = {
+            how: [
+                np.mean([r["accuracy"] for r in own])
+                for own in grouped([r for r in same if r["how"] == how], "seed").values()
+            ]
+            for how in ("random", "suggested")
+        }
+        for how, own in areas.items():
+            each = [
+                spread([r["accuracy"] for r in same if r["how"] == how and r["labels"] == n])
+                for n in sorted({r["labels"] for r in same})
+            ]
+            gain = (
+                ""
+                if how == "random"
+                else f"{np.mean(own) - np.mean(areas['random']):+.1f} ({sum(a > b for a, b in zip(own, areas['random'], strict=True))} of {len(own)} seeds)"
+            )
+            lines.append([data, how, *each, spread(own), gain])
+    return table(["data", "labels", "1 a class", "2", "4", "8", "16", "mean", "gain"], lines)
+
+
+def suspects_table(rows: list[dict]) -> str:
+    lines = [
+        [data, *(spread([r[k] for r in same]) for k in ("listed", "recall", "precision", "first"))]
+        for (data,), same in grouped(rows, "data").items()
+    ]
+    return table(
+        [
+            "data",
+            "listed",
+            "of the wrong ones listed, %",
+            "of those listed wrong, %",
+            "of the first 100 wrong, %",
+        ],
+        lines,
+    )
+
+
+def forget_table(rows: list[dict]) -> str:
+    lines = [
+        [way, spread([r["new"] for r in same]), spread([r["old"] for r in same]), str(len(same))]
+        for (way,), same in grouped(rows, "way").items()
+    ]
+    return table(["", "new task, %", "old task, %", "seeds"], lines)
+
+
+PARTS = {"few": few, "suggest": suggest, "suspects": wrong_labels, "forget": forget}
+TABLES = {
+    "few": (
+        "Few labels",
+        f"Test accuracy in per cent, {DRAWS} draws (the convnet: 2), the same draws for all. All but the convnet know the unlabelled images too (PCA; the run).",
+        few_table,
+    ),
+    "covered": (
+        "Do sets hold what they promise?",
+        "Share of test examples whose set holds the right label.",
+        covered_table,
+    ),
+    "suggest": (
+        "Which examples to label",
+        f"Test accuracy by number of labels, {DRAWS} seeds; the same heads.",
+        suggest_table,
+    ),
+    "suspects": (
+        "Doubtful labels",
+        "1,000 labels, 100 of them replaced by wrong ones, 3 seeds.",
+        suspects_table,
+    ),
+    "forget": (
+        "New skill beside old",
+        "A small convnet trained without labels on 20,000 images of clothes; then 2,000 labelled photographs in grey (new), 938 steps. Old: the head for clothes, which stays, on the features that moved.",
+        forget_table,
+    ),
+}
+
+if __name__ == "__main__":
+    if "--table" in sys.argv:
+        import json
+
+        from tables import page
+
+        rows = [json.loads(line) for line in open(sys.argv[sys.argv.index("--table") + 1])]
+        rows += [row | {"part": "covered"} for row in rows if row["part"] == "few"]
+        print(page(headed("Few labels, and what is kept", "finetune.py"), TABLES, rows))
+    else:
+        run_parts(__doc__, PARTS, "", {})

@@ -1,0 +1,101 @@
+"""Where a run is: it absorbs, regulates itself, compares and recalibrates, and is ready to act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stepwell.adapt import Head
+from stepwell.interfaces import Row
+from stepwell.labels import told_before
+from stepwell.run import Run, trained_on
+from stepwell.scoring import read_scores
+
+REGRET = 0.5
+"""Points of kNN accuracy below the best of all choices, by their labels, that choices without them
+cost on average: benchmarks/judge.py."""
+
+
+def phases(run: Run) -> list[Row]:
+    """The four phases of a finished run, each with its evidence.
+
+    Returns
+    -------
+    list of {"phase": str, "evidence": list of str}
+    """
+    scores = read_scores(run)
+    found = {
+        "absorbed": _absorbed(run.config),
+        "regulated itself": _regulated(run.config, scores),
+        "compared and recalibrated": _compared(run.config),
+        "ready to act": _ready(run, scores),
+    }
+    return [{"phase": name, "evidence": told} for name, told in found.items()]
+
+
+def _absorbed(config: dict[str, Any]) -> list[str]:
+    data, share = config["data"], config["learn"].get("share", 1)
+    told = [f"{data['examples']:,} examples, {data['distinct']:,} of them different"]
+    if share < 1:
+        told.append(f"{share:.0%} of all there are, as the budget said")
+    if data["skipped"]:
+        told.append(f"{data['skipped']:,} set aside")
+    return told + ([trained_on(config)] if config.get("train") else [])
+
+
+def _regulated(config: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str]:
+    choice = config["choice"]
+    above = scores.get("modes_above_noise")
+    told = []
+    if above is not None:
+        told.append(
+            f"{above:,} of {choice['k']:,} dimensions above what shuffled pairs reach "
+            f"(λ = {choice['noise']:.2f})"
+        )
+    done = config.get("train", {}).get("regulated", [])
+    told += [f"step {row['step']:,}: {row['kind']}; {row['did']}" for row in done[:3]]
+    return told or ["nothing had to be"]
+
+
+def _compared(config: Mapping[str, Any]) -> list[str]:
+    views, tried = config.get("views", []), config["choice"].get("tried", [])
+    told = []
+    if views:
+        used = [row["name"] for row in views if row["used"]]
+        told.append(f"{len(views)} views tried, used: {', '.join(used) or 'the gentlest only'}")
+    if tried:
+        choice = config["choice"]
+        told.append(
+            f"{len(tried)} choices of ridge and dimensions compared by how far views stand out: "
+            f"ρ = {choice['rho']:g}, k = {choice['k']:,}"
+        )
+    if not told:
+        return ["nothing was compared: too few examples, or as asked"]
+    return [*told, f"expected regret: about {REGRET:g} points of kNN accuracy, on other data sets"]
+
+
+def _ready(run: Run, scores: Mapping[str, Any]) -> list[str]:
+    tested = scores.get("test")
+    told = [f"scored on {tested:,} labels" if tested else "scored without labels"]
+    if run.has(Head.name):
+        head: Head = run.part(Head.name)
+        sure = "with sets that hold a promise" if head.held is not None else "too few for a promise"
+        told.append(
+            f"fine-tuned on {len(told_before(run)):,} labels of {len(head.classes)} classes, {sure}"
+        )
+    else:
+        told.append(f"no labels yet: stepwell suggest {run.path} names those that help most")
+    return told
+
+
+def table_of(tried: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Choices of ridge and dimensions as a page shows them."""
+    return [
+        {
+            "rho": f"{row['rho']:g}",
+            "k": f"{row['k']:,}",
+            "separation": f"{row['separation']:.2f}",
+            "used": "taken" if row["used"] else "",
+        }
+        for row in tried
+    ]

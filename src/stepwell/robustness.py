@@ -1,0 +1,133 @@
+"""How a run fares on examples that are noisy, blurred, turned or dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell import recording
+from stepwell.evaluate.corruptions import STRENGTHS, corruptions_of
+from stepwell.evaluate.neighbours import knn_votes, similar
+from stepwell.interfaces import Batch, Observer, Row, UsageError, concatenate, ignore
+from stepwell.kit.files import lock, lock_of
+from stepwell.kit.hashing import fold_of
+from stepwell.labels import label_source, named
+from stepwell.run import Run
+from stepwell.scoring import OURS, Contestants
+
+COMPARED = (OURS, "whitening only", "raw input")
+"""Whitening has the same features, learned from without augmented views."""
+BANK, ASKED = 5000, 1000
+"""Labelled examples that are compared with, and that are made worse, at most."""
+NEIGHBOURS = 20
+
+
+def robustness(
+    run: Run, labels: Any, test: Any = None, *, seed: int = 0, observe: Observer = ignore
+) -> list[Row]:
+    """Accuracy and confidence of kNN as test examples get worse.
+
+    Parameters
+    ----------
+    labels, test : as for :meth:`Run.evaluate`
+    seed : int
+
+    Returns
+    -------
+    list of row
+        ``change``, ``strength`` (0, as they are, to 5), ``name``, ``accuracy`` and
+        ``confidence`` (mean share of the votes for what was told), in per cent. Also merged into
+        ``scores.json``.
+
+    Raises
+    ------
+    UsageError
+        For a kind of data without such changes, or labels of one class.
+    """
+    kind = run.config["source"]["kind"]
+    changes = corruptions_of(kind)
+    if not changes:
+        raise UsageError(f"Expected images or texts to make worse, found {kind}.")
+    known, asked = _sides(run, labels, test, seed)
+    contestants, bank = Contestants(run, seed), dict[str, NDArray]()
+    names = [name for name in COMPARED if name in contestants.roles]
+    bank = _features(contestants, known[0], names, run.chunk)
+    classes, place = np.unique(known[1], return_inverse=True)
+    truth = np.array([int(np.searchsorted(classes, label)) for label in asked[1]])
+    truth[~np.isin(asked[1], classes)] = -1
+    rows: list[Row] = []
+    steps, done = len(changes) * STRENGTHS + 1, 0
+    plain = _told(contestants, asked[0], names, run.chunk, bank, place, truth)
+    for change, apply in changes.items():
+        rows += [{"change": change, "strength": 0, **row} for row in plain]
+        for strength in range(STRENGTHS):
+            worse = apply(asked[0], strength, seed)
+            found = _told(contestants, worse, names, run.chunk, bank, place, truth)
+            rows += [{"change": change, "strength": strength + 1, **row} for row in found]
+            done += 1
+            observe("robust", {"done": done, "of": steps - 1})
+    with lock(lock_of(run.path), str(run.path)):
+        recording.write_scores(run.path, {"robustness": rows})
+    return rows
+
+
+def _sides(run: Run, labels: Any, test: Any, seed: int) -> tuple[Any, Any]:
+    """Examples to compare with, and to be made worse, each with their labels."""
+    batch, told = _labelled(run, labels)
+    if test is not None:
+        sides = [(batch, told), _labelled(run, test)]
+    else:
+        held = np.isin(fold_of(seed, [str(g) for g in batch.group]), (0, 1))
+        sides = [(batch.take(np.flatnonzero(rows)), told[rows]) for rows in (~held, held)]
+    if len(np.unique(sides[0][1])) < 2 or not len(sides[1][1]):
+        raise UsageError(
+            f"Expected labels of two classes or more, and some to test on, found too few in "
+            f"{named(labels)}: label more."
+        )
+    found = []
+    for (some, own), most in zip(sides, (BANK, ASKED), strict=True):
+        rows = np.sort(np.random.default_rng(seed).permutation(len(own))[:most])
+        found.append((some.take(rows), own[rows]))
+    return found[0], found[1]
+
+
+def _labelled(run: Run, labels: Any) -> tuple[Batch, NDArray[np.str_]]:
+    source, known, _ = label_source(run, labels)
+    ids = sorted(known)
+    some = set(np.random.default_rng(0).permutation(ids)[: 2 * (BANK + ASKED)].tolist())
+    parts = list(source.batches(run.chunk, ids=some))
+    if not parts:
+        raise UsageError(
+            f"Expected labelled examples, found none that can be read in {named(labels)}."
+        )
+    batch = concatenate(parts)
+    return batch, np.array([known[str(name)] for name in batch.ids])
+
+
+def _features(
+    contestants: Contestants, batch: Batch, names: list[str], chunk: int
+) -> dict[str, NDArray]:
+    parts = [contestants(batch.take(slice(i, i + chunk))) for i in range(0, len(batch), chunk)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _told(
+    contestants: Contestants,
+    asked: Batch,
+    names: list[str],
+    chunk: int,
+    bank: dict[str, NDArray],
+    labels: NDArray[np.intp],
+    truth: NDArray[np.intp],
+) -> list[Row]:
+    """Accuracy and confidence of each contestant."""
+    queries, found = _features(contestants, asked, names, chunk), []
+    for name in names:
+        near, cosine = similar(queries[name], bank[name], min(NEIGHBOURS, len(labels)))
+        votes = knn_votes(near, cosine, labels)
+        share = votes / np.maximum(votes.sum(1, keepdims=True), 1e-12)
+        right = 100 * float((share.argmax(1) == truth).mean())
+        found.append({"name": name, "accuracy": right, "confidence": 100 * share.max(1).mean()})
+    return found

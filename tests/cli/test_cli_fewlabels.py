@@ -1,0 +1,206 @@
+"""From suggestions to labels, more labels, promises and doubts, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from helpers import write_digits
+
+import stepwell
+from stepwell.interfaces import UsageError
+
+
+def rows_of(path):
+    with open(path, encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["file", "label"])
+        writer.writeheader()
+        writer.writerows({"file": row["file"], "label": row["label"]} for row in rows)
+    return path
+
+
+def truth_of(name):
+    return name.split("/")[-2]
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("few")
+    write_digits(folder / "known", 300)
+    write_digits(folder / "new", 200, first=300)
+    stepwell.learn(folder / "known", folder / "run", preset="fast", report=False)
+    return folder
+
+
+@pytest.fixture
+def run(learned, tmp_path):
+    shutil.copytree(learned / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_labels_are_suggested_filled_in_and_learned_from(call, run, learned, tmp_path):
+    out = tmp_path / "labels.csv"
+    said = call("suggest", run, "--n", 30, "--out", out)
+    assert said.code == 0, said.err
+    assert "30 to label" in said.out
+    rows = rows_of(out)
+    assert len(rows) == 30
+    assert not any(row["label"] for row in rows)
+    assert "found none yet" in call("finetune", run, "--labels", out).err  # all are blank
+    for row in rows[:25]:
+        row["label"] = truth_of(row["file"])
+    said = call("finetune", run, "--labels", write_rows(out, rows))
+    assert said.code == 0, said.err
+    assert "25 labelled examples" in said.out
+    assert "5 rows have no label yet (line 27: " in said.out
+    assert len(rows_of(run / "labels.csv")) == 25
+    more = tmp_path / "more.csv"
+    said = call("suggest", run, "--n", 10, "--out", more)
+    assert said.code == 0, said.err
+    again = rows_of(more)
+    assert sorted(row["label"] for row in again[:25]) == sorted(row["label"] for row in rows[:25])
+    assert [row["label"] for row in again[25:]] == [""] * 10
+    assert not {row["file"] for row in again[25:]} & {row["file"] for row in rows[:25]}
+    told = json.loads(call("suggest", run, "--n", 3, "--labels", out, "--json").out)
+    assert all(0 <= row["typical"] <= 1 and 0 <= row["unsure"] <= 1 for row in told)
+    assert "found a file at" in call("suggest", run, "--out", out).err
+    assert call("suggest", run, "--n", 0).code == 2
+
+
+def test_predictions_hold_their_promise_and_say_what_is_strange(call, run, learned, tmp_path):
+    files = sorted((learned / "known").rglob("*.png"))
+    order = np.random.default_rng(0).permutation(len(files))
+    some = [files[i] for i in order[:180]]
+    labels = [{"file": "/".join(f.parts[-2:]), "label": f.parts[-2]} for f in some]
+    told = write_rows(tmp_path / "some.csv", labels)
+    assert call("finetune", run, "--labels", told).code == 0
+    out = tmp_path / "told.csv"
+    said = call("predict", run, learned / "known", "--out", out, "--coverage", 0.9)
+    assert said.code == 0, said.err
+    had = {"/".join(f.parts[-2:]) for f in some}
+    rows = [row for row in rows_of(out) if "/".join(row["file"].split("/")[-2:]) not in had]
+    assert len(rows) == 120
+    inside = np.mean([truth_of(row["file"]) in row["set"].split("|") for row in rows])
+    assert 0.82 <= inside <= 0.98
+    for row in rows:
+        several = len(row["set"].split("|")) > 1
+        assert bool(row["abstain"]) == (several or not row["set"] or float(row["typical"]) < 0.01)
+    noise = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1)).astype(np.uint8)
+    strange = stepwell.load(run).predict(noise)
+    assert "unlike what was learned from" in {row["abstain"] for row in strange}
+    assert np.median([row["typical"] for row in strange]) < 0.1
+    assert call("predict", run, learned / "new", "--coverage", 2).code == 2
+
+
+def test_classes_are_added_without_the_old_labels(call, run, learned, tmp_path):
+    files = sorted((learned / "known").rglob("*.png"))
+    rows = [{"file": "/".join(f.parts[-2:]), "label": f.parts[-2]} for f in files]
+    old = write_rows(tmp_path / "old.csv", [row for row in rows if row["label"] < "6"])
+    new = write_rows(tmp_path / "new.csv", [row for row in rows if row["label"] >= "6"])
+    whole = write_rows(tmp_path / "whole.csv", rows)
+    assert "leave --add out the first time" in call("finetune", run, "--labels", new, "--add").err
+    assert call("finetune", run, "--labels", old).code == 0
+    said = call("finetune", run, "--labels", new, "--add")
+    assert said.code == 0, said.err
+    assert "300 labels in all; new classes: 6, 7, 8, 9" in said.out
+    assert "was fine-tuned on already" in call("finetune", run, "--labels", new, "--add").err
+    told = stepwell.load(run).predict(learned / "new")
+    right = [row["label"] == truth_of(row["id"]) for row in told]
+    assert np.mean(right) > 0.75
+    old_right = [r for r, row in zip(right, told, strict=True) if truth_of(row["id"]) < "6"]
+    assert np.mean(old_right) > 0.75
+    # The same sums, bit for bit, as from all at once.
+    added = stepwell.load(run).part("label_sums")
+    assert call("finetune", run, "--labels", whole).code == 0
+    at_once = stepwell.load(run).part("label_sums")
+    assert added.classes == at_once.classes
+    assert np.array_equal(added.products(), at_once.products())
+
+
+def test_a_messy_table_is_told_line_by_line(call, run, learned, tmp_path):
+    files = sorted((learned / "known").rglob("*.png"))[::4]
+    lines = [f"{f.parts[-2]}/{f.name},{f.parts[-2]}" for f in files]
+    lines[3:3] = ["nowhere.png,3", lines[0], lines[1].rsplit(",", 1)[0] + ",9"]
+    path = tmp_path / "l.csv"
+    path.write_text("file,label\n" + "\n".join(lines) + "\n")
+    said = call("finetune", run, "--labels", path)
+    assert said.code == 0, said.err
+    assert "1 row names no example of this run (line 5: nowhere.png)" in said.out
+    assert "1 row says the same again (line 6: " in said.out
+    assert "1 file has more than one label, none was believed" in said.out
+    found = stepwell.load(run).finetune(path)
+    assert found["unmatched"] == 1
+    path.write_text("file,label\n" + "\n".join(lines) + '\n"half,1\n')
+    said = call("finetune", run, "--labels", path)
+    assert said.code == 2
+    assert f"found in line {len(lines) + 2}" in said.err
+
+
+def test_wrong_labels_are_listed(call, run, learned, tmp_path):
+    files = sorted((learned / "known").rglob("*.png"))
+    rows = [{"file": "/".join(f.parts[-2:]), "label": f.parts[-2]} for f in files]
+    wrong = np.random.default_rng(0).permutation(len(rows))[:20]
+    for i in wrong:
+        rows[i]["label"] = str((int(rows[i]["label"]) + 1) % 10)
+    labels, out = write_rows(tmp_path / "l.csv", rows), tmp_path / "doubts.csv"
+    said = call("finetune", run, "--labels", labels, "--suspects", out)
+    assert said.code == 0, said.err
+    assert "labels are doubtful" in said.out
+    found = [row["file"] for row in rows_of(out)]
+    bad = {f"train/{rows[i]['file']}" for i in wrong} | {rows[i]["file"] for i in wrong}
+    first = [name in bad or "/".join(name.split("/")[-2:]) in bad for name in found[:20]]
+    assert np.mean(first) > 0.6
+
+
+def test_options_that_do_not_go_together_are_refused(run, learned):
+    opened = stepwell.load(run)
+    labels = learned / "known"
+    for wrong, told in (
+        ({"engine": "magic"}, "spectral or gradient, found 'magic'"),
+        ({"rate": 0.1}, "--engine gradient with settings"),
+        ({"engine": "gradient", "add": True}, "it is a closed form"),
+        ({"engine": "gradient", "speed": 1}, "found 'speed'"),
+        ({"engine": "gradient"}, "run with a network, found the encoder 'patches'"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            opened.finetune(labels, **wrong)
+
+
+def test_a_run_says_where_it_is(call, run, learned):
+    names = ["absorbed", "regulated itself", "compared and recalibrated", "ready to act"]
+    phases = stepwell.load(run).phases
+    assert [row["phase"] for row in phases] == names
+    assert all(row["evidence"] for row in phases)
+    assert "300 examples" in phases[0]["evidence"][0]
+    assert "stepwell suggest" in phases[3]["evidence"][1]
+    assert "absorbed: 300 examples" in call("status", run).out
+    assert call("finetune", run, "--labels", learned / "known").code == 0
+    assert "fine-tuned on 300 labels of 10 classes" in call("status", run).out
+    assert call("report", run).code == 0
+    page = (run / "report.html").read_text()
+    assert "How it judged itself" in page
+    assert "compared and recalibrated" in page
+
+
+def test_it_is_told_how_accuracy_falls_as_examples_get_worse(call, run, learned):
+    said = call("evaluate", run, "--labels", learned / "known", "--robust", "--json")
+    assert said.code == 0, said.err
+    rows = json.loads(said.out)["robustness"]
+    assert {row["change"] for row in rows} == {"noise", "blur", "rotation", "brightness"}
+    assert {row["name"] for row in rows} == {"stepwell", "whitening only", "raw input"}
+    mine = [r["accuracy"] for r in rows if (r["name"], r["change"]) == ("stepwell", "rotation")]
+    assert len(mine) == 6
+    assert mine[0] > mine[-1]
+    assert call("report", run).code == 0
+    assert "Worse: rotation" in (run / "report.html").read_text()
+    said = call("evaluate", run, "--labels", learned / "known", "--robust")
+    assert re.search(r"rotation +whitening only +\d", said.out)
