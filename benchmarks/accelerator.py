@@ -36,7 +36,7 @@ from stepwell.kit.hashing import drawn
 from stepwell.objectives import OBJECTIVES as EVERY
 from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.sources import open_source
-from stepwell.training import train_encoder
+from stepwell.networks import train_encoder
 from stepwell.wishing import Wish
 
 DEVICE = default_device()

@@ -1,12 +1,8 @@
-"""Seven data sets of five kinds, each with an encoder and many pretexts, for `judge.py`."""
+"""Six data sets of four kinds, each with an encoder and many pretexts, for `judge.py`."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import tempfile
-import xml.etree.ElementTree as Tree
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from images import DATA, prepare
-from PIL import Image
 from views import some_of
 
 from stepwell.encoders import PatchEncoder, WordEncoder
@@ -26,7 +21,6 @@ from stepwell.recalibrate import SAFE, _Judge, calibrate
 
 RECIPES = ("shift", "zoom-mild", "zoom", "zoom-strong", "jitter-mild", "jitter", "rotation")
 RECIPES += ("noise", "blur", "erase", "zoom jitter-mild", "zoom jitter", "zoom rotation")
-CELL = 32
 
 
 @dataclass
@@ -34,7 +28,8 @@ class Task:
     """Examples with their classes, what sees them, and pairs that may be made of them.
 
     ``pretexts`` say of a batch and an epoch what the two sides of its pairs are, row by row;
-    ``safe`` names those that the rule for views lets pass, each alone.
+    ``safe`` names those that the rule for views lets pass, each alone; ``default`` is what is
+    used where nothing is chosen. ``tested`` takes part in no choice.
     """
 
     encoder: Any
@@ -42,12 +37,16 @@ class Task:
     labels: np.ndarray
     pretexts: Mapping[str, Callable[[Batch, int], tuple[Batch, Batch]]]
     safe: list[str]
+    default: str
+    tested: Batch
+    truth: np.ndarray
 
 
 def images(name: str, examples: int) -> Task:
     with tempfile.TemporaryDirectory() as scratch:
-        train = cells(Path(scratch)) if name == "cells" else prepare(name, Path(scratch), None)[0]
+        train, test = prepare(name, Path(scratch), None)
         batch, labels = some_of(train, examples)
+        tested, truth = some_of(test, 2000)
     founders = batch.take(slice(0, min(2000, len(batch) // 2)))
     fitted = PatchEncoder("fast").fit(founders)
     found = calibrate(fitted, TwoViews(), founders, seed=0, observe=ignore)
@@ -56,27 +55,7 @@ def images(name: str, examples: int) -> Task:
     made = {name: TwoViews(name.split()) for name in RECIPES} | {"rule": found.pretext}
     safe = [name for name in RECIPES if " " not in name and judge.kept(made[name])[0] >= bar]
     sides = {name: lambda b, epoch, p=p: (b, p.changed(b, 0, epoch)) for name, p in made.items()}
-    return Task(found.encoder, batch, labels, sides, safe)
-
-
-def cells(folder: Path) -> Path:
-    """Blood cells cut out by their boxes, 32 pixels a side, a folder a kind."""
-    with zipfile.ZipFile(DATA / "bccd.zip") as packed:
-        names = [name for name in packed.namelist() if name.endswith(".xml")]
-        for name in names:
-            tree = Tree.fromstring(packed.read(name))
-            photo = packed.read(name.replace("Annotations", "JPEGImages").replace(".xml", ".jpg"))
-            whole = Image.open(io.BytesIO(photo)).convert("RGB")
-            for i, one in enumerate(tree.iter("object")):
-                box = [
-                    int(one.findtext(f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
-                ]
-                if box[2] - box[0] < 8 or box[3] - box[1] < 8:
-                    continue
-                target = folder / one.findtext("name") / f"{Path(name).stem}-{i}.png"
-                target.parent.mkdir(exist_ok=True)
-                whole.crop(box).resize((CELL, CELL)).save(target)
-    return folder
+    return Task(found.encoder, batch, labels, sides, safe, "zoom", tested, truth)
 
 
 def texts(name: str, examples: int) -> Task:
@@ -108,7 +87,10 @@ def texts(name: str, examples: int) -> Task:
     made = {"halves": parted(TextViews()), "neighbours": parted(TextNeighbours())}
     made |= {f"keep {share}": fewer(share) for share in (0.9, 0.7, 0.5, 0.25)}
     long = np.array([len(str(t).split()) >= 4 for t in batch.data["text"]])
-    return Task(encoder, batch.take(np.flatnonzero(long)), labels[long], made, list(made))
+    some = batch.take(np.flatnonzero(long)), labels[long]
+    return Task(
+        encoder, *some, made, list(made), "halves", *some_of(DATA / "sst2" / "dev.tsv", 900)
+    )
 
 
 class Kernels:
@@ -145,7 +127,7 @@ class Kernels:
 
 def series(name: str, examples: int) -> Task:
     del name
-    table = np.loadtxt(gzip.open(DATA / "ecg5000" / "ECG5000_TRAIN.txt.gz"))
+    table = np.loadtxt(DATA / "ecg5000" / "ECG5000_TRAIN.txt.gz")
     table = table[np.random.default_rng(0).permutation(len(table))][:examples]
     values, labels = np.float32(table[:, 1:]), np.unique(table[:, 0], return_inverse=True)[1]
     ids = np.array([f"beat {i}" for i in range(len(table))])
@@ -180,7 +162,9 @@ def series(name: str, examples: int) -> Task:
     made |= {f"drift {s}": seen(lambda x, u, s=s: drift(x, u, s)) for s in (0.2, 0.6)}
     made |= {"upside down": seen(lambda x, u: np.where(u[:, :1] < 0.5, x, -x))}
     made |= {"backwards": seen(lambda x, u: np.where(u[:, :1] < 0.5, x, x[:, ::-1]))}
-    return Task(Kernels(values), batch, labels, made, [])
+    cut = len(table) * 4 // 5
+    sides = [(batch.take(rows), labels[rows]) for rows in (slice(cut), slice(cut, None))]
+    return Task(Kernels(values[:cut]), *sides[0], made, [], "shift 0.02", *sides[1])
 
 
 DATASETS: dict[str, tuple[Callable[[str, int], Task], int]] = {
@@ -188,7 +172,6 @@ DATASETS: dict[str, tuple[Callable[[str, int], Task], int]] = {
     "fashion": (images, 6000),
     "pneumonia": (images, 3882),
     "trashnet": (images, 1017),
-    "cells": (images, 3500),
     "beats": (series, 500),
     "sentiment": (texts, 6900),
 }

@@ -55,7 +55,8 @@ def ratios(rows: list[dict], one: str, other: str, digits: int = 3) -> list[str]
 
 
 def page(head: str, parts: Mapping[str, tuple[str, str, Writer]], rows: list[dict]) -> str:
-    """A page of the parts that have rows; ``head`` is told date, machine and versions."""
+    """A page of the parts that have rows, ``ROWS`` or ``ROWS:other`` for another table of the same;
+    ``head`` is told date, machine and versions."""
     texts = [
         head.format(
             date=date.today(),
@@ -65,7 +66,7 @@ def page(head: str, parts: Mapping[str, tuple[str, str, Writer]], rows: list[dic
         )
     ]
     for name, (title, note, write) in parts.items():
-        some = [row for row in rows if row["part"] == name]
+        some = [row for row in rows if row["part"] == name.partition(":")[0]]
         if some:
             texts.append(f"## {title}\n\n{note}\n\n{write(some)}")
     return "\n".join(texts)

@@ -14,12 +14,12 @@ from typing import Any
 from stepwell import (
     gathering,
     generating,
+    networks,
     online,
     recording,
     scoring,
     sharing,
     stepping,
-    training,
     translating,
 )
 from stepwell.encoders.network.backbones import trust
@@ -309,7 +309,7 @@ def _trainer(
 ) -> Callable[..., Any]:
     """What trains an encoder with a pretext on ``every`` example."""
     wish = replace(wished(settings.training, settings.budget, watch), labelled=labelled)
-    return partial(training.train_encoder, every, wish, settings.seed, folder, keeper, tell)
+    return partial(networks.train_encoder, every, wish, settings.seed, folder, keeper, tell)
 
 
 def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> Run:

@@ -69,6 +69,13 @@ def _compared(config: Mapping[str, Any]) -> list[str]:
             f"{len(tried)} choices of ridge and dimensions compared by how far views stand out: "
             f"ρ = {choice['rho']:g}, k = {choice['k']:,}"
         )
+    searched = config.get("train", {}).get("searched", [])
+    if searched:
+        rate = config["train"]["rate"]
+        told.append(
+            f"{len(searched)} short trainings compared by how often a view finds its own example: "
+            f"rate {rate:.2g}"
+        )
     if not told:
         return ["nothing was compared: too few examples, or as asked"]
     return [*told, f"expected regret: about {REGRET:g} points of kNN accuracy, on other data sets"]

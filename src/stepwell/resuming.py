@@ -159,3 +159,19 @@ class Keeper:
 def clear(target: Path) -> None:
     """Remove what a training has kept: its run is whole, or another takes its place."""
     shutil.rmtree(beside(target), ignore_errors=True)
+
+
+class NotKept:
+    """Of a training that nobody goes on with: nothing is written down."""
+
+    state: dict[str, Any] | None = None
+
+    def due(self) -> bool:
+        """Never."""
+        return False
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
+NOT_KEPT: Any = NotKept()

@@ -1,21 +1,22 @@
-"""The gradient engine as learning uses it: a network encoder trained on a source's pairs."""
+"""One training of one network encoder."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
-from pathlib import Path
-from tempfile import gettempdir
+from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
-from stepwell.engines.gradient.launch import launched
 from stepwell.engines.gradient.plan import Plan
 from stepwell.engines.gradient.watch import effective_rank
-from stepwell.interfaces import Batch, Observer, Pretext, Seen, StepwellError, UsageError, ignore
+from stepwell.interfaces import (
+    Observer,
+    Pretext,
+    Seen,
+    StepwellError,
+    UsageError,
+    ignore,
+)
 from stepwell.kit.stopping import Stopping
 from stepwell.kit.torch import judging, torch_or_error
 from stepwell.online import Online
@@ -30,8 +31,6 @@ FEWEST = 4
 """Examples, or rows of tokens, that can be compared."""
 PROBED = 64
 """Examples whose two views the spectrum is logged on."""
-TOLD = 20
-"""Alarms that a run's configuration lists."""
 FOLLOWED = 32
 """Records before a next step is forecast, and then every eighth."""
 
@@ -78,7 +77,7 @@ class Training:
                 f"Expected {FEWEST} examples or rows of tokens to train on, found {len(data)}: add "
                 f"more data."
             )
-        self.encoder, self.data, self._pairs = encoder, data, pairs
+        self.encoder, self.data, self.pairs = encoder, data, pairs
         self.seed, self.tell = seed, tell
         self.fabric = fabric
         # Its own device: launching has told each rank which that is.
@@ -243,7 +242,7 @@ class Training:
 
     def _probe(self) -> list[Any]:
         rows = self.data.rows_of(0, min(PROBED, len(self.data)), self.seed + 1)[0]
-        return list(shown_of(self._pairs, self.data.take(rows), self.seed + 1, 0).views[:2])
+        return list(shown_of(self.pairs, self.data.take(rows), self.seed + 1, 0).views[:2])
 
 
 def trainer_for(plan: Any, ranks: int) -> Any:
@@ -266,74 +265,3 @@ def trainer_for(plan: Any, ranks: int) -> Any:
     from stepwell.engines.gradient.shards import ShardedTrainer
 
     return ShardedTrainer
-
-
-def train_encoder(
-    batches: Callable[[], Iterable[Batch]],
-    wish: Wish,
-    seed: int,
-    folder: Path,
-    keeper: Keeper,
-    tell: Observer,
-    encoder: Any,
-    pretext: Any,
-    pairs: Pretext,
-) -> tuple[dict[str, Any], Any]:
-    """Train ``encoder`` in place on what ``pretext`` makes of all examples.
-
-    ``pairs``: the pretext of the closed form that follows.
-
-    Returns
-    -------
-    dict, encoder or None
-        How it was trained; and its twin, trained on shuffled pairs from the same weights.
-    """
-    torch_or_error()
-    begun = (keeper.state or {}).get("plan", {})
-    fabric = launched(encoder.device, begun.get("precision") or wish.plan.get("precision"))
-    place = folder / "decoded"
-    if fabric.world_size > 1:  # once a machine, under a name that all of them know
-        place = Path(gettempdir()) / f"stepwell-{fabric.broadcast(uuid4().hex)}"
-    try:
-        laid = getattr(encoder, "laid_out", iter)  # texts as rows of tokens
-        data = _decoded(place, lambda: laid(batches()), fabric, tell)
-        keeper.check("data", data.digest)
-        before = keeper.state or {}
-        twin = encoder.copied() if wish.shuffled else None
-        common = (pairs, data, fabric, wish, seed, tell, keeper)
-        training = Training(encoder, pretext, *common)
-        if before.get("trained"):  # it was the control that was stopped
-            encoder.module.load_state_dict(before["trained"])
-            training.regulated = before["regulated"]
-        else:
-            training.run(before or None)
-        if twin is not None:
-            other = copy(pretext)  # its pseudo-labels are of another network
-            control = Training(twin, other, *common, training)
-            control.run(before if before.get("trained") else None)
-    finally:
-        if fabric.local_rank == 0:
-            shutil.rmtree(place, ignore_errors=True)
-    plan = training.plan
-    return {
-        "backbone": encoder.backbone,
-        "pretext": pretext.name,
-        "objective": training.objective.name,
-        "samples": plan.steps * plan.batch,
-        **plan.plain(),
-        "regulated": training.regulated[:TOLD],
-    }, twin
-
-
-def _decoded(
-    place: Path, batches: Callable[[], Iterable[Batch]], fabric: Any, tell: Observer
-) -> Any:
-    """All examples; the first process of a machine decodes them, the others look."""
-    from stepwell.engines.gradient.pixels import Decoded
-
-    if fabric.local_rank:
-        return Decoded.shared(place)
-    data = Decoded(place, batches(), tell)
-    if fabric.world_size > 1:
-        data.share(place)
-    return data

@@ -52,6 +52,8 @@ class Wish:
         Train a control on shuffled pairs too, for as many samples.
     labelled : (Batch, list of str), optional
         A few examples that progress is judged by, and nothing else.
+    trials : int
+        Short trainings that the rate is searched with first.
     plan : mapping
         Fields of :class:`~stepwell.engines.gradient.plan.Plan`.
     """
@@ -61,6 +63,7 @@ class Wish:
     left: Callable[[float], float] | None = None
     shuffled: bool = True
     labelled: Any = None
+    trials: int = 0
     plan: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,6 +83,9 @@ def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> W
     if objective is not None:
         objective_of(str(objective))
     samples, shuffled = plan.pop("samples", None), bool(plan.pop("shuffled", True))
+    trials = int(plan.pop("trials", 0))
+    if trials < 0:
+        raise UsageError(f"Expected 0 trials or more, found {trials}.")
     check_told(plan)
     if samples is not None and samples < 1:
         raise UsageError(f"Expected at least one sample to train on, found {samples}.")
@@ -89,7 +95,7 @@ def wished(told: Mapping[str, Any], budget: float | None, watch: Stopwatch) -> W
         )
     end = BUDGET_S if budget is None and samples is None else budget
     left = None if end is None else partial(_left, end, watch)
-    return Wish(objective, samples, left, shuffled, None, plan)
+    return Wish(objective, samples, left, shuffled, None, trials, plan)
 
 
 def _left(end: float, watch: Stopwatch, epoch: float) -> float:

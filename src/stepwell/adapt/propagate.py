@@ -22,7 +22,8 @@ LEAK = 0.1
 """Share of its degree that flows away at each example: labels stay near by."""
 TOLD = 0.25
 """Share of what the regression follows that is labelled."""
-STRENGTHS = (1.0, 0.1, 10.0)
+STRENGTHS = (0.3, 1.0, 0.1)
+"""Of the regression; tried in this order."""
 HEAT = 0.3
 """Where no label can be held back to find out."""
 
@@ -40,12 +41,14 @@ class Spread:
 
     def __init__(self, labelled: NDArray, others: NDArray) -> None:
         self._x = np.concatenate([labelled, others]).astype(np.float32)
+        self._labelled = len(labelled)
         self._graph = neighbour_graph(self._x)
 
     def fit(self, truth: NDArray[np.intp], rows: NDArray[np.intp], strength: float) -> Scorer:
         """From the labels of some rows of ``labelled``, classes from 0."""
         given = self.spread(truth, rows)
         counts = np.ones(len(given))
+        counts[: self._labelled] = 0  # those held back are as new to the map as others will be
         counts[rows] = max(1.0, TOLD / (1 - TOLD) * len(given) / len(rows))
         return ridge(self._x, given, strength, counts)
 

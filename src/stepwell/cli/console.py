@@ -28,12 +28,13 @@ TITLES = {
     "train": "training",
     "control": "training the control on shuffled pairs",
     "tune": "fine-tuning",
+    "search": "comparing short trainings",
     "robust": "making examples worse",
 }
 PHASES = {
     "absorbing": ("list", "found", "fit", "decode", "learn", "train"),
     "regulating itself": ("control",),
-    "comparing and recalibrating": ("view", "solve", "choice"),
+    "comparing and recalibrating": ("view", "solve", "choice", "search"),
     "getting ready": ("embed", "score"),
 }
 """Of a run, by events."""

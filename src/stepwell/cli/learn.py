@@ -44,6 +44,7 @@ TRAIN: tuple[tuple[str, Any, str], ...] = (
         "Gradient engine: barlow_twins, simclr, dino, cross_entropy …",
     ),
     ("samples", int, "Gradient engine: examples to train on in all, instead of --budget."),
+    ("trials", int, "Short trainings that rate and decay are searched with, without labels."),
     ("batch", int, "Examples an update sees."),
     ("optimizer", str, "A class of torch.optim."),
     ("rate", float, "Highest learning rate."),
