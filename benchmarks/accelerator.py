@@ -33,10 +33,10 @@ from stepwell.engines.gradient.pixels import Decoded
 from stepwell.evaluate.probe import linear_predict
 from stepwell.interfaces import Batch, concatenate, ignore
 from stepwell.kit.hashing import drawn
+from stepwell.networks import train_encoder
 from stepwell.objectives import OBJECTIVES as EVERY
 from stepwell.pretexts import PRETEXTS, TwoViews
 from stepwell.sources import open_source
-from stepwell.networks import train_encoder
 from stepwell.wishing import Wish
 
 DEVICE = default_device()

@@ -22,7 +22,7 @@ os.environ.setdefault("STEPWELL_TRUST", "convnet:small")
 import numpy as np
 from images import DATA, idx, prepare
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from tables import emit, grouped, headed, run_parts, spread, table
 
@@ -40,7 +40,7 @@ from stepwell.sources import open_source
 SETS = {"fashion": 10_000, "trashnet": None, "pneumonia": None, "cifar10": 10_000}
 TESTED = 2000
 BUDGETS = (1, 5, 10, 50)
-DRAWS = 5
+DRAWS, SEEDS = 3, 5
 
 
 class Few:
@@ -119,7 +119,7 @@ def promise() -> None:
             order = np.random.default_rng(seed).permutation(len(data.y))
             asked = order[-min(TESTED, len(order) // 3) :]
             said_of = {k: v[asked] for k, v in data.x.items()}
-            for count in (50, 200, 500):
+            for count in (50, 200):
                 found = data.head(order[:count])
                 known = np.array([int(c) for c in found.head.classes])
                 said, row = found.head(said_of), {"part": "promise", "data": name, "labels": count}
@@ -142,17 +142,11 @@ def classical(data: Few, rows: np.ndarray, truth: np.ndarray) -> dict[str, float
         found["SVM on PCA of pixels"] = (
             SVC(C=10).fit(x[rows] / size, y).predict(asked[:TESTED] / size)
         )
-        folds = min(5, int(np.bincount(y)[np.unique(y)].min()))
         for title, a, b in (
             ("logistic on PCA of pixels", x / size, asked / size),
             ("logistic on random patches", data.x["random"], data.tested["random"]),
         ):
-            made = (
-                LogisticRegressionCV(Cs=5, cv=folds, max_iter=200)
-                if folds > 1
-                else SVC(kernel="linear")
-            )
-            scale = a.std()
+            made, scale = LogisticRegression(max_iter=200), a.std()
             found[title] = made.fit(a[rows] / scale, y).predict(b[:TESTED] / scale)
     return {title: 100 * float((told == truth).mean()) for title, told in found.items()}
 
@@ -176,7 +170,7 @@ def scratch(data: Few, rows: np.ndarray, truth: np.ndarray, seed: int) -> float:
         return torch.nn.functional.interpolate(x, (32, 32), mode="bilinear", antialias=True) - 0.5
 
     x, y = ready(data.images[rows]), torch.tensor(data.y[rows])
-    steps = int(np.clip(60 * len(rows) / 32, 100, 600))
+    steps = int(np.clip(60 * len(rows) / 32, 100, 400))
     rate = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.05)
     course = torch.optim.lr_scheduler.OneCycleLR(rate, 2e-3, total_steps=steps)
     for _ in range(steps):
@@ -198,10 +192,10 @@ def suggest() -> None:
     """Labels that are suggested against labels that are drawn: accuracy as they come."""
     from stepwell.adapt import suggest_rows, unsure_of
 
-    for name in SETS:
+    for name in ("trashnet", "fashion", "cifar10"):
         data = opened(name)
         z, kinds = data.x[EMBEDDING], len(data.classes)
-        for seed in range(DRAWS):
+        for seed in range(SEEDS):
             rng = np.random.default_rng(seed)
             for how in ("random", "suggested"):
                 rows = np.zeros(0, np.intp)
@@ -245,7 +239,7 @@ def wrong_labels() -> None:
     """A tenth of the labels replaced by others: how many are found, and what they cost."""
     for name in SETS:
         data = opened(name)
-        for seed in range(3):
+        for seed in range(DRAWS):
             rng = np.random.default_rng(seed)
             rows = rng.permutation(len(data.y))[:1000]
             given = data.y[rows].copy()
@@ -275,22 +269,22 @@ def forget() -> None:
     """A network that was trained on clothes, then on a thousand photographs in grey: what it still
     tells of clothes by its old head."""
     from stepwell.adapt.tuning import Tuner, Tuning
-    from stepwell.tuning import EPOCHS, KEEP, RATE, probe_of
+    from stepwell.tuning import KEEP, RATE, probe_of
 
     clothes, names = idx("train", "images", 16).reshape(-1, 28, 28, 1), idx("train", "labels", 8)
     asked, theirs = (
         idx("t10k", "images", 16).reshape(-1, 28, 28, 1)[:2000],
         idx("t10k", "labels", 8)[:2000],
     )
-    photographs = [grey(2000, 0), grey(2000, 1000)]
-    for seed in range(5):
+    photographs = [grey(1000, 0), grey(2000, 1000)]
+    for seed in range(SEEDS):
         with tempfile.TemporaryDirectory() as folder:
             run = sw.learn(
                 clothes[:20_000],
                 Path(folder) / "run",
                 engine="gradient",
                 backbone="convnet:small",
-                train={"samples": 60_000, "shuffled": False},
+                train={"samples": 40_000, "shuffled": False},
                 report=False,
                 seed=seed,
             )
@@ -304,7 +298,7 @@ def forget() -> None:
         probe = probe_of(seen(encoder, new), photographs[0][1])
         unlabelled = batch_of(clothes[:2000])
         tests = (batch_of(photographs[1][0]), photographs[1][1]), (batch_of(asked), theirs)
-        steps = EPOCHS * 2000 // 64
+        steps = 300
         ways = {
             "hot, all weights": {"keep": 0.0, "warmup": 0.02, "falloff": 1.0, "rate": 3e-3},
             "hot, smaller rate": {"keep": 0.0, "warmup": 0.02, "falloff": 1.0, "rate": 1e-3},
@@ -490,18 +484,18 @@ TABLES = {
     ),
     "suggest": (
         "Which examples to label",
-        f"Test accuracy by number of labels, {DRAWS} seeds; the same heads.",
+        f"Test accuracy by number of labels, {SEEDS} seeds; the same heads.",
         suggest_table,
     ),
     "suspects": (
         "Doubtful labels",
-        "1,000 labels, 100 of them replaced by wrong ones, 3 seeds.",
+        f"1,000 labels, 100 of them replaced by wrong ones, {DRAWS} seeds.",
         suspects_table,
     ),
     "forget": (
         "New skill beside old",
-        "A small convnet trained without labels on 20,000 images of clothes; then on 2,000 "
-        "labelled photographs in grey (new). Old: the head for clothes, which stays as it is, on "
+        "A small convnet trained without labels on 20,000 images of clothes; then on 1,000 "
+        "labelled photographs in grey (new), 300 steps. Old: the head for clothes, which stays as it is, on "
         "the features that moved. kNN and other heads could be learned anew; this one is not.",
         forget_table,
     ),
