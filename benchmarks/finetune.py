@@ -495,8 +495,8 @@ TABLES = {
     "forget": (
         "New skill beside old",
         "A small convnet trained without labels on 20,000 images of clothes; then on 1,000 "
-        "labelled photographs in grey (new), 300 steps. Old: the head for clothes, which stays as it is, on "
-        "the features that moved. kNN and other heads could be learned anew; this one is not.",
+        "labelled photographs in grey (new), 300 steps. Old: the head for clothes, which stays as "
+        "it is, on the features that moved. kNN and other heads could be learned anew; this one is not.",
         forget_table,
     ),
 }

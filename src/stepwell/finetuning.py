@@ -44,7 +44,7 @@ from stepwell.kit.files import lock, lock_of, write_atomic
 from stepwell.kit.parts import save_part
 from stepwell.labels import TOLD, label_source, named, told_before
 from stepwell.run import Run
-from stepwell.tuning import Tuned, tune
+from stepwell.tuning import Tuned, held_back, tune
 
 CANDIDATES: dict[str, list[Candidate]] = {
     "text": [
@@ -116,7 +116,8 @@ def finetune(
     dict
         ``classes``, ``labelled`` examples, ``left_out`` (what of a table was not used, and why),
         ``tried`` heads, ``suspects``: labels that are probably wrong. With the gradient engine
-        ``curve``, see :class:`~.tuning.Tuned`.
+        ``curve``, see :class:`~.tuning.Tuned`, and ``closed_form``, the share of the same held-out
+        labels that a head without training the network tells.
 
     Raises
     ------
@@ -133,14 +134,9 @@ def finetune(
         found = tune(
             run, batch, told, retain=retain, old=old, seed=seed, observe=observe, **options
         )
-        return facts | _kept(run, found, batch, told)
-    terms = terms_of(run, texts_of(batch)) if "text" in batch.data else None
-    kind = "text" if terms is not None else ""
-    features = features_of(run, batch, terms)
-    groups = [str(group) for group in batch.group]
-    pool = _pool(run, set(map(str, batch.ids)))
-    candidates = candidates_for(kind, told)
-    chosen = chosen_head(features, told, groups, candidates, pool=pool, seed=seed)
+        closed = {"closed_form": _closed_form(run, batch, told, seed)}
+        return facts | _kept(run, found, batch, told) | closed
+    chosen, features, terms = _chosen(run, batch, told, seed)
     sums = LabelSums.of(features[EMBEDDING], told)
     with lock(lock_of(run.path), str(run.path)):
         _keep(run, [chosen.head, sums, *([terms] if terms is not None else [])])
@@ -182,6 +178,28 @@ def _check(engine: str | None, add: bool, keep: Any, options: Mapping[str, Any])
         raise UsageError("Expected --engine gradient with settings of it, found it left out.")
     if engine == "gradient" and add:
         raise UsageError("Expected --add without --engine gradient: it is a closed form.")
+
+
+def _chosen(
+    run: Run, batch: Batch, told: Sequence[str], seed: int
+) -> tuple[Chosen, dict[str, Any], Terms | None]:
+    """The head, what it may read, and the terms of texts."""
+    terms = terms_of(run, texts_of(batch)) if "text" in batch.data else None
+    features = features_of(run, batch, terms)
+    groups = [str(group) for group in batch.group]
+    pool = _pool(run, set(map(str, batch.ids)))
+    candidates = candidates_for("text" if terms is not None else "", told)
+    return chosen_head(features, told, groups, candidates, pool=pool, seed=seed), features, terms
+
+
+def _closed_form(run: Run, batch: Batch, told: Sequence[str], seed: int) -> float:
+    """Share of the labels held back from fine-tuning that a head in closed form tells."""
+    held = held_back(batch, seed)
+    known, asked = np.flatnonzero(~held), np.flatnonzero(held)
+    chosen, _, terms = _chosen(run, batch.take(known), [told[i] for i in known], seed)
+    said = chosen.head(features_of(run, batch.take(asked), terms)).argmax(1)
+    right = [chosen.head.classes[c] == told[i] for c, i in zip(said, asked, strict=True)]
+    return float(np.mean(right))
 
 
 def _kept(run: Run, found: Tuned, batch: Batch, told: Sequence[str]) -> dict[str, Any]:

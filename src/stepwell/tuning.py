@@ -89,7 +89,7 @@ def tune(
     if not 0 <= retain <= 1:
         raise UsageError(f"Expected --retain from 0 to 1, found {retain}.")
     classes, truth = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-    held = np.isin(fold_of(seed, [str(g) for g in batch.group]), (0, 1))
+    held = held_back(batch, seed)
     if len(np.unique(truth[~held])) < len(classes) or held.sum() < 2:
         raise UsageError(
             f"Expected labels enough to hold a fifth back and have each class in the rest, found "
@@ -106,6 +106,11 @@ def tune(
         others = task.shown(rest, None)
         tuner.run(shown, truth[~held], others, len(rest), observe)
     return task.chosen(tuner, probe, tuple(map(str, classes)), some[0], old)
+
+
+def held_back(batch: Batch, seed: int) -> NDArray[np.bool_]:
+    """(n,) the fifth of labelled examples that is judged by."""
+    return np.asarray(np.isin(fold_of(seed, [str(g) for g in batch.group]), (0, 1)))
 
 
 class _Task:
@@ -202,7 +207,7 @@ class _Old:
 
     def __init__(self, encoder: Any, batch: Batch, labels: Sequence[str], seed: int) -> None:
         _, truth = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-        asked = np.isin(fold_of(seed, [str(g) for g in batch.group]), (0, 1))
+        asked = held_back(batch, seed)
         x = np.asarray(encoder.embed(batch), np.float64)
         self._head = probe_of(x[~asked], truth[~asked])
         self._batch, self._truth = batch.take(np.flatnonzero(asked)), truth[asked]

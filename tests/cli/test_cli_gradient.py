@@ -542,3 +542,35 @@ def test_a_batch_that_memory_can_not_hold_is_told_with_one_that_fits(
     assert found.code == 1
     assert said in found.err
     assert not out.exists()
+
+
+def test_a_network_goes_on_learning_and_what_it_embeds_stays(call, trained, digits, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    before = stepwell.load(run).embed(digits / "train")
+    words = ("--engine", "gradient", "--steps", "40", "--rate", "3e-3")
+    said = call("finetune", run, "--labels", digits, *words, "--keep", digits)
+    assert said.code == 0, said.err
+    assert "weights moved" in said.out
+    assert "old task, %" in said.out
+    assert said.out.count("taken") == 1
+    opened = stepwell.load(run)
+    assert np.array_equal(opened.embed(digits / "train"), before)
+    rows = opened.predict(digits)
+    right = [row["label"] == row["id"].split("/")[-2] for row in rows]
+    assert np.mean(right) > 0.3  # by chance a tenth
+    curve = json.loads((run / "scores.json").read_text())["curve"]
+    assert [row["share"] for row in curve] == [0, 0.25, 0.5, 0.75, 1]
+    assert curve[0]["kept"] == 1
+    assert curve[-1]["kept"] < 1
+    assert call("report", run).code == 0
+    assert "Gained and kept by fine-tuning" in (run / "report.html").read_text()
+    still = call(
+        "finetune", run, "--labels", digits, "--engine", "gradient", "--retain", 1, "--json"
+    )
+    (row,) = json.loads(still.out)["curve"]
+    assert (row["share"], row["kept"]) == (0, 1)
+    few = tmp_path / "few.csv"
+    few.write_text("file,label\n" + "".join(f"{row['id']},{i}\n" for i, row in enumerate(rows[:4])))
+    refused = call("finetune", run, "--labels", few, "--engine", "gradient")
+    assert "labels enough to hold a fifth back" in refused.err
