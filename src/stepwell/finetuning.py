@@ -23,6 +23,7 @@ from stepwell.adapt import (
     LabelSums,
     LeftOut,
     Scorer,
+    Terms,
     chosen_head,
     discriminants,
     heat_of,
@@ -196,10 +197,10 @@ def _closed_form(run: Run, batch: Batch, told: Sequence[str], seed: int) -> floa
     """Share of the labels held back from fine-tuning that a head in closed form tells."""
     held = held_back(batch, seed)
     known, asked = np.flatnonzero(~held), np.flatnonzero(held)
-    chosen, _, terms = _chosen(run, batch.take(known), [told[i] for i in known], seed)
+    labels = np.asarray(told, dtype=str)
+    chosen, _, terms = _chosen(run, batch.take(known), labels[known].tolist(), seed)
     said = chosen.head(features_of(run, batch.take(asked), terms)).argmax(1)
-    right = [chosen.head.classes[c] == told[i] for c, i in zip(said, asked, strict=True)]
-    return float(np.mean(right))
+    return float((np.array(chosen.head.classes)[said] == labels[asked]).mean())
 
 
 def _kept(run: Run, found: Tuned, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
