@@ -496,7 +496,7 @@ TABLES = {
         "New skill beside old",
         "A small convnet trained without labels on 20,000 images of clothes; then on 1,000 "
         "labelled photographs in grey (new), 300 steps. Old: the head for clothes, which stays as "
-        "it is, on the features that moved. kNN and other heads could be learned anew; this one is not.",
+        "it is, on the features that moved.",
         forget_table,
     ),
 }
