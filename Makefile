@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint bench bench-peers bench-staircase bench-gradient clean
+.PHONY: demo test test-slow lint bench bench-peers bench-staircase bench-gradient bench-labels clean
 
 $(VENV)/.ready: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
@@ -56,6 +56,13 @@ bench-gradient: $(VENV)/.ready  ## the tables in benchmarks/results/gradient.md 
 	mkdir -p build
 	$(BIN)/python benchmarks/gradient.py speed objectives faults > build/gradient.jsonl
 	$(BIN)/python benchmarks/gradient.py --table build/gradient.jsonl > benchmarks/results/gradient.md
+
+bench-labels: $(VENV)/.ready  ## the tables in benchmarks/results/judge.md and finetune.md (two hours)
+	mkdir -p build
+	$(BIN)/python benchmarks/judge.py ranking recalibration > build/judge.jsonl
+	$(BIN)/python benchmarks/judge.py --table build/judge.jsonl > benchmarks/results/judge.md
+	$(BIN)/python benchmarks/finetune.py few promise suggest suspects forget > build/finetune.jsonl
+	$(BIN)/python benchmarks/finetune.py --table build/finetune.jsonl > benchmarks/results/finetune.md
 
 PEER ?= build/peer/bin/python
 bench-peers: $(VENV)/.ready  ## lightly at equal CPU time (an hour; PEER=a python that has lightly)
