@@ -30,7 +30,8 @@ from stepwell.apply.mixture import mixed
 from stepwell.engines.ngram import NgramCounts, NgramModel
 from stepwell.evaluate.intervals import paired_difference
 from stepwell.evaluate.probe import draw
-from stepwell.finetuning import CANDIDATES, features_of, terms_of
+from stepwell.features import features_of, terms_of
+from stepwell.finetuning import CANDIDATES, POOL
 from stepwell.generating import PACKERS, alone, counts_of, packed
 from stepwell.interfaces import concatenate
 from stepwell.scoring import ALONE, Contestants, read_scores
@@ -76,6 +77,7 @@ def _finetuned(run: Any, bank: Any, known: Any, asked: Any, truth: Any) -> None:
     """The head that ``stepwell finetune`` chooses, on the same draws; and how far its confidence
     is from how often it is right."""
     terms = terms_of(run, [])
+    pool = run.index[1][:: max(1, len(run.index[0]) // POOL)].astype(np.float32)
     ours = {name: features_of(run, side, terms) for name, side in (("b", bank), ("a", asked))}
     for budget in BUDGETS:
         for seed in range(DRAWS if budget else 1):
@@ -83,7 +85,7 @@ def _finetuned(run: Any, bank: Any, known: Any, asked: Any, truth: Any) -> None:
             few = {name: each[rows] for name, each in ours["b"].items()}
             groups = list(map(str, bank.group[rows]))
             told = list(map(str, known[rows]))
-            head, _ = chosen_head(few, told, groups, CANDIDATES["text"])
+            head = chosen_head(few, told, groups, CANDIDATES["text"], pool=pool).head
             p = head(ours["a"])
             right = np.array(head.classes)[p.argmax(1)] == truth.astype(str)
             row = {"part": "sentiment", "labels": budget, "seed": seed}
