@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +26,6 @@ from stepwell.adapt import (
 )
 from stepwell.adapt.tuning import Tuning
 from stepwell.features import (
-    ADAPTED,
     EMBEDDING,
     FEATURES,
     LIGHT,
@@ -40,10 +34,10 @@ from stepwell.features import (
     terms_of,
     texts_of,
 )
+from stepwell.heads import Kept, keep, labels_before, part_of, told_rows
 from stepwell.interfaces import Batch, Observer, UsageError, concatenate, ignore
-from stepwell.kit.files import lock, lock_of, write_atomic
-from stepwell.kit.parts import save_part
-from stepwell.labels import TOLD, label_source, named, told_before
+from stepwell.kit.files import lock, lock_of
+from stepwell.labels import label_source, named
 from stepwell.run import Run
 from stepwell.tuning import Tuned, held_back, tune
 
@@ -86,7 +80,7 @@ def finetune(
     add: bool = False,
     engine: str | None = None,
     retain: float = 0.5,
-    keep: Any = None,
+    old: Any = None,
     observe: Observer = ignore,
     **options: Any,
 ) -> dict[str, Any]:
@@ -105,7 +99,7 @@ def finetune(
         copy of it: what it embeds stays the same.
     retain : float
         With the gradient engine: from 0, only what is new counts, to 1, only what it knew.
-    keep : optional
+    old : optional
         Labels of an old task, as ``labels``: how well a head for it still works is told.
     observe : callable
     options
@@ -127,21 +121,19 @@ def finetune(
     """
     batch, told, left = _labelled(run, labels)
     facts = {"labelled": len(batch), "unmatched": len(left.unknown), "left_out": left.lines()}
-    _check(engine, add, keep, options)
+    _check(engine, add, old, options)
     if add:
         return facts | _added(run, batch, told)
     if engine == "gradient":
-        old = None if keep is None else _labelled(run, keep)[:2]
+        asked = None if old is None else _labelled(run, old)[:2]
         found = tune(
-            run, batch, told, retain=retain, old=old, seed=seed, observe=observe, **options
+            run, batch, told, retain=retain, old=asked, seed=seed, observe=observe, **options
         )
         closed = {"closed_form": _closed_form(run, batch, told, seed)}
         return facts | _kept(run, found, batch, told) | closed
     chosen, features, terms = _chosen(run, batch, told, seed)
     sums = LabelSums.of(features[EMBEDDING], told)
-    with lock(lock_of(run.path), str(run.path)):
-        _keep(run, [chosen.head, sums, *([terms] if terms is not None else [])])
-        _write_labels(run, dict(zip(map(str, batch.ids), told, strict=True)))
+    keep(run, Kept(chosen.head, told_rows(batch, told), sums, terms))
     return facts | _facts(chosen, batch)
 
 
@@ -165,7 +157,7 @@ def _labelled(run: Run, labels: Any) -> tuple[Batch, list[str], LeftOut]:
     return batch, [known[str(name)] for name in batch.ids], left
 
 
-def _check(engine: str | None, add: bool, keep: Any, options: Mapping[str, Any]) -> None:
+def _check(engine: str | None, add: bool, old: Any, options: Mapping[str, Any]) -> None:
     """Raise for what does not go together."""
     if engine not in (None, "spectral", "gradient"):
         raise UsageError(f"Expected the engine spectral or gradient, found {engine!r}.")
@@ -175,7 +167,7 @@ def _check(engine: str | None, add: bool, keep: Any, options: Mapping[str, Any])
             raise UsageError(
                 f"Expected a setting of fine-tuning ({', '.join(sorted(known))}), found {name!r}."
             )
-    if engine != "gradient" and (keep is not None or any(v is not None for v in options.values())):
+    if engine != "gradient" and (old is not None or any(v is not None for v in options.values())):
         raise UsageError("Expected --engine gradient with settings of it, found it left out.")
     if engine == "gradient" and add:
         raise UsageError("Expected --add without --engine gradient: it is a closed form.")
@@ -205,10 +197,8 @@ def _closed_form(run: Run, batch: Batch, told: Sequence[str], seed: int) -> floa
 
 def _kept(run: Run, found: Tuned, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
     """Write down what fine-tuning came to."""
+    keep(run, Kept(found.head, told_rows(batch, told), adapted=found.encoder))
     with lock(lock_of(run.path), str(run.path)):
-        _replace(run.path / "parts" / ADAPTED, found.encoder)
-        _keep(run, [found.head])
-        _write_labels(run, dict(zip(map(str, batch.ids), told, strict=True)))
         recording.write_scores(run.path, {"curve": found.curve})
     return {"classes": list(found.head.classes), "curve": found.curve}
 
@@ -239,28 +229,27 @@ def _pool(run: Run, labelled: set[str]) -> NDArray[np.float32]:
 
 def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
     """More labels to a head in closed form."""
-    if not run.has(LabelSums.name):
+    sums: LabelSums | None = part_of(run, LabelSums.name)
+    if sums is None:
         raise UsageError(
-            f"Expected a run that was fine-tuned, to add labels to, found {run.path} without: "
-            f"leave --add out the first time."
+            f"Expected a run that was fine-tuned in closed form, to add labels to, found "
+            f"{run.path} without: leave --add out the first time, and --engine."
         )
-    before = told_before(run)
-    again = [str(name) for name in batch.ids if str(name) in before]
+    before, rows = labels_before(run), told_rows(batch, told)
+    known = {row["digest"] for row in before}
+    again = [row["file"] for row in rows if row["digest"] in known]
     if again:
         raise UsageError(
             f"Expected labels of examples that are new to this head, found {len(again):,} that it "
             f"was fine-tuned on already, such as {again[0]!r}: leave those out, or give all labels "
             f"without --add."
         )
-    sums: LabelSums = run.part(LabelSums.name)
     old = set(sums.classes)
     x = features_of(run, batch, None)[EMBEDDING]
     sums = sums + LabelSums.of(x, told)
     scorer = Scorer(*discriminants(sums, SHRUNK))
     head = Head((EMBEDDING,), "discriminant", sums.classes, scorer, _heat(sums, x, told))
-    with lock(lock_of(run.path), str(run.path)):
-        _keep(run, [head, sums])
-        _write_labels(run, before | dict(zip(map(str, batch.ids), told, strict=True)))
+    keep(run, Kept(head, [*before, *rows], sums))
     return {
         "classes": list(head.classes),
         "new": sorted(set(head.classes) - old),
@@ -280,26 +269,3 @@ def _heat(sums: LabelSums, x: NDArray, told: Sequence[str]) -> float:
             return 1.0  # all examples of a class would be held back
         scores[rows] = Scorer(*discriminants(rest, SHRUNK))(x[rows])
     return heat_of(scores, truth)
-
-
-def _keep(run: Run, parts: Sequence[Any]) -> None:
-    for part in parts:
-        _replace(run.path / "parts" / part.name, part)
-
-
-def _replace(folder: Path, part: Any) -> None:
-    """Write a part anew; the one before stays until this one is whole."""
-    draft, old = (folder.with_name(f".{folder.name}.{uuid4().hex}") for _ in range(2))
-    save_part(draft, part, part.name)
-    if folder.exists():
-        folder.rename(old)
-    draft.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _write_labels(run: Run, labels: Mapping[str, str]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "label"])
-    writer.writerows(labels.items())
-    write_atomic(run.path / TOLD, text.getvalue())

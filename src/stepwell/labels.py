@@ -15,15 +15,6 @@ from stepwell.run import Run, read_like
 from stepwell.sources import SOURCES, open_source
 from stepwell.sources.textfiles import LABEL
 
-TOLD = "labels.csv"
-"""Of a run: what it was fine-tuned on."""
-
-
-def told_before(run: Run) -> dict[str, str]:
-    """Labels by id that a run was fine-tuned on."""
-    path = run.path / TOLD
-    return LabelTable.of(path).known if path.is_file() else {}
-
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
     """A source, the label of each of its ids, and what of a table was left out."""

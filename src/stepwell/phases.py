@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepwell.adapt import Head
+from stepwell.heads import has_head, head_of, labels_before
 from stepwell.interfaces import Row
-from stepwell.labels import told_before
 from stepwell.run import Run, trained_on
 from stepwell.scoring import read_scores
 
@@ -84,11 +83,12 @@ def _compared(config: Mapping[str, Any]) -> list[str]:
 def _ready(run: Run, scores: Mapping[str, Any]) -> list[str]:
     tested = scores.get("test")
     told = [f"scored on {tested:,} labels" if tested else "scored without labels"]
-    if run.has(Head.name):
-        head: Head = run.part(Head.name)
+    if has_head(run):
+        head = head_of(run)
         sure = "with sets that hold a promise" if head.held is not None else "too few for a promise"
         told.append(
-            f"fine-tuned on {len(told_before(run)):,} labels of {len(head.classes)} classes, {sure}"
+            f"fine-tuned on {len(labels_before(run)):,} labels of {len(head.classes)} classes, "
+            f"{sure}"
         )
     else:
         told.append(f"no labels yet: stepwell suggest {run.path} names those that help most")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, margin
 from stepwell.encoders.words.encoder import spans_of
 from stepwell.evaluate.strangeness import Typical
-from stepwell.features import ADAPTED, EMBEDDING, features_of, texts_of
+from stepwell.features import EMBEDDING, features_of, texts_of
+from stepwell.heads import ADAPTED, head_of, part_of
 from stepwell.interfaces import Batch, Row, UsageError
 from stepwell.kit.texts import column_of
 from stepwell.run import Run
@@ -54,14 +55,8 @@ def predict(
     UsageError
         If the run was not fine-tuned, or on too few labels for the coverage asked for.
     """
-    if not run.has(Head.name):
-        raise UsageError(
-            f"Expected a run that was fine-tuned, found {run.path} without labels: `stepwell "
-            f"finetune {run.path} --labels LABELS`."
-        )
-    head: Head = run.part(Head.name)
-    terms = run.part(Terms.name) if run.has(Terms.name) else None
-    teller = Teller(run, head, terms, sets_of(head, coverage))
+    head = head_of(run)
+    teller = Teller(run, head, sets_of(head, coverage))
     return _predicted(run.open(src), run.chunk, teller, why)
 
 
@@ -83,9 +78,10 @@ def sets_of(head: Head, coverage: float | None) -> Sets | None:
 class Teller:
     """A head with all that is needed to say how far it is to be believed."""
 
-    def __init__(self, run: Run, head: Head, terms: Terms | None, sets: Sets | None) -> None:
-        self.run, self.head, self.terms, self._sets = run, head, terms, sets
-        self._adapted = run.part(ADAPTED) if ADAPTED in head.reads else None
+    def __init__(self, run: Run, head: Head, sets: Sets | None) -> None:
+        self.run, self.head, self._sets = run, head, sets
+        self.terms: Terms | None = part_of(run, Terms.name)
+        self._adapted = part_of(run, ADAPTED)
         known = run.index[1]
         self._typical = Typical(known[known.any(1)]) if len(known) > 1 else None
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt import suggest_rows, unsure_of
+from stepwell.heads import own_labels
 from stepwell.interfaces import Row, UsageError
-from stepwell.labels import told, told_before
+from stepwell.labels import told
 from stepwell.run import Run
 
 POOL = 20_000
@@ -68,11 +69,9 @@ def suggest(run: Run, count: int = 20, labels: Any = None, *, seed: int = 0) -> 
 
 def known_labels(run: Run, labels: Any) -> dict[str, str]:
     """Labels of examples of this run: those that are given, or those it was fine-tuned on."""
-    ids = [str(i) for i in run.index[0]]
     if labels is not None:
-        return told(ids, labels)[0]
-    mine = set(ids)
-    return {name: label for name, label in told_before(run).items() if name in mine}
+        return told([str(i) for i in run.index[0]], labels)[0]
+    return own_labels(run)
 
 
 def _unsure(x: NDArray[np.float32], labels: list[str]) -> NDArray[np.float64] | None:

@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import pytest
 from helpers import write_digits
+from PIL import Image
 
 import stepwell
 from stepwell.interfaces import UsageError
@@ -62,7 +63,7 @@ def test_labels_are_suggested_filled_in_and_learned_from(call, run, learned, tmp
     assert said.code == 0, said.err
     assert "25 labelled examples" in said.out
     assert "5 rows have no label yet (line 27: " in said.out
-    assert len(rows_of(run / "labels.csv")) == 25
+    assert len(rows_of(run / "parts" / "tuned" / "labels.csv")) == 25
     more = tmp_path / "more.csv"
     said = call("suggest", run, "--n", 10, "--out", more)
     assert said.code == 0, said.err
@@ -119,9 +120,9 @@ def test_classes_are_added_without_the_old_labels(call, run, learned, tmp_path):
     old_right = [r for r, row in zip(right, told, strict=True) if truth_of(row["id"]) < "6"]
     assert np.mean(old_right) > 0.75
     # The same sums, bit for bit, as from all at once.
-    added = stepwell.load(run).part("label_sums")
+    added = stepwell.load(run).part("tuned/label_sums")
     assert call("finetune", run, "--labels", whole).code == 0
-    at_once = stepwell.load(run).part("label_sums")
+    at_once = stepwell.load(run).part("tuned/label_sums")
     assert added.classes == at_once.classes
     assert np.array_equal(added.products(), at_once.products())
 
@@ -204,3 +205,61 @@ def test_it_is_told_how_accuracy_falls_as_examples_get_worse(call, run, learned)
     assert "Worse: rotation" in (run / "report.html").read_text()
     said = call("evaluate", run, "--labels", learned / "known", "--robust")
     assert re.search(r"rotation +whitening only +\d", said.out)
+
+
+def test_what_it_was_tuned_to_is_replaced_whole_or_not_at_all(run, learned, monkeypatch):
+    opened = stepwell.load(run)
+    opened.finetune(learned / "known")
+    before = opened.predict(learned / "new")
+    names = {f"train/{f.parts[-2]}/{f.name}": "ab"[int(f.parts[-2]) % 2] for f in _files(learned)}
+
+    def fails(*_):
+        raise OSError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stepwell.heads._as_csv", fails)  # the last of what is written
+        with pytest.raises(OSError, match="no room"):
+            opened.finetune(names)
+    assert stepwell.load(run).predict(learned / "new") == before
+    assert sorted(path.name for path in (run / "parts" / "tuned").iterdir()) == [
+        "head",
+        "label_sums",
+        "labels.csv",
+    ]
+    opened.finetune(names)
+    assert {row["label"] for row in opened.predict(learned / "new")} == {"a", "b"}
+    assert not [path for path in (run / "parts").iterdir() if path.name.startswith(".")]
+
+
+def test_runs_that_were_tuned_before_still_tell_labels(run, learned):
+    opened = stepwell.load(run)
+    opened.finetune(learned / "known")
+    told = opened.predict(learned / "new")
+    parts = run / "parts"
+    shutil.move(parts / "tuned" / "head", parts / "head")  # where it used to be
+    shutil.rmtree(parts / "tuned")
+    assert stepwell.load(run).predict(learned / "new") == told
+    with pytest.raises(UsageError, match="fine-tuned in closed form"):
+        opened.finetune(learned / "new", add=True)
+    opened.finetune(learned / "known")
+    assert not (parts / "head").exists()
+
+
+def test_labels_of_other_files_with_the_same_names_are_not_taken_for_ones_own(
+    run, learned, tmp_path
+):
+    for file in _files(learned)[::5]:
+        target = tmp_path / "other" / file.relative_to(learned / "known")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(255 - np.array(Image.open(file))).save(target)
+    opened = stepwell.load(run)
+    assert opened.finetune(tmp_path / "other")["labelled"] == 60
+    everything = {row["id"] for row in opened.suggest(1000)}
+    assert everything == set(map(str, opened.index[0]))  # none of its own has a label
+    opened.finetune(learned / "known")
+    with pytest.raises(UsageError, match="found none: all 300 have one"):
+        opened.suggest(1)
+
+
+def _files(learned):
+    return sorted((learned / "known").rglob("*.png"))

@@ -29,7 +29,9 @@ SHOWN = 5
     show_default=True,
     help="Gradient engine: 0, only what is new counts, to 1, only what it knew.",
 )
-@click.option("--keep", help="Gradient engine: labels of an old task, to tell what is kept of it.")
+@click.option(
+    "--keep", "old", help="Gradient engine: labels of an old task, to tell what is kept of it."
+)
 @click.option("--lora", type=click.IntRange(1), help="Gradient engine: rank of low-rank changes.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option("--steps", type=click.IntRange(1), help="Updates of the weights.")

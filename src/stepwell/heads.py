@@ -1,0 +1,127 @@
+"""What fine-tuning leaves in a run: one folder, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell.adapt import Head, LabelSums, Terms
+from stepwell.interfaces import Batch, Row, UsageError
+from stepwell.kit.files import lock, lock_of, new_folder
+from stepwell.kit.parts import save_part
+from stepwell.run import Run
+
+FOLDER, LABELS, ADAPTED = "tuned", "labels.csv", "adapted"
+_BEFORE = (Head.name, Terms.name)
+"""Parts of runs that were fine-tuned before there was a folder for all of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What a run was fine-tuned to.
+
+    Attributes
+    ----------
+    head : Head
+    labels : list of row
+        ``file``, ``label`` and ``digest`` of each labelled example.
+    sums : LabelSums, optional
+        Where classes can be added.
+    terms : Terms, optional
+        Of texts.
+    adapted : Encoder, optional
+        A network that was trained on; the run's own stays.
+    """
+
+    head: Head
+    labels: Sequence[Row]
+    sums: LabelSums | None = None
+    terms: Terms | None = None
+    adapted: Any = None
+
+
+def told_rows(batch: Batch, labels: Sequence[str]) -> list[Row]:
+    """Labelled examples as :class:`Kept` has them."""
+    return [
+        {"file": str(name), "label": label, "digest": f"{high:016x}{low:016x}"}
+        for name, label, (high, low) in zip(batch.ids, labels, batch.digest.tolist(), strict=True)
+    ]
+
+
+def keep(run: Run, kept: Kept) -> None:
+    """Write it down; what was there before stays until this is whole."""
+    place = run.path / "parts" / FOLDER
+    parts = {Head.name: kept.head, Terms.name: kept.terms, LabelSums.name: kept.sums}
+    with lock(lock_of(run.path), str(run.path)):
+        with new_folder(place, overwrite=True) as draft:
+            for name, part in (parts | {ADAPTED: kept.adapted}).items():
+                if part is not None:
+                    save_part(draft / name, part, part.name)
+            (draft / LABELS).write_text(_as_csv(kept.labels), encoding="utf-8")
+        for name in _BEFORE:
+            shutil.rmtree(run.path / "parts" / name, ignore_errors=True)
+
+
+def has_head(run: Run) -> bool:
+    """Whether it was fine-tuned."""
+    return run.has(f"{FOLDER}/{Head.name}") or run.has(Head.name)
+
+
+def head_of(run: Run) -> Head:
+    """What it was fine-tuned to.
+
+    Raises
+    ------
+    UsageError
+        If it was not.
+    """
+    found = part_of(run, Head.name)
+    if found is None:
+        raise UsageError(
+            f"Expected a run that was fine-tuned, found {run.path} without labels: `stepwell "
+            f"finetune {run.path} --labels LABELS`."
+        )
+    head: Head = found
+    return head
+
+
+def part_of(run: Run, name: str) -> Any:
+    """A part of what it was fine-tuned to; None where there is none."""
+    if run.has(f"{FOLDER}/{Head.name}"):
+        return run.part(f"{FOLDER}/{name}") if run.has(f"{FOLDER}/{name}") else None
+    return run.part(name) if name in _BEFORE and run.has(name) else None
+
+
+def labels_before(run: Run) -> list[Row]:
+    """Labelled examples that it was fine-tuned on."""
+    path = run.path / "parts" / FOLDER / LABELS
+    if not path.is_file():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return [dict(row) for row in csv.DictReader(file)]
+
+
+def own_labels(run: Run) -> dict[str, str]:
+    """Labels by id of those among them that the run was learned from."""
+    rows = labels_before(run)
+    own = _digests(run) if rows else {}
+    return {row["file"]: row["label"] for row in rows if own.get(row["file"]) == row["digest"]}
+
+
+def _digests(run: Run) -> Mapping[str, str]:
+    import pyarrow.parquet as parquet
+
+    table = parquet.read_table(run.path / "examples.parquet", columns=["id", "digest"])
+    return dict(zip(table["id"].to_pylist(), table["digest"].to_pylist(), strict=True))
+
+
+def _as_csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["file", "label", "digest"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
