@@ -1,6 +1,6 @@
 """Few labels: accuracy, promises, suggestions, doubtful labels; and what fine-tuning forgets.
 
-    python benchmarks/finetune.py few suggest suspects forget > build/finetune.jsonl
+    python benchmarks/finetune.py few promise suggest suspects forget > build/finetune.jsonl
     python benchmarks/finetune.py --table build/finetune.jsonl > benchmarks/results/finetune.md
 
 Runs are learned without labels on training parts (`images.py`), labels are drawn from these, and
@@ -407,7 +407,7 @@ def promise_table(rows: list[dict]) -> str:
                     ]
                 )
     return table(
-        ["labels a class", "promised", "held, mean", "each data set", "labels in a set"], lines
+        ["labels in all", "promised", "held, mean", "each data set", "labels in a set"], lines
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell import recording
 from stepwell.adapt import (
     PROPAGATED,
     Candidate,
@@ -21,6 +20,7 @@ from stepwell.adapt import (
     Terms,
     chosen_head,
     discriminants,
+    folds_of,
     heat_of,
     suspects,
 )
@@ -35,11 +35,11 @@ from stepwell.features import (
     texts_of,
 )
 from stepwell.heads import Kept, keep, labels_before, part_of, told_rows
-from stepwell.interfaces import Batch, Observer, UsageError, concatenate, ignore
+from stepwell.interfaces import Batch, Observer, Row, UsageError, concatenate, ignore
 from stepwell.kit.files import lock, lock_of
 from stepwell.labels import label_source, named
 from stepwell.run import Run
-from stepwell.tuning import Tuned, held_back, tune
+from stepwell.tuning import held_back, tune
 
 CANDIDATES: dict[str, list[Candidate]] = {
     "text": [
@@ -67,9 +67,6 @@ POOL = 10_000
 """Examples without labels that labels are propagated among, at most."""
 SHRUNK = 0.9
 """Share of the covariance within classes that is made round, where classes are added."""
-FOLDS = 5
-LISTED = 200
-"""Suspected labels that are told, at most."""
 
 
 def finetune(
@@ -123,17 +120,21 @@ def finetune(
     facts = {"labelled": len(batch), "unmatched": len(left.unknown), "left_out": left.lines()}
     _check(engine, add, old, options)
     if add:
-        return facts | _added(run, batch, told)
+        return facts | _added(run, batch, told, seed)
     if engine == "gradient":
         asked = None if old is None else _labelled(run, old)[:2]
         found = tune(
             run, batch, told, retain=retain, old=asked, seed=seed, observe=observe, **options
         )
-        closed = {"closed_form": _closed_form(run, batch, told, seed)}
-        return facts | _kept(run, found, batch, told) | closed
+        kept = Kept(found.head, told_rows(batch, told), adapted=found.encoder, curve=found.curve)
+        with lock(lock_of(run.path), str(run.path)):
+            keep(run, kept)  # before anything else: it took minutes
+        facts |= {"classes": list(found.head.classes), "curve": found.curve}
+        return facts | {"closed_form": _closed_form(run, batch, told, seed)}
     chosen, features, terms = _chosen(run, batch, told, seed)
     sums = LabelSums.of(features[EMBEDDING], told)
-    keep(run, Kept(chosen.head, told_rows(batch, told), sums, terms))
+    with lock(lock_of(run.path), str(run.path)):
+        keep(run, Kept(chosen.head, told_rows(batch, told), sums, terms))
     return facts | _facts(chosen, batch)
 
 
@@ -195,14 +196,6 @@ def _closed_form(run: Run, batch: Batch, told: Sequence[str], seed: int) -> floa
     return float((np.array(chosen.head.classes)[said] == labels[asked]).mean())
 
 
-def _kept(run: Run, found: Tuned, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
-    """Write down what fine-tuning came to."""
-    keep(run, Kept(found.head, told_rows(batch, told), adapted=found.encoder))
-    with lock(lock_of(run.path), str(run.path)):
-        recording.write_scores(run.path, {"curve": found.curve})
-    return {"classes": list(found.head.classes), "curve": found.curve}
-
-
 def _facts(chosen: Chosen, batch: Batch) -> dict[str, Any]:
     names, found = chosen.head.classes, []
     if chosen.shares is not None and chosen.judged is not None:
@@ -213,8 +206,7 @@ def _facts(chosen: Chosen, batch: Batch) -> dict[str, Any]:
         "classes": list(names),
         "fewest": min(fewest.items(), key=lambda each: each[1]),
         "tried": chosen.rows,
-        "suspects": found[:LISTED],
-        "suspected": len(found),
+        "suspects": found,
     }
 
 
@@ -227,45 +219,53 @@ def _pool(run: Run, labelled: set[str]) -> NDArray[np.float32]:
     return found[found.any(1)]
 
 
-def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
+def _added(run: Run, batch: Batch, told: Sequence[str], seed: int) -> dict[str, Any]:
     """More labels to a head in closed form."""
-    sums: LabelSums | None = part_of(run, LabelSums.name)
-    if sums is None:
-        raise UsageError(
-            f"Expected a run that was fine-tuned in closed form, to add labels to, found "
-            f"{run.path} without: leave --add out the first time, and --engine."
-        )
-    before, rows = labels_before(run), told_rows(batch, told)
-    known = {row["digest"] for row in before}
-    again = [row["file"] for row in rows if row["digest"] in known]
+    x, rows = features_of(run, batch, None)[EMBEDDING], told_rows(batch, told)
+    with lock(lock_of(run.path), str(run.path)):  # of what another one may add meanwhile
+        before: LabelSums | None = part_of(run, LabelSums.name)
+        if before is None:
+            raise UsageError(
+                f"Expected a run that was fine-tuned in closed form, to add labels to, found "
+                f"{run.path} without: leave --add out the first time, and --engine."
+            )
+        known = labels_before(run)
+        _check_new(rows, known)
+        sums = before + LabelSums.of(x, told)
+        groups = np.array([str(group) for group in batch.group])
+        scorer, heat = Scorer(*discriminants(sums, SHRUNK)), _heat(sums, x, told, groups, seed)
+        head = Head((EMBEDDING,), "discriminant", sums.classes, scorer, heat)
+        keep(run, Kept(head, [*known, *rows], sums))
+    return {
+        "classes": list(head.classes),
+        "new": sorted(set(head.classes) - set(before.classes)),
+        "all_labelled": int(sums.counts.sum()),
+    }
+
+
+def _check_new(rows: Sequence[Row], known: Sequence[Row]) -> None:
+    """Raise for examples that are in the sums already; other files may look the same."""
+    before = {(row["file"], row["digest"]) for row in known}
+    again = [row["file"] for row in rows if (row["file"], row["digest"]) in before]
     if again:
         raise UsageError(
             f"Expected labels of examples that are new to this head, found {len(again):,} that it "
             f"was fine-tuned on already, such as {again[0]!r}: leave those out, or give all labels "
             f"without --add."
         )
-    old = set(sums.classes)
-    x = features_of(run, batch, None)[EMBEDDING]
-    sums = sums + LabelSums.of(x, told)
-    scorer = Scorer(*discriminants(sums, SHRUNK))
-    head = Head((EMBEDDING,), "discriminant", sums.classes, scorer, _heat(sums, x, told))
-    keep(run, Kept(head, [*before, *rows], sums))
-    return {
-        "classes": list(head.classes),
-        "new": sorted(set(head.classes) - old),
-        "all_labelled": int(sums.counts.sum()),
-    }
 
 
-def _heat(sums: LabelSums, x: NDArray, told: Sequence[str]) -> float:
-    """By what is said of the added examples while they are taken out of the sums again."""
+def _heat(sums: LabelSums, x: NDArray, told: Sequence[str], groups: NDArray, seed: int) -> float:
+    """By what is said of the added examples while they are taken out of the sums again; 1 where
+    that would leave some class without any."""
     place = {name: c for c, name in enumerate(sums.classes)}
-    truth = np.array([place[label] for label in told])
-    scores = np.zeros((len(x), len(place)))
-    for fold in range(FOLDS):
-        rows = np.arange(fold, len(x), FOLDS)
-        rest = sums - LabelSums.of(x[rows], told[fold::FOLDS])
-        if rest.classes != sums.classes:
-            return 1.0  # all examples of a class would be held back
-        scores[rows] = Scorer(*discriminants(rest, SHRUNK))(x[rows])
-    return heat_of(scores, truth)
+    labels = np.asarray(told, dtype=str)
+    truth, parts, judged = np.array([place[label] for label in told]), [], []
+    for _, asked in folds_of(np.unique(labels, return_inverse=True)[1], groups, seed):
+        rest = sums - LabelSums.of(x[asked], labels[asked].tolist())
+        if rest.classes == sums.classes:
+            parts.append(Scorer(*discriminants(rest, SHRUNK))(x[asked]))
+            judged.append(asked)
+    if not parts:
+        return 1.0
+    return heat_of(np.concatenate(parts), truth[np.concatenate(judged)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from typing import Any
 
 from stepwell.adapt import Head, LabelSums, Terms
 from stepwell.interfaces import Batch, Row, UsageError
-from stepwell.kit.files import lock, lock_of, new_folder
+from stepwell.kit.files import json_text, new_folder
 from stepwell.kit.parts import save_part
 from stepwell.run import Run
 
-FOLDER, LABELS, ADAPTED = "tuned", "labels.csv", "adapted"
+FOLDER, LABELS, CURVE, ADAPTED = "tuned", "labels.csv", "curve.json", "adapted"
 _BEFORE = (Head.name, Terms.name)
 """Parts of runs that were fine-tuned before there was a folder for all of it."""
 
@@ -35,6 +36,8 @@ class Kept:
         Of texts.
     adapted : Encoder, optional
         A network that was trained on; the run's own stays.
+    curve : list of row
+        Of that: what is gained and kept on the way, see :class:`~.tuning.Tuned`.
     """
 
     head: Head
@@ -42,6 +45,7 @@ class Kept:
     sums: LabelSums | None = None
     terms: Terms | None = None
     adapted: Any = None
+    curve: Sequence[Row] = ()
 
 
 def told_rows(batch: Batch, labels: Sequence[str]) -> list[Row]:
@@ -53,17 +57,24 @@ def told_rows(batch: Batch, labels: Sequence[str]) -> list[Row]:
 
 
 def keep(run: Run, kept: Kept) -> None:
-    """Write it down; what was there before stays until this is whole."""
+    """Write it down, under the run's lock; what was there before stays until this is whole."""
     place = run.path / "parts" / FOLDER
     parts = {Head.name: kept.head, Terms.name: kept.terms, LabelSums.name: kept.sums}
-    with lock(lock_of(run.path), str(run.path)):
-        with new_folder(place, overwrite=True) as draft:
-            for name, part in (parts | {ADAPTED: kept.adapted}).items():
-                if part is not None:
-                    save_part(draft / name, part, part.name)
-            (draft / LABELS).write_text(_as_csv(kept.labels), encoding="utf-8")
-        for name in _BEFORE:
-            shutil.rmtree(run.path / "parts" / name, ignore_errors=True)
+    with new_folder(place, overwrite=True) as draft:
+        for name, part in (parts | {ADAPTED: kept.adapted}).items():
+            if part is not None:
+                save_part(draft / name, part, part.name)
+        (draft / CURVE).write_text(json_text(list(kept.curve)), encoding="utf-8")
+        (draft / LABELS).write_text(_as_csv(kept.labels), encoding="utf-8")
+    for name in _BEFORE:
+        shutil.rmtree(run.path / "parts" / name, ignore_errors=True)
+
+
+def curve_of(run: Run) -> list[Row]:
+    """What was gained and kept by training on a network; empty where none was."""
+    path = run.path / "parts" / FOLDER / CURVE
+    found: list[Row] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return found
 
 
 def has_head(run: Run) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stepwell.adapt import LabelTable, LeftOut
+from stepwell.adapt.table import plain
 from stepwell.interfaces import UsageError
 from stepwell.kit.plugins import registered
 from stepwell.run import Run, read_like
@@ -130,4 +131,4 @@ def _own_labels(source: Any, labels: Any) -> dict[str, str]:
             f"Expected labelled examples, found no labels in {labels}: put each class into a "
             f"folder of its own, or give a CSV with the columns file,label."
         )
-    return {str(k): str(v) for k, v in known.items()}
+    return {str(k): label for k, v in known.items() if (label := plain(v)) not in ("", "nan")}

@@ -87,11 +87,10 @@ def _ready(run: Run, scores: Mapping[str, Any]) -> list[str]:
     told = [f"scored on {tested:,} labels" if tested else "scored without labels"]
     if has_head(run):
         head = head_of(run)
-        sure = "with sets that hold a promise" if head.held is not None else "too few for a promise"
-        told.append(
-            f"fine-tuned on {len(labels_before(run)):,} labels of {len(head.classes)} classes, "
-            f"{sure}"
-        )
+        sure = "with sets that hold a promise" if head.held is not None else "without a promise"
+        count = len(labels_before(run))
+        labels = f"{count:,} labels" if count else "labels"  # older runs did not write them down
+        told.append(f"fine-tuned on {labels} of {len(head.classes)} classes, {sure}")
     else:
         told.append(f"no labels yet: stepwell suggest {run.path} names those that help most")
     return told

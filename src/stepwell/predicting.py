@@ -83,7 +83,8 @@ class Teller:
         self.terms: Terms | None = part_of(run, Terms.name)
         self._adapted = part_of(run, ADAPTED)
         known = run.index[1]
-        self._typical = Typical(known[known.any(1)]) if len(known) > 1 else None
+        known = known[known.any(1)]
+        self._typical = Typical(known) if len(known) > 1 else None
 
     def __call__(self, batch: Batch) -> list[Row]:
         """A row an example."""
@@ -125,7 +126,7 @@ def _reason(row: Row) -> str:
 def _predicted(source: Any, chunk: int, teller: Teller, why: bool) -> Iterator[Row]:
     for batch in source.batches(chunk):
         for number, row in enumerate(teller(batch)):
-            if why and teller.terms is not None:
+            if why and "text" in batch.data:
                 label = teller.head.classes.index(row["label"])
                 row |= {"words": spoken(teller, batch.take(np.array([number])), label)}
             yield row

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stepwell.album import Album
 from stepwell.apply.search import nearest
 from stepwell.evaluate.layout import spread_map
+from stepwell.heads import curve_of
 from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
@@ -106,7 +107,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
         "map": _map(embeddings, ids, mapped, {int(i) for i in thumbs}, album),
         "answers": run.answers,
         "scores": score_bars(scores),
-        "curves": score_curves(scores),
+        "curves": score_curves(scores | {"curve": curve_of(run)}),
         "recipe": _recipe(config),
         "next": next_commands(run, str(ids[queries[0]])),
     }

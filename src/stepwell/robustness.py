@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwell import recording
-from stepwell.evaluate.corruptions import STRENGTHS, corruptions_of
+from stepwell.evaluate.corruptions import STRENGTHS, Change, corruptions_of
 from stepwell.evaluate.neighbours import knn_votes, similar
 from stepwell.interfaces import Batch, Observer, Row, UsageError, concatenate, ignore
 from stepwell.kit.files import lock, lock_of
@@ -46,31 +48,43 @@ def robustness(
     UsageError
         For a kind of data without such changes, or labels of one class.
     """
-    kind = run.config["source"]["kind"]
-    changes = corruptions_of(kind)
-    if not changes:
-        raise UsageError(f"Expected images or texts to make worse, found {kind}.")
+    changes = changes_of(run)
     known, asked = _sides(run, labels, test, seed)
-    contestants, bank = Contestants(run, seed), dict[str, NDArray]()
+    contestants = Contestants(run, seed)
     names = [name for name in COMPARED if name in contestants.roles]
     bank = _features(contestants, known[0], names, run.chunk)
     classes, place = np.unique(known[1], return_inverse=True)
     truth = np.array([int(np.searchsorted(classes, label)) for label in asked[1]])
     truth[~np.isin(asked[1], classes)] = -1
     rows: list[Row] = []
-    steps, done = len(changes) * STRENGTHS + 1, 0
-    plain = _told(contestants, asked[0], names, run.chunk, bank, place, truth)
+    of, done = len(changes) * STRENGTHS, 0
+    told = partial(_told, contestants, asked[0], names, run.chunk, bank, place, truth)
+    plain = told(None)
     for change, apply in changes.items():
         rows += [{"change": change, "strength": 0, **row} for row in plain]
         for strength in range(STRENGTHS):
-            worse = apply(asked[0], strength, seed)
-            found = _told(contestants, worse, names, run.chunk, bank, place, truth)
+            found = told(lambda some, a=apply, s=strength: a(some, s, seed))
             rows += [{"change": change, "strength": strength + 1, **row} for row in found]
             done += 1
-            observe("robust", {"done": done, "of": steps - 1})
+            observe("robust", {"done": done, "of": of})
     with lock(lock_of(run.path), str(run.path)):
         recording.write_scores(run.path, {"robustness": rows})
     return rows
+
+
+def changes_of(run: Run) -> Mapping[str, Change]:
+    """What makes examples of its kind worse.
+
+    Raises
+    ------
+    UsageError
+        Where nothing does.
+    """
+    kind = run.config["source"]["kind"]
+    found = corruptions_of(kind)
+    if not found:
+        raise UsageError(f"Expected images or texts to make worse, found {kind}: no --robust.")
+    return found
 
 
 def _sides(run: Run, labels: Any, test: Any, seed: int) -> tuple[Any, Any]:
@@ -107,9 +121,12 @@ def _labelled(run: Run, labels: Any) -> tuple[Batch, NDArray[np.str_]]:
 
 
 def _features(
-    contestants: Contestants, batch: Batch, names: list[str], chunk: int
+    contestants: Contestants, batch: Batch, names: list[str], chunk: int, change: Any = None
 ) -> dict[str, NDArray]:
-    parts = [contestants(batch.take(slice(i, i + chunk))) for i in range(0, len(batch), chunk)]
+    parts = []
+    for start in range(0, len(batch), chunk):  # no more than that is changed at once
+        some = batch.take(slice(start, start + chunk))
+        parts.append(contestants(some if change is None else change(some)))
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
@@ -121,9 +138,10 @@ def _told(
     bank: dict[str, NDArray],
     labels: NDArray[np.intp],
     truth: NDArray[np.intp],
+    change: Any,
 ) -> list[Row]:
     """Accuracy and confidence of each contestant."""
-    queries, found = _features(contestants, asked, names, chunk), []
+    queries, found = _features(contestants, asked, names, chunk, change), []
     for name in names:
         near, cosine = similar(queries[name], bank[name], min(NEIGHBOURS, len(labels)))
         votes = knn_votes(near, cosine, labels)

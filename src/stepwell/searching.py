@@ -63,7 +63,7 @@ def searched(
     short = replace(wish, samples=samples, left=None, shuffled=False, labelled=None)
 
     def tried(trial: Any) -> float:
-        plan = _suggested(trial, usual) | dict(wish.plan)
+        plan = _suggested(trial, usual, wish.plan) | dict(wish.plan)
         told = _Told(trial, judge, optuna)
         training = told.training = made(replace(short, plan=plan), told)
         training.run()
@@ -75,9 +75,13 @@ def searched(
         sampler=optuna.samplers.TPESampler(seed=first.seed, n_startup_trials=max(3, trials // 3)),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
     )
-    study.enqueue_trial({"rate": usual, "decay": 0.05, "warmup": 0.1})  # the usual is the first
+    first_tried = {"rate": usual, "decay": 0.05, "warmup": 0.1}  # what is usual
+    study.enqueue_trial({k: v for k, v in first_tried.items() if k not in wish.plan})
     seconds = wish.left(0.0) * SHARE if wish.left else None
     study.optimize(tried, n_trials=trials, timeout=seconds)
+    done = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    if not done:  # no time was left for one
+        return wish, []
     best = study.best_trial
     rows = [_row(trial, trial.number == best.number, optuna) for trial in study.trials]
     return replace(wish, plan=dict(best.params) | dict(wish.plan)), rows
@@ -128,12 +132,15 @@ class _Told:
             raise self._optuna.TrialPruned
 
 
-def _suggested(trial: Any, usual: float) -> dict[str, Any]:
-    return {
-        "rate": trial.suggest_float("rate", usual / WIDER, usual * WIDER, log=True),
-        "decay": trial.suggest_categorical("decay", DECAYS),
-        "warmup": trial.suggest_categorical("warmup", WARMUPS),
-    }
+def _suggested(trial: Any, usual: float, pinned: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not told already."""
+    found = {}
+    if "rate" not in pinned:
+        found["rate"] = trial.suggest_float("rate", usual / WIDER, usual * WIDER, log=True)
+    for name, kinds in (("decay", DECAYS), ("warmup", WARMUPS)):
+        if name not in pinned:
+            found[name] = trial.suggest_categorical(name, kinds)
+    return found
 
 
 def _row(trial: Any, chosen: bool, optuna: Any) -> Row:

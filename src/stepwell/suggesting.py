@@ -14,7 +14,7 @@ from stepwell.labels import told
 from stepwell.run import Run
 
 POOL = 20_000
-"""Examples that are looked at, at most, beside those with labels."""
+"""Examples that are looked at, at most, of those with labels and of those without."""
 
 
 def suggest(run: Run, count: int = 20, labels: Any = None, *, seed: int = 0) -> list[Row]:
@@ -50,6 +50,7 @@ def suggest(run: Run, count: int = 20, labels: Any = None, *, seed: int = 0) -> 
         raise UsageError(
             f"Expected examples without a label, found none: all {len(ids):,} have one."
         )
+    has = has[:: max(1, -(-len(has) // POOL))]
     rows = np.concatenate([has, free[:: max(1, -(-len(free) // POOL))]])
     x = np.asarray(embeddings[rows], np.float32)
     labelled = np.arange(len(has))

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, Held, Scorer, heat_of
+from stepwell.adapt import Head, Scorer, heat_of, held_of
 from stepwell.adapt.calibrate import shares
-from stepwell.adapt.head import HELD
 from stepwell.adapt.rules import logistic
 from stepwell.adapt.tuning import Tuner, Tuning
 from stepwell.encoders import NETWORKS
@@ -29,6 +28,8 @@ KEEP = 10.0
 EPOCHS, FEWEST, MOST = 30, 150, 1500
 """Passes over the labels; and steps, at least and at most."""
 RATE = 2e-3
+FEWEST_FREE = 30
+"""Examples without labels; with fewer, labelled ones serve too."""
 PROBED, OTHERS = 500, 2000
 """Examples without labels: to ask what is kept, and others that it is trained to keep."""
 
@@ -95,17 +96,17 @@ def tune(
             f"Expected labels enough to hold a fifth back and have each class in the rest, found "
             f"{len(truth):,} of {len(classes)} classes: label more, or leave --engine out."
         )
-    some = _without_labels(run, set(map(str, batch.ids)), seed)
+    old_task = None if old is None else OldTask(encoder, *old, seed)  # before it takes minutes
+    asked, rest = _without_labels(run, set(map(str, batch.ids)), seed)
     task = _Task(encoder, batch, truth, held, retain, seed)
     probe = task.probe()
     tuning = task.tuning(options)
     tuner = Tuner(encoder.module, encoder.prepared, probe, tuning)
     if retain < 1:
-        rest = some[1] if len(some[1]) else batch
         shown = task.shown(batch.take(np.flatnonzero(~held)), _pretext(run))
         others = task.shown(rest, None)
         tuner.run(shown, truth[~held], others, len(rest), observe)
-    return task.chosen(tuner, probe, tuple(map(str, classes)), some[0], old)
+    return task.chosen(tuner, probe, tuple(map(str, classes)), asked, old_task)
 
 
 def held_back(batch: Batch, seed: int) -> NDArray[np.bool_]:
@@ -159,13 +160,14 @@ class _Task:
         probe: Scorer,
         classes: tuple[str, ...],
         asked: Batch,
-        old: tuple[Batch, Sequence[str]] | None,
+        old_task: OldTask | None,
     ) -> Tuned:
         """The point between before and after that suits the dial."""
         before = np.asarray(self.encoder.embed(asked))
-        old_task = None if old is None else _Old(self.encoder, *old, self.seed)
         twin, curve, ends, hits = self.encoder.copied(), [], [], []
         held = self.batch.take(np.flatnonzero(self.held))
+        # One half of what is held back chooses the point, the other says how sure it is of it.
+        choosing = np.random.default_rng(self.seed).permutation(len(held)) % 2 == 0
         for share in SHARES if self.retain < 1 else (0.0,):
             state, scorer = tuner.between(share, probe)
             twin.module.load_state_dict(state)
@@ -177,17 +179,19 @@ class _Task:
                 row["old_skill"] = old_task(twin)
             curve.append(row | {"chosen": False})
             ends.append((state, scorer, scores))
-            hits.append(right)
+            hits.append(right[choosing])
         best = least_moved(hits, self.retain)
         curve[best]["chosen"] = True
         state, scorer, scores = ends[best]
         twin.module.load_state_dict(state)
-        return Tuned(twin, self._head(classes, scorer, scores), curve)
+        return Tuned(twin, self._head(classes, scorer, scores, ~choosing), curve)
 
-    def _head(self, classes: tuple[str, ...], scorer: Scorer, scores: NDArray) -> Head:
-        truth = self.truth[self.held]
+    def _head(
+        self, classes: tuple[str, ...], scorer: Scorer, scores: NDArray, rows: NDArray[np.bool_]
+    ) -> Head:
+        scores, truth = scores[rows], self.truth[self.held][rows]
         heat = heat_of(scores, truth)
-        held = Held(shares(scores / heat)[:HELD].astype(np.float32), truth[:HELD])
+        held = held_of(shares(scores / heat), truth, np.zeros(0, np.intp), self.seed)
         return Head((ADAPTED,), "fine-tuned", classes, scorer, heat, held)
 
 
@@ -202,15 +206,21 @@ def least_moved(hits: Sequence[NDArray[np.bool_]], retain: float) -> int:
     return best
 
 
-class _Old:
+class OldTask:
     """A head for an old task on the features of before; how well it tells those of another."""
 
     def __init__(self, encoder: Any, batch: Batch, labels: Sequence[str], seed: int) -> None:
-        _, truth = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-        asked = held_back(batch, seed)
+        asked, told = held_back(batch, seed), np.asarray(labels, dtype=str)
+        classes, truth = np.unique(told[~asked], return_inverse=True)
+        mine = np.flatnonzero(asked & np.isin(told, classes))
+        if len(classes) < 2 or not len(mine):
+            raise UsageError(
+                f"Expected labels of an old task of two classes or more, enough to hold a fifth "
+                f"back, found {len(told):,} of {len(np.unique(told))} classes: give more of them."
+            )
         x = np.asarray(encoder.embed(batch), np.float64)
-        self._head = probe_of(x[~asked], truth[~asked])
-        self._batch, self._truth = batch.take(np.flatnonzero(asked)), truth[asked]
+        self._head = probe_of(x[~asked], truth)
+        self._batch, self._truth = batch.take(mine), np.searchsorted(classes, told[mine])
 
     def __call__(self, encoder: Any) -> float:
         scores = self._head(np.asarray(encoder.embed(self._batch), np.float64))
@@ -241,17 +251,21 @@ def _pretext(run: Run) -> Any:
 def _without_labels(run: Run, labelled: set[str], seed: int) -> tuple[Batch, Batch]:
     """Examples it learned from: some to ask what is kept, others to keep it by."""
     ids = [str(i) for i in run.index[0]]
-    order = np.random.default_rng(seed).permutation(len(ids))
-    asked = {ids[i] for i in order[:PROBED]}
-    others = {ids[i] for i in order[PROBED : PROBED + OTHERS]}
+    free = [name for name in ids if name not in labelled]
+    free = free if len(free) >= FEWEST_FREE else ids
+    order = np.random.default_rng(seed).permutation(len(free))
+    cut = min(PROBED, len(free) // 3)
+    asked = {free[i] for i in order[:cut]}
+    others = {free[i] for i in order[cut : cut + OTHERS]}
     parts: list[list[Batch]] = [[], []]
     for batch in run.own_source().batches(run.chunk, ids=asked | others):
         mine = np.array([str(i) in asked for i in batch.ids])
         for side, rows in ((0, mine), (1, ~mine)):
             if rows.any():
                 parts[side].append(batch.take(np.flatnonzero(rows)))
-    found = [concatenate(side) if side else None for side in parts]
-    first = found[0]
-    if first is None:
-        raise UsageError("Expected the data of the run, found none of it: where is it?")
-    return first, found[1] if found[1] is not None else first
+    if not all(parts):
+        raise UsageError(
+            f"Expected the data that {run.path} was learned from, found none of it at "
+            f"{run.config['source'].get('path') or 'its place (it was an array)'}."
+        )
+    return concatenate(parts[0]), concatenate(parts[1])

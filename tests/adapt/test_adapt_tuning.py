@@ -57,7 +57,6 @@ def test_it_learns_what_a_probe_can_not_and_leaves_the_first_network_alone(task)
     before = features(*task[:2])
     tuner, probe = tuned(task, keep=0.0)
     assert np.array_equal(features(*task[:2]), before)
-    assert right(tuner, probe, task, 0.0) == right(tuner, probe, task, 0.0)
     first, last = (right(tuner, probe, task, share) for share in (0.0, 1.0))
     assert last > first + 0.1
 

@@ -218,7 +218,7 @@ def test_progress_is_plain_lines_elsewhere_and_does_not_wait_to_be_told(capsys, 
     assert captured.out == ""
     lines = captured.err.splitlines()
     assert len(lines) > 1
-    assert all(line.startswith("learning: 60 of 90") for line in lines)
+    assert all(line.startswith("absorbing · learning: 60 of 90") for line in lines)
     assert "\r" not in captured.err
 
 

@@ -222,6 +222,7 @@ def test_what_it_was_tuned_to_is_replaced_whole_or_not_at_all(run, learned, monk
             opened.finetune(names)
     assert stepwell.load(run).predict(learned / "new") == before
     assert sorted(path.name for path in (run / "parts" / "tuned").iterdir()) == [
+        "curve.json",
         "head",
         "label_sums",
         "labels.csv",

@@ -559,7 +559,7 @@ def test_a_network_goes_on_learning_and_what_it_embeds_stays(call, trained, digi
     rows = opened.predict(digits)
     right = [row["label"] == row["id"].split("/")[-2] for row in rows]
     assert np.mean(right) > 0.3  # by chance a tenth
-    curve = json.loads((run / "scores.json").read_text())["curve"]
+    curve = json.loads((run / "parts" / "tuned" / "curve.json").read_text())
     assert [row["share"] for row in curve] == [0, 0.25, 0.5, 0.75, 1]
     assert curve[0]["kept"] == 1
     assert curve[-1]["kept"] < 1

@@ -1,7 +1,7 @@
 """What is learned from a few labels, on top of what was learned without."""
 
 from stepwell.adapt.calibrate import heat_of, margin
-from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head
+from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head, folds_of, held_of
 from stepwell.adapt.head import Head, Held
 from stepwell.adapt.propagate import unsure_of
 from stepwell.adapt.rules import Scorer
@@ -28,7 +28,9 @@ __all__ = [
     "chosen_head",
     "discriminants",
     "fewest",
+    "folds_of",
     "heat_of",
+    "held_of",
     "margin",
     "suggest_rows",
     "suspects",

@@ -42,15 +42,23 @@ class Spread:
     def __init__(self, labelled: NDArray, others: NDArray) -> None:
         self._x = np.concatenate([labelled, others]).astype(np.float32)
         self._labelled = len(labelled)
+        self._known: dict[bytes, NDArray[np.intp]] = {}
         self._graph = neighbour_graph(self._x)
 
     def fit(self, truth: NDArray[np.intp], rows: NDArray[np.intp], strength: float) -> Scorer:
         """From the labels of some rows of ``labelled``, classes from 0."""
-        given = self.spread(truth, rows)
+        given = self._given(truth, rows)
         counts = np.ones(len(given))
         counts[: self._labelled] = 0  # those held back are as new to the map as others will be
         counts[rows] = max(1.0, TOLD / (1 - TOLD) * len(given) / len(rows))
         return ridge(self._x, given, strength, counts)
+
+    def _given(self, truth: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Spread once for all strengths."""
+        key = rows.tobytes()
+        if key not in self._known:
+            self._known[key] = self.spread(truth, rows)
+        return self._known[key]
 
     def spread(self, truth: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """(n + m,) the class that each example is given."""

@@ -14,8 +14,6 @@ from stepwell.kit.nearest import similar, unit
 CLUSTERS = 500
 """At most; of more labels and suggestions together some clusters get several."""
 NEAREST = 20
-POOL = 20_000
-"""Examples that are looked at, at most."""
 
 
 def suggest_rows(

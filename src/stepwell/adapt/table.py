@@ -105,7 +105,7 @@ class LabelTable:
             For a file that can't be read; it names the line.
         """
         if isinstance(table, Mapping):
-            rows = ((i, str(k), _plain(v)) for i, (k, v) in enumerate(table.items(), start=1))
+            rows = ((i, str(k), plain(v)) for i, (k, v) in enumerate(table.items(), start=1))
             return cls._made(rows)
         return cls._made(_read(Path(table)))
 
@@ -128,7 +128,7 @@ class LabelTable:
         return found
 
 
-def _plain(label: Any) -> str:
+def plain(label: Any) -> str:
     """A label in words; none for None and numbers that are none."""
     return "" if label is None or label != label else str(label).strip()
 

@@ -8,7 +8,8 @@ moving average of the weights. Batch normalisation stays as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from math import cos, pi
@@ -208,10 +209,8 @@ def _low_rank(module: Any, rank: int) -> Any:
         for name, part in module.named_modules()
         if isinstance(part, kinds) and getattr(part, "groups", 1) == 1
     ]
-    config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names)
+    if not names:
+        raise StepwellError("Expected a network with matrices or filters for --lora, found none.")
+    exactly = f"^({'|'.join(map(re.escape, names))})$"  # a list is matched by the ends of names
+    config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=exactly)
     return peft.get_peft_model(module, config)
-
-
-def state_of(module: Any) -> Mapping[str, Any]:
-    """A copy of its weights."""
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}

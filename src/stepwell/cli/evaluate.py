@@ -31,9 +31,12 @@ def command(
 
     kNN and a linear probe at 1, 5, 10, 50 and all labels a class, with 95 % intervals.
     """
+    from stepwell.robustness import changes_of
     from stepwell.run import load
 
     opened = load(run)
+    if robust:
+        changes_of(opened)  # before minutes of scoring
     with Progress(silent=as_json) as observe:
         observe("evaluate", {})
         scores = opened.evaluate(labels, test, seed=seed, pretrained=pretrained)

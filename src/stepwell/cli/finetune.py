@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from stepwell.cli.console import Progress, check_free, emit, json_option, say, table
 
@@ -15,6 +16,7 @@ SHOWN = 5
 
 
 @click.command("finetune")
+@click.pass_context
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--labels", required=True, help="A source with labels, or a CSV of file,label.")
 @click.option("--add", is_flag=True, help="To the labels of before, which need not be there.")
@@ -40,6 +42,7 @@ SHOWN = 5
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
 @json_option
 def command(
+    ctx: click.Context,
     run: Path,
     labels: str,
     suspects: Path | None,
@@ -58,6 +61,7 @@ def command(
     from stepwell.run import load
 
     check_free(suspects, overwrite)
+    _check_together(ctx, suspects is not None, options)
     with Progress(silent=as_json) as observe:
         found = finetune(load(run), labels, observe=observe, **options)
     if suspects is not None:
@@ -79,6 +83,14 @@ def command(
         _tell_suspects(found, suspects)
     say(f"next    stepwell predict {run} NEW")
     return None
+
+
+def _check_together(ctx: click.Context, suspects: bool, options: dict[str, Any]) -> None:
+    closed = options["engine"] != "gradient"
+    if suspects and (options["add"] or not closed):
+        raise click.UsageError("Expected --suspects without --add and --engine gradient.")
+    if closed and ctx.get_parameter_source("retain") != ParameterSource.DEFAULT:
+        raise click.UsageError("Expected --retain with --engine gradient: a head changes nothing.")
 
 
 def _tell_choice(found: dict[str, Any]) -> None:
@@ -124,7 +136,7 @@ def _tell_suspects(found: dict[str, Any], path: Path | None) -> None:
     rows = found["suspects"]
     if not rows:
         return
-    say(f"{found['suspected']:,} labels are doubtful; the most, and what they may be rather:")
+    say(f"{len(rows):,} labels are doubtful; the most, and what they may be rather:")
     for row in rows[:SHOWN]:
         say(f"    {row['id']}  {row['label']} → {row['rather']}")
     say(f"    all of them: {path}" if path else "    all of them: --suspects FILE.csv")

@@ -26,7 +26,7 @@ def command(where: Path, as_json: bool) -> None:
         raise UsageError(f"Expected a run or a folder of runs, found nothing at {where}.")
     one = (where / "config.toml").is_file()
     paths = [where] if one else sorted(p.parent for p in where.glob("[!.]*/config.toml"))
-    rows = [_facts(path) for path in paths]
+    rows = [_facts(path) | (_phases(path) if one else {}) for path in paths]
     if as_json:
         return emit(rows[0] if one else rows)
     if not rows:
@@ -66,5 +66,14 @@ def _facts(path: Path) -> dict[str, Any]:
         **({"network": trained_on(config)} if config.get("train") else {}),
         "seconds": config["cost"]["seconds"],
         "verdict": scores.get("verdict", {}).get("sentence", "no scores"),
-        "phases": [f"{row['phase']}: {'; '.join(row['evidence'])}" for row in run.phases],
     }
+
+
+def _phases(path: Path) -> dict[str, Any]:
+    from stepwell.run import load
+
+    try:
+        rows = load(path).phases
+    except StepwellError as error:
+        return {"phases": [str(error)]}
+    return {"phases": [f"{row['phase']}: {'; '.join(row['evidence'])}" for row in rows]}
