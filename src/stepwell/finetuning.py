@@ -60,9 +60,9 @@ CANDIDATES: dict[str, list[Candidate]] = {
     ],
 }
 """What a head may read, and how, by kind of data; the first is taken where nothing speaks against
-it: benchmarks/finetune.py has all of them with 1 to 50 labels a class."""
+it (docs/labels.md)."""
 SEVERAL = 20
-"""Labels a class from which on those of others are not needed to know a class by."""
+"""With more labels a class a kernel is tried first: unlabelled examples add little then."""
 POOL = 10_000
 """Examples without labels that labels are propagated among, at most."""
 SHRUNK = 0.9
@@ -116,9 +116,9 @@ def finetune(
     UsageError
         If there are fewer than two classes.
     """
+    _check(engine, add, old, options)
     batch, told, left = _labelled(run, labels)
     facts = {"labelled": len(batch), "unmatched": len(left.unknown), "left_out": left.lines()}
-    _check(engine, add, old, options)
     if add:
         return facts | _added(run, batch, told, seed)
     if engine == "gradient":

@@ -9,7 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
 
-from stepwell.adapt import Candidate, Head, Terms, chosen_head, heat_of, margin
+from stepwell.adapt import Candidate, Head, Sets, Terms, chosen_head, heat_of, held_of, margin
 from stepwell.adapt.calibrate import shares
 from stepwell.adapt.head import beside
 from stepwell.adapt.rules import RULES, discriminant, kernel, ridge
@@ -157,3 +157,24 @@ def test_heads_and_terms_survive_being_written_down(data):
     assert (terms(texts) != back(texts)).nnz == 0
     assert Terms().fit(["", " "])(["a"]).shape == (1, 1)
     assert beside({"a": np.ones((2, 1)), "b": np.ones((2, 2))}, ("a", "b")).shape == (2, 3)
+
+
+def test_numbers_are_no_classes(data):
+    labels = [str(i / 7) for i in range(N)]
+    with pytest.raises(UsageError, match=f"found {N} classes of {N} labels"):
+        head_of(data[0], labels, [("good",)])
+
+
+def test_sets_count_classes_that_were_never_held_back_as_missed():
+    """Where many classes have one example, the others alone would promise too much."""
+    rng = np.random.default_rng(0)
+
+    said, truth = np.full((90, 12), 0.01), rng.integers(0, 2, 90)
+    said[np.arange(90), truth] = 0.89
+    alone = held_of(said, truth, np.zeros(0, np.intp), 0)
+    beside_others = held_of(said, truth, np.arange(2, 12).repeat(2), 0)
+    assert len(beside_others.truth) == 110
+    p = np.full((1, 12), 0.01)
+    p[0, 0] = 0.89
+    assert Sets(alone)(p).sum() == 1
+    assert Sets(beside_others)(p).sum() == 12  # a fifth is of classes that nothing is known of

@@ -117,3 +117,18 @@ def test_the_dial_takes_the_least_moved_point_that_is_not_surely_worse():
     assert least_moved([far, near, best], 0.0) == 2
     assert least_moved([far, near, best], 0.5) == 1
     assert least_moved([best, near], 0.5) == 0
+
+
+def test_low_ranks_are_of_exactly_the_layers_that_have_matrices():
+    """peft takes lists for ends of names: "0" would also mean "1.0"."""
+    pytest.importorskip("peft")
+    inner = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(4, 4))
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), inner).eval()
+    x = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+    truth = (x[:, 0] > 0).astype(int)
+    probe = logistic(features(module, x), truth, 1.0)
+    tuner = Tuner(module, torch.tensor, probe, Tuning(steps=3, lora=1))
+    tuner.run(lambda rows, _: x[rows], truth, None, 0)
+    assert list(tuner.module.state_dict()) == list(module.state_dict())
+    with pytest.raises(StepwellError, match="for --lora, found none"):
+        Tuner(torch.nn.LayerNorm(4), torch.tensor, probe, Tuning(steps=1, lora=1))

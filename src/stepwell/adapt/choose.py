@@ -124,6 +124,34 @@ def chosen_head(
     UsageError
         If there are fewer than two classes.
     """
+    names, truth = _classes_of(labels)
+    given = _Labelled(features, truth, len(names), pool)
+    candidates = [each for each in candidates if _possible(each, len(truth), pool)]
+    folds = folds_of(truth, np.asarray(groups), seed)
+    if not folds:
+        return _unjudged(given, candidates[0], names)
+    tried = [_best(given, candidate, folds) for candidate in candidates]
+    best = surest([each.losses for each in tried])
+    found, chosen = tried[best], candidates[best]
+    judged = np.concatenate([asked for _, asked in folds])
+    heat = heat_of(found.scores, truth[judged])
+    scorer = given.fitted(chosen, np.arange(len(truth)), found.strength)
+    said = shares(found.scores / heat)
+    held = held_of(said, truth[judged], np.delete(truth, judged), seed)
+    head = Head(chosen.reads, chosen.how, names, scorer, heat, held)
+    rows = [
+        _row(candidate, each.strength, i == best)
+        | {
+            "loss": float(each.losses.mean()),
+            "accuracy": float((each.scores.argmax(1) == truth[judged]).mean()),
+        }
+        for i, (candidate, each) in enumerate(zip(candidates, tried, strict=True))
+    ]
+    return Chosen(head, rows, truth, said, judged)
+
+
+def _classes_of(labels: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+    """Names of classes, and the class of each label."""
     classes, truth = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     if len(classes) < 2:
         raise UsageError(
@@ -136,39 +164,21 @@ def chosen_head(
             f"{len(truth):,} labels, such as {str(classes[0])!r}: labels are names of classes, not "
             f"numbers to foretell."
         )
-    names = tuple(map(str, classes))
-    given = _Labelled(features, truth, len(names), pool)
-    candidates = [each for each in candidates if _possible(each, len(truth), pool)]
-    folds = folds_of(truth, np.asarray(groups), seed)
-    first = candidates[0]
-    everything = np.arange(len(truth))
-    if not folds:
-        strength = _strengths(first)[0]
-        scorer = given.fitted(first, everything, strength)
-        heat = HEAT if first.how == PROPAGATED else RULES[first.how].heat
-        row = {"reads": list(first.reads), "how": first.how, "strength": strength, "chosen": True}
-        return Chosen(Head(first.reads, first.how, names, scorer, heat), [row], truth)
-    tried = [_best(given, candidate, folds) for candidate in candidates]
-    best = surest([each.losses for each in tried])
-    found, chosen = tried[best], candidates[best]
-    judged = np.concatenate([asked for _, asked in folds])
-    heat = heat_of(found.scores, truth[judged])
-    scorer = given.fitted(chosen, everything, found.strength)
-    said = shares(found.scores / heat)
-    held = held_of(said, truth[judged], np.delete(truth, judged), seed)
-    rows = [
-        {
-            "reads": list(candidate.reads),
-            "how": candidate.how,
-            "strength": each.strength,
-            "loss": float(each.losses.mean()),
-            "accuracy": float((each.scores.argmax(1) == truth[judged]).mean()),
-            "chosen": i == best,
-        }
-        for i, (candidate, each) in enumerate(zip(candidates, tried, strict=True))
-    ]
-    head = Head(chosen.reads, chosen.how, names, scorer, heat, held)
-    return Chosen(head, rows, truth, said, judged)
+    return tuple(map(str, classes)), truth
+
+
+def _unjudged(given: _Labelled, first: Candidate, names: tuple[str, ...]) -> Chosen:
+    """The first candidate as it is, where no label can be held back."""
+    strength = _strengths(first)[0]
+    scorer = given.fitted(first, np.arange(len(given.truth)), strength)
+    heat = HEAT if first.how == PROPAGATED else RULES[first.how].heat
+    head = Head(first.reads, first.how, names, scorer, heat)
+    return Chosen(head, [_row(first, strength, True)], given.truth)
+
+
+def _row(candidate: Candidate, strength: float, chosen: bool) -> Row:
+    what = {"reads": list(candidate.reads), "how": candidate.how}
+    return what | {"strength": strength, "chosen": chosen}
 
 
 def held_of(
