@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from stepwell.interfaces import UsageError
-from stepwell.labels import matched
+from stepwell.labels import labels_of, matched, told
+from stepwell.sources import open_source
 
 IDS = ["cats/1.jpg", "cats/2.jpg", "dogs/2.jpg"]
 
@@ -25,6 +27,23 @@ IDS = ["cats/1.jpg", "cats/2.jpg", "dogs/2.jpg"]
 )
 def test_whose_label_it_is(given, expected):
     assert matched(IDS, given, given)[0] == expected
+
+
+def test_names_are_the_same_however_their_accents_are_written():
+    parted, whole = "cafe\u0301.jpg", "caf\u00e9.jpg"
+    for id, name in ((parted, whole), (whole, parted)):
+        known, left = told([id, "b"], {name: "cup"})
+        assert known == {id: "cup"}
+        assert not left.unknown
+
+
+def test_labels_that_are_no_number_are_none(tmp_path):
+    images, labels = np.zeros((4, 8, 8), np.uint8), np.array([0.0, 1.0, np.nan, 1.0])
+    np.savez(tmp_path / "a.npz", images=images, labels=labels)
+    assert set(labels_of(tmp_path / "a.npz", open_source(tmp_path / "a.npz"), [])[1].values()) == {
+        "0.0",
+        "1.0",
+    }
 
 
 def test_two_labels_for_one_file_are_refused():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from stepwell.adapt import LabelTable, LeftOut
 from stepwell.adapt.table import plain
@@ -32,7 +33,9 @@ def told(ids: Sequence[str], labels: Any) -> tuple[dict[str, str], LeftOut]:
     if not table.known:
         why = " ".join(table.left.lines())
         raise UsageError(f"Expected labels in {named(labels)}, found none yet. {why}".rstrip())
-    known, used = matched(ids, table.known, labels)
+    names = {normalize("NFC", name): name for name in ids}  # some systems part letters and accents
+    found, used = matched(list(names), table.known, labels)
+    known = {names[name]: label for name, label in found.items()}
     rest = [(table.line[file], file) for file in table.known if file not in used]
     return known, replace(table.left, unknown=rest)
 

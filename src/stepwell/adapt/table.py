@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from stepwell.interfaces import UsageError
 
@@ -112,7 +113,8 @@ class LabelTable:
     @classmethod
     def _made(cls, rows: Iterable[tuple[int, str, str]]) -> LabelTable:
         found, said = cls(), dict[str, list[tuple[int, str]]]()
-        for line, file, label in rows:
+        for line, written, label in rows:
+            file = normalize("NFC", written)
             if not label:
                 found.left.missing.append((line, file))
                 continue
@@ -153,7 +155,7 @@ def _read(path: Path) -> Iterator[tuple[int, str, str]]:
                 if row:
                     _check_row(path, reader.line_num, row, names, key)
                     told = row[label] if label < len(row) else ""
-                    yield reader.line_num, row[key], told.strip()
+                    yield reader.line_num, row[key].strip(), told.strip()
         except UnicodeDecodeError:
             raise UsageError(
                 f"Expected UTF-8 in {path}, found another encoding after line {reader.line_num}: "
