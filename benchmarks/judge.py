@@ -37,6 +37,8 @@ from stepwell.sources import open_source
 RHOS, WIDTHS, ALPHAS = (0.25, 1.0), (64, 128, 256), (1.0, 2.0)
 JUDGES, SAFE = 300, 0.9
 SEEDS = 1
+LEARNED = {"cifar10": 10_000, "trashnet": None, "pneumonia": None, "fashion": 10_000}
+"""Examples to learn from; None: all."""
 OURS = ("mix kept", "mix separation", "mix agreement", "uniformity")
 """Ranks by these are added up: two say that views stay what they are, two that examples differ."""
 OTHERS = ("rankme", "own lidar", "mix retrieval", "mix separation", "own separation")
@@ -143,10 +145,9 @@ def ranking() -> None:
 
 def recalibration() -> None:
     """`learn` as it is, and with --recalibrate off: kNN on the test part."""
-    sets = {"cifar10": 10_000, "trashnet": None, "pneumonia": None, "fashion": 10_000}
-    for name, seed in product(sets, range(SEEDS)):
+    for name, seed in product(LEARNED, range(SEEDS)):
         with tempfile.TemporaryDirectory() as scratch:
-            train, test = prepare(name, Path(scratch), sets[name])
+            train, test = prepare(name, Path(scratch), LEARNED[name])
             for on in (True, False):
                 out = Path(scratch) / f"run-{on}"
                 run = sw.learn(train, out, preset="fast", seed=seed, recalibrate=on, report=False)
