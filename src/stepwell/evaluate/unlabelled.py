@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.evaluate.neighbours import similar, unit
+from stepwell.kit.nearest import unit
 
 F64 = NDArray[np.float64]
 NEIGHBOURS = 10
@@ -20,15 +20,19 @@ def agreement(one: NDArray, other: NDArray, k: int = NEIGHBOURS) -> float:
     """Share of each example's k nearest ones by one embedding that are among those by another,
     0 to 1: of two views' (kNN overlap), or of two runs' (M. Huh et al., ICML 2024, section 2)."""
     k = min(k, len(one) - 1)
-    sides = [_others(rows, k) for rows in (one, other)]
-    shared = [len(set(a) & set(b)) for a, b in zip(*sides, strict=True)]
-    return float(np.mean(shared) / k)
+    return float((_near(one, k) & _near(other, k)).sum() / (k * len(one)))
 
 
-def _others(rows: NDArray, k: int) -> list[list[int]]:
-    """The k nearest of each row but itself."""
-    found, _ = similar(rows, rows, k + 1)
-    return [[j for j in each if j != i][:k] for i, each in enumerate(found.tolist())]
+def _near(rows: NDArray, k: int) -> NDArray[np.bool_]:
+    """(n, n) which are the k nearest of each row but itself. In double precision: in single, a turn
+    of the embedding would already change near ties."""
+    rows = np.asarray(rows, np.float64)
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    cosine = rows @ rows.T
+    np.fill_diagonal(cosine, -np.inf)
+    found = np.zeros(cosine.shape, bool)
+    np.put_along_axis(found, np.argpartition(-cosine, k - 1, axis=1)[:, :k], True, axis=1)
+    return found
 
 
 def alignment(views: NDArray, originals: NDArray) -> float:
