@@ -32,10 +32,11 @@ from stepwell.engines.spectral import auto_law
 from stepwell.evaluate import unlabelled as score
 from stepwell.evaluate.neighbours import retrieved
 from stepwell.evaluate.probe import knn
+from stepwell.recalibrate import SAFE, _nearest_other
 from stepwell.sources import open_source
 
 RHOS, WIDTHS, ALPHAS = (0.25, 1.0), (64, 128, 256), (1.0, 2.0)
-JUDGES, SAFE = 300, 0.9
+JUDGES = 300
 SEEDS = 1
 LEARNED = {"cifar10": 10_000, "trashnet": None, "pneumonia": None, "fashion": 10_000}
 """Examples to learn from; None: all."""
@@ -117,9 +118,7 @@ def _of_views(one: Any, view: Any, _: Any, again: Any) -> dict[str, float]:
 
 def kept(views: np.ndarray, known: np.ndarray) -> float:
     """Share of views nearer to their own example than that one's nearest neighbour is."""
-    cosine = known @ known.T
-    np.fill_diagonal(cosine, -1.0)
-    return float(((views * known).sum(1) > cosine.max(1)).mean())
+    return float(((views * known).sum(1) > _nearest_other(known, known)).mean())
 
 
 def ranking() -> None:

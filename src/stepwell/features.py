@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stepwell.adapt import Terms
 from stepwell.interfaces import Batch, StepwellError
+from stepwell.kit.nearest import unit
 from stepwell.run import Run
 
 EMBEDDING, FEATURES, WORDS, ADAPTED = "embedding", "features", "words", "adapted"
@@ -25,8 +25,8 @@ def features_of(run: Run, batch: Batch, terms: Terms | None, adapted: Any = None
     nothing speaks for any label. Features of ``adapted``, a fine-tuned network, are as they are."""
     features = np.asarray(run.encoder.embed(batch), np.float32)
     known = features.any(1, keepdims=True).astype(np.float32)
-    found: dict[str, Any] = {EMBEDDING: _unit(known * np.asarray(run.map(features), np.float32))}
-    found[FEATURES] = _unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))
+    found: dict[str, Any] = {EMBEDDING: unit(known * np.asarray(run.map(features), np.float32))}
+    found[FEATURES] = unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))
     found[LIGHT] = found[FEATURES] / 3
     if adapted is not None:
         found[ADAPTED] = np.asarray(adapted.embed(batch), np.float32)
@@ -47,8 +47,3 @@ def terms_of(run: Run, labelled: Sequence[str]) -> Terms:
 def texts_of(batch: Batch) -> list[str]:
     """Of a batch of texts."""
     return [str(text) for text in batch.data["text"]]
-
-
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.asarray(x / np.where(length > 0, length, 1), np.float32)

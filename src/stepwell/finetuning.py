@@ -15,7 +15,6 @@ from stepwell.adapt import (
     Chosen,
     Head,
     LabelSums,
-    LeftOut,
     Scorer,
     Terms,
     chosen_head,
@@ -35,9 +34,9 @@ from stepwell.features import (
     texts_of,
 )
 from stepwell.heads import Kept, keep, labels_before, part_of, told_rows
-from stepwell.interfaces import Batch, Observer, Row, UsageError, concatenate, ignore
+from stepwell.interfaces import Batch, Observer, Row, UsageError, ignore
 from stepwell.kit.files import lock, lock_of
-from stepwell.labels import label_source, named
+from stepwell.labels import labelled_batch
 from stepwell.run import Run
 from stepwell.tuning import held_back, tune
 
@@ -117,12 +116,12 @@ def finetune(
         If there are fewer than two classes.
     """
     _check(engine, add, old, options)
-    batch, told, left = _labelled(run, labels)
+    batch, told, left = labelled_batch(run, labels)
     facts = {"labelled": len(batch), "unmatched": len(left.unknown), "left_out": left.lines()}
     if add:
         return facts | _added(run, batch, told, seed)
     if engine == "gradient":
-        asked = None if old is None else _labelled(run, old)[:2]
+        asked = None if old is None else labelled_batch(run, old)[:2]
         found = tune(
             run, batch, told, retain=retain, old=asked, seed=seed, observe=observe, **options
         )
@@ -144,18 +143,6 @@ def candidates_for(kind: str, told: Sequence[str]) -> list[Candidate]:
     if kind == "" and np.median(np.unique(told, return_counts=True)[1]) > SEVERAL:
         return sorted(found, key=lambda each: each != Candidate((FEATURES,), "kernel"))
     return found
-
-
-def _labelled(run: Run, labels: Any) -> tuple[Batch, list[str], LeftOut]:
-    """Labelled examples, their labels, and what was left out."""
-    source, known, left = label_source(run, labels)
-    parts = list(source.batches(run.chunk, ids=set(known)))
-    if not parts:
-        raise UsageError(
-            f"Expected labelled examples, found none that can be read in {named(labels)}."
-        )
-    batch = concatenate(parts)
-    return batch, [known[str(name)] for name in batch.ids], left
 
 
 def _check(engine: str | None, add: bool, old: Any, options: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from stepwell.adapt import Head, LabelSums, Terms
 from stepwell.interfaces import Batch, Row, UsageError
-from stepwell.kit.files import json_text, new_folder
+from stepwell.kit.files import csv_text, json_text, new_folder
 from stepwell.kit.parts import save_part
 from stepwell.run import Run
 
@@ -131,8 +130,5 @@ def _digests(run: Run) -> Mapping[str, str]:
 
 
 def _as_csv(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["file", "label", "digest"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    names = ["file", "label", "digest"]
+    return csv_text(names, [[row[name] for name in names] for row in rows])

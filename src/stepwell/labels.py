@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
+import numpy as np
+
 from stepwell.adapt import LabelTable, LeftOut
 from stepwell.adapt.table import plain
-from stepwell.interfaces import UsageError
+from stepwell.interfaces import Batch, UsageError, concatenate
 from stepwell.kit.plugins import registered
 from stepwell.run import Run, read_like
 from stepwell.sources import SOURCES, open_source
@@ -25,6 +27,28 @@ def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
         return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
     return source, _own_labels(source, labels), LeftOut()
+
+
+def labelled_batch(
+    run: Run, labels: Any, most: int | None = None
+) -> tuple[Batch, list[str], LeftOut]:
+    """Labelled examples (``most`` of them, drawn), their labels, and what was left out."""
+    source, known, left = label_source(run, labels)
+    ids = set(known)
+    if most is not None:
+        ids = set(np.random.default_rng(0).permutation(sorted(known))[:most].tolist())
+    parts = list(source.batches(run.chunk, ids=ids))
+    if not parts:
+        raise none_read(labels)
+    batch = concatenate(parts)
+    return batch, [known[str(name)] for name in batch.ids], left
+
+
+def none_read(labels: Any) -> UsageError:
+    """What is said where no labelled example can be read."""
+    return UsageError(
+        f"Expected labelled examples, found none that can be read in {named(labels)}."
+    )
 
 
 def told(ids: Sequence[str], labels: Any) -> tuple[dict[str, str], LeftOut]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from copy import copy
 from pathlib import Path
 from tempfile import gettempdir
@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from stepwell.engines.gradient.launch import launched
-from stepwell.interfaces import Batch, Observer, Pretext, Row
+from stepwell.interfaces import Batch, Observer, Pretext
 from stepwell.kit.torch import torch_or_error
 from stepwell.resuming import NOT_KEPT, Keeper
 from stepwell.searching import searched
@@ -45,15 +45,19 @@ def train_encoder(
     torch_or_error()
     begun = (keeper.state or {}).get("plan", {})
     fabric = launched(encoder.device, begun.get("precision") or wish.plan.get("precision"))
-    place = folder / "decoded"
-    if fabric.world_size > 1:  # once a machine, under a name that all of them know
-        place = Path(gettempdir()) / f"stepwell-{fabric.broadcast(uuid4().hex)}"
+    place = _place_of(folder, fabric)
     try:
         laid = getattr(encoder, "laid_out", iter)  # texts as rows of tokens
         data = _decoded(place, lambda: laid(batches()), fabric, tell)
         keeper.check("data", data.digest)
         before = keeper.state or {}
-        wish, tried = _searched(encoder, pretext, pairs, data, fabric, wish, seed, tell, before)
+
+        def made(short: Wish, told: Observer) -> Training:
+            common = (pairs, data, fabric, short, seed, told, NOT_KEPT)
+            return Training(encoder.copied(), copy(pretext), *common)
+
+        # One that was stopped has its plan.
+        wish, tried = searched(wish, made, tell) if wish.trials and not before else (wish, [])
         twin = encoder.copied() if wish.shuffled else None
         common = (pairs, data, fabric, wish, seed, tell, keeper)
         training = Training(encoder, pretext, *common)
@@ -81,26 +85,11 @@ def train_encoder(
     }, twin
 
 
-def _searched(
-    encoder: Any,
-    pretext: Any,
-    pairs: Pretext,
-    data: Any,
-    fabric: Any,
-    wish: Wish,
-    seed: int,
-    tell: Observer,
-    before: Mapping[str, Any],
-) -> tuple[Wish, list[Row]]:
-    """The wish with what short trainings of copies found; one that was stopped has its plan."""
-    if not wish.trials or before:
-        return wish, []
-
-    def made(short: Wish, told: Observer) -> Training:
-        common = (pairs, data, fabric, short, seed, told, NOT_KEPT)
-        return Training(encoder.copied(), copy(pretext), *common)
-
-    return searched(wish, wish.trials, made, tell)
+def _place_of(folder: Path, fabric: Any) -> Path:
+    """Where examples lie decoded: once a machine, under a name that all of its processes know."""
+    if fabric.world_size == 1:
+        return folder / "decoded"
+    return Path(gettempdir()) / f"stepwell-{fabric.broadcast(uuid4().hex)}"
 
 
 def _decoded(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from stepwell.heads import has_head, head_of, labels_before
@@ -94,16 +94,3 @@ def _ready(run: Run, scores: Mapping[str, Any]) -> list[str]:
     else:
         told.append(f"no labels yet: stepwell suggest {run.path} names those that help most")
     return told
-
-
-def table_of(tried: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Choices of ridge and dimensions as a page shows them."""
-    return [
-        {
-            "rho": f"{row['rho']:g}",
-            "k": f"{row['k']:,}",
-            "separation": f"{row['separation']:.2f}",
-            "used": "taken" if row["used"] else "",
-        }
-        for row in tried
-    ]

@@ -17,7 +17,6 @@ from stepwell.heads import curve_of
 from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
-from stepwell.phases import table_of
 from stepwell.pretexts.tokens import Next, Parallel
 from stepwell.report import render
 from stepwell.report.figures import score_bars, score_curves
@@ -91,7 +90,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
         "views": _views(run, album),
         "modes": _modes(run, ends, album, words),
         "staircase": staircase(run, sight, lambda names: [album.picture(place[n]) for n in names]),
-        "phases": {"rows": run.phases, "tried": table_of(config["choice"].get("tried", []))},
+        "phases": {"rows": run.phases, "tried": config["choice"].get("tried", [])},
         "spectrum": {
             "eigenvalues": [float(v) for v in run.map.values],
             "noise": float(config["choice"]["noise"]),

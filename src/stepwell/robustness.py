@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from stepwell import recording
 from stepwell.evaluate.corruptions import STRENGTHS, Change, corruptions_of
 from stepwell.evaluate.neighbours import knn_votes, similar
-from stepwell.interfaces import Batch, Observer, Row, UsageError, concatenate, ignore
+from stepwell.interfaces import Batch, Observer, Row, UsageError, ignore
 from stepwell.kit.files import lock, lock_of
-from stepwell.kit.hashing import fold_of
-from stepwell.labels import label_source, named
+from stepwell.kit.hashing import fifth_of
+from stepwell.labels import labelled_batch, named
 from stepwell.run import Run
 from stepwell.scoring import OURS, Contestants
 
@@ -93,7 +93,7 @@ def _sides(run: Run, labels: Any, test: Any, seed: int) -> tuple[Any, Any]:
     if test is not None:
         sides = [(batch, told), _labelled(run, test)]
     else:
-        held = np.isin(fold_of(seed, [str(g) for g in batch.group]), (0, 1))
+        held = fifth_of(seed, [str(g) for g in batch.group])
         sides = [(batch.take(np.flatnonzero(rows)), told[rows]) for rows in (~held, held)]
     if len(np.unique(sides[0][1])) < 2 or not len(sides[1][1]):
         raise UsageError(
@@ -108,16 +108,8 @@ def _sides(run: Run, labels: Any, test: Any, seed: int) -> tuple[Any, Any]:
 
 
 def _labelled(run: Run, labels: Any) -> tuple[Batch, NDArray[np.str_]]:
-    source, known, _ = label_source(run, labels)
-    ids = sorted(known)
-    some = set(np.random.default_rng(0).permutation(ids)[: 2 * (BANK + ASKED)].tolist())
-    parts = list(source.batches(run.chunk, ids=some))
-    if not parts:
-        raise UsageError(
-            f"Expected labelled examples, found none that can be read in {named(labels)}."
-        )
-    batch = concatenate(parts)
-    return batch, np.array([known[str(name)] for name in batch.ids])
+    batch, told, _ = labelled_batch(run, labels, 2 * (BANK + ASKED))
+    return batch, np.array(told)
 
 
 def _features(

@@ -23,8 +23,8 @@ from stepwell.evaluate.structure import spread
 from stepwell.evaluate.verdict import labelled_verdict, unlabelled_verdict
 from stepwell.interfaces import Batch, Encoder, StepwellError, UsageError, concatenate
 from stepwell.kit.files import lock, lock_of
-from stepwell.kit.hashing import fold_of, keys
-from stepwell.labels import is_table, label_source, named
+from stepwell.kit.hashing import fifth_of, keys
+from stepwell.labels import is_table, label_source, named, none_read
 from stepwell.pretexts import suited
 from stepwell.run import Run
 
@@ -205,7 +205,7 @@ def evaluate(
     roles = contestants.roles | ({PRETRAINED: "control"} if frozen is not None else {})
     bank, bank_labels, groups, left = _labelled(run, labels, contestants, frozen)
     if test is None:
-        held = np.isin(fold_of(seed, groups), (0, 1))
+        held = fifth_of(seed, groups)
         queries = {name: rows[held] for name, rows in bank.items()}
         truth, known = bank_labels[held], bank_labels[~held]
         bank = {name: rows[~held] for name, rows in bank.items()}
@@ -287,9 +287,7 @@ def _labelled(
         ids += map(str, batch.ids)
         groups += [str(g) for g in batch.group]
     if not parts:
-        raise UsageError(
-            f"Expected labelled examples, found none that can be read in {named(labels)}."
-        )
+        raise none_read(labels)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if frozen is not None:
         joined[PRETRAINED] = _by_pretrained(run, labels, frozen, ids)

@@ -29,7 +29,7 @@ DECAYS, WARMUPS = (0.0, 0.02, 0.05, 0.1), (0.05, 0.1, 0.3)
 
 
 def searched(
-    wish: Wish, trials: int, made: Callable[[Wish, Observer], Any], tell: Observer
+    wish: Wish, made: Callable[[Wish, Observer], Any], tell: Observer
 ) -> tuple[Wish, list[Row]]:
     """The wish with the rate, decay and warm-up of the best of so many short trainings.
 
@@ -55,11 +55,11 @@ def searched(
     """
     optuna = _optuna()
     first = made(replace(wish, samples=FEWEST, left=None), ignore)
+    if first.fabric.world_size > 1:
+        raise UsageError("Expected one process to search with, found several: leave --trials out.")
     samples = int(np.clip(EPOCHS * len(first.data), FEWEST, MOST))
     usual = usual_rate(first.plan.optimizer, first.plan.batch)
     judge = Judge(first)
-    if first.fabric.world_size > 1:
-        raise UsageError("Expected one process to search with, found several: leave --trials out.")
     short = replace(wish, samples=samples, left=None, shuffled=False, labelled=None)
 
     def tried(trial: Any) -> float:
@@ -67,24 +67,26 @@ def searched(
         told = _Told(trial, judge, optuna)
         training = told.training = made(replace(short, plan=plan), told)
         training.run()
-        tell("search", {"done": trial.number + 1, "of": trials})
+        tell("search", {"done": trial.number + 1, "of": wish.trials})
         return judge(training.encoder)
 
-    study = optuna.create_study(
-        direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=first.seed, n_startup_trials=max(3, trials // 3)),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
-    )
+    study = _study(optuna, wish.trials, first.seed)
     first_tried = {"rate": usual, "decay": 0.05, "warmup": 0.1}  # what is usual
     study.enqueue_trial({k: v for k, v in first_tried.items() if k not in wish.plan})
     seconds = wish.left(0.0) * SHARE if wish.left else None
-    study.optimize(tried, n_trials=trials, timeout=seconds)
+    study.optimize(tried, n_trials=wish.trials, timeout=seconds)
     done = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
     if not done:  # no time was left for one
         return wish, []
     best = study.best_trial
     rows = [_row(trial, trial.number == best.number, optuna) for trial in study.trials]
     return replace(wish, plan=dict(best.params) | dict(wish.plan)), rows
+
+
+def _study(optuna: Any, trials: int, seed: int) -> Any:
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=max(3, trials // 3))
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=3)
+    return optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
 
 
 class Judge:

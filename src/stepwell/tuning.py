@@ -17,7 +17,7 @@ from stepwell.encoders import NETWORKS
 from stepwell.evaluate.unlabelled import agreement
 from stepwell.features import ADAPTED
 from stepwell.interfaces import Batch, Observer, Row, UsageError, concatenate
-from stepwell.kit.hashing import fold_of
+from stepwell.kit.hashing import fifth_of
 from stepwell.kit.nearest import unit
 from stepwell.run import Run
 
@@ -111,7 +111,7 @@ def tune(
 
 def held_back(batch: Batch, seed: int) -> NDArray[np.bool_]:
     """(n,) the fifth of labelled examples that is judged by."""
-    return np.asarray(np.isin(fold_of(seed, [str(g) for g in batch.group]), (0, 1)))
+    return fifth_of(seed, [str(g) for g in batch.group])
 
 
 class _Task:
@@ -131,8 +131,8 @@ class _Task:
 
     def probe(self) -> Scorer:
         """Logistic regression on the features of before."""
-        x = np.asarray(self.encoder.embed(self.batch), np.float64)[~self.held]
-        return probe_of(x, self.truth[~self.held])
+        known = self.batch.take(np.flatnonzero(~self.held))
+        return probe_of(np.asarray(self.encoder.embed(known), np.float64), self.truth[~self.held])
 
     def tuning(self, options: dict[str, Any]) -> Tuning:
         count = int((~self.held).sum())
@@ -218,8 +218,8 @@ class OldTask:
                 f"Expected labels of an old task of two classes or more, enough to hold a fifth "
                 f"back, found {len(told):,} of {len(np.unique(told))} classes: give more of them."
             )
-        x = np.asarray(encoder.embed(batch), np.float64)
-        self._head = probe_of(x[~asked], truth)
+        known = batch.take(np.flatnonzero(~asked))
+        self._head = probe_of(np.asarray(encoder.embed(known), np.float64), truth)
         self._batch, self._truth = batch.take(mine), np.searchsorted(classes, told[mine])
 
     def __call__(self, encoder: Any) -> float:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from stepwell.adapt.calibrate import heat_of, shares
 from stepwell.adapt.head import HELD, Features, Head, Held, beside
-from stepwell.adapt.propagate import HEAT, STRENGTHS, Spread
-from stepwell.adapt.rules import RULES, Scorer
+from stepwell.adapt.propagate import AFTER, Spread
+from stepwell.adapt.rules import RULES, Rule, Scorer
 from stepwell.interfaces import Row, UsageError
 
 FOLDS = 5
@@ -71,10 +71,8 @@ class Chosen:
 class _Labelled:
     """Labelled examples that candidates are fitted to."""
 
-    def __init__(
-        self, features: Features, truth: NDArray[np.intp], classes: int, pool: Any
-    ) -> None:
-        self.truth, self.classes = truth, classes
+    def __init__(self, features: Features, truth: NDArray[np.intp], pool: Any) -> None:
+        self.truth = truth
         self._features, self._pool = features, pool
         self._spread: Spread | None = None
 
@@ -125,7 +123,7 @@ def chosen_head(
         If there are fewer than two classes.
     """
     names, truth = _classes_of(labels)
-    given = _Labelled(features, truth, len(names), pool)
+    given = _Labelled(features, truth, pool)
     candidates = [each for each in candidates if _possible(each, len(truth), pool)]
     folds = folds_of(truth, np.asarray(groups), seed)
     if not folds:
@@ -169,10 +167,10 @@ def _classes_of(labels: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.intp
 
 def _unjudged(given: _Labelled, first: Candidate, names: tuple[str, ...]) -> Chosen:
     """The first candidate as it is, where no label can be held back."""
-    strength = _strengths(first)[0]
+    rule = _rule_of(first)
+    strength = rule.strengths[0]
     scorer = given.fitted(first, np.arange(len(given.truth)), strength)
-    heat = HEAT if first.how == PROPAGATED else RULES[first.how].heat
-    head = Head(first.reads, first.how, names, scorer, heat)
+    head = Head(first.reads, first.how, names, scorer, rule.heat)
     return Chosen(head, [_row(first, strength, True)], given.truth)
 
 
@@ -194,14 +192,14 @@ def held_of(
 
 
 def _possible(candidate: Candidate, examples: int, pool: NDArray | None) -> bool:
-    if candidate.how == PROPAGATED:
-        return pool is not None and len(pool) > examples
-    most = RULES[candidate.how].most
+    if candidate.how == PROPAGATED and (pool is None or len(pool) <= examples):
+        return False
+    most = _rule_of(candidate).most
     return most is None or examples <= most
 
 
-def _strengths(candidate: Candidate) -> tuple[float, ...]:
-    return STRENGTHS if candidate.how == PROPAGATED else RULES[candidate.how].strengths
+def _rule_of(candidate: Candidate) -> Rule:
+    return AFTER if candidate.how == PROPAGATED else RULES[candidate.how]
 
 
 def folds_of(truth: NDArray[np.intp], groups: NDArray, seed: int) -> list[Any]:
@@ -228,7 +226,7 @@ def _best(given: _Labelled, candidate: Candidate, folds: list[Any]) -> _Tried:
     """The best strength of a candidate, on what is judged by."""
     judged = np.concatenate([asked for _, asked in folds])
     truth, found = given.truth[judged], []
-    for strength in _strengths(candidate):
+    for strength in _rule_of(candidate).strengths:
         parts = []
         for known, asked in folds:
             scorer = given.fitted(candidate, known, strength)

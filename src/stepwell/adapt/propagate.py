@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt.calibrate import shares
-from stepwell.adapt.rules import Scorer, ridge
+from stepwell.adapt.rules import Rule, Scorer, ridge
 from stepwell.kit.nearest import similar
 
 NEIGHBOURS = 10
@@ -22,10 +22,8 @@ LEAK = 0.1
 """Share of its degree that flows away at each example: labels stay near by."""
 TOLD = 0.25
 """Share of what the regression follows that is labelled."""
-STRENGTHS = (0.3, 1.0, 0.1)
-"""Of the regression; tried in this order."""
-HEAT = 0.3
-"""Where no label can be held back to find out."""
+AFTER = Rule(ridge, (0.3, 1.0, 0.1), heat=0.3)
+"""What follows the spreading."""
 
 
 class Spread:
@@ -93,7 +91,7 @@ def neighbour_graph(x: NDArray[np.float32]) -> Any:
 
 def unsure_of(labelled: NDArray, truth: NDArray[np.intp], others: NDArray) -> NDArray[np.float64]:
     """(n + m,) entropy of what labels of the first say of all, 0 to 1."""
-    scorer = Spread(labelled, others).fit(truth, np.arange(len(truth)), STRENGTHS[0])
-    told = shares(scorer(np.concatenate([labelled, others])) / HEAT)
+    scorer = Spread(labelled, others).fit(truth, np.arange(len(truth)), AFTER.strengths[0])
+    told = shares(scorer(np.concatenate([labelled, others])) / AFTER.heat)
     entropy = -(told * np.log(told + 1e-12)).sum(1)
     return np.asarray(entropy / np.log(told.shape[1]))

@@ -57,14 +57,11 @@ class LeftOut:
                 f"{file}: {' or '.join(map(repr, labels))} (lines {_listed(lines)})"
                 for file, lines, labels in self.contradictory[:NAMED]
             )
-            many = "1 file has" if len(self.contradictory) == 1 else _many(self.contradictory)
+            count = len(self.contradictory)
+            many = "1 file has" if count == 1 else f"{count:,} files have"
             found.append(f"{many} more than one label, none was believed: {some}")
         found += [f"classes {one!r} and {other!r} differ in capitals" for one, other in self.alike]
         return [line for line in found if line]
-
-
-def _many(files: Sequence[Any]) -> str:
-    return f"{len(files):,} files have"
 
 
 def _counted(rows: Sequence[tuple[int, str]], one: str, more: str) -> str:

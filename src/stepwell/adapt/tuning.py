@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from math import cos, pi
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from stepwell.adapt.rules import Scorer
 from stepwell.interfaces import Observer, StepwellError, ignore
+from stepwell.kit.course import fallen
 from stepwell.kit.torch import torch_or_error
 
 Shown = Callable[[NDArray[np.intp], int], Any]
@@ -65,7 +65,7 @@ class Tuning:
         rising = max(1, round(self.warmup * self.steps))
         if step < rising:
             return (step + 1) / rising
-        return (1 + cos(pi * (step - rising) / max(self.steps - rising, 1))) / 2
+        return fallen((step - rising) / max(self.steps - rising, 1))
 
 
 class Tuner:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -143,8 +141,7 @@ def _tell_suspects(found: dict[str, Any], path: Path | None) -> None:
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "label", "rather", "doubt"])
-    writer.writerows([r["id"], r["label"], r["rather"], f"{r['doubt']:.4f}"] for r in rows)
-    return text.getvalue()
+    from stepwell.kit.files import csv_text
+
+    told = [[r["id"], r["label"], r["rather"], f"{r['doubt']:.4f}"] for r in rows]
+    return csv_text(["file", "label", "rather", "doubt"], told)

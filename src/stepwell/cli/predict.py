@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -96,17 +94,17 @@ def _piped() -> list[str]:
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    classes = list(rows[0]["shares"])
-    writer = csv.writer(text, lineterminator="\n")
+    from stepwell.kit.files import csv_text
+
     more = ["words"] if "words" in rows[0] else []
     doubt = ["set", "typical", "abstain"]
-    writer.writerow(["file", "label", "probability", *classes, *doubt, *more])
-    for row in rows:
-        shares = [f"{value:.6f}" for value in row["shares"].values()]
-        words = [" ".join(word for word, _ in row["words"])] if more else []
-        told = [row["id"], row["label"], f"{row['probability']:.6f}", *shares]
-        inside = "|".join(row["set"] or ())
-        typical = "" if row["typical"] is None else f"{row['typical']:.4f}"
-        writer.writerow([*told, inside, typical, row["abstain"], *words])
-    return text.getvalue()
+    head = ["file", "label", "probability", *rows[0]["shares"], *doubt, *more]
+    return csv_text(head, [_cells(row) for row in rows])
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    shares = [f"{value:.6f}" for value in row["shares"].values()]
+    words = [" ".join(word for word, _ in row["words"])] if "words" in row else []
+    told = [row["id"], row["label"], f"{row['probability']:.6f}", *shares]
+    typical = "" if row["typical"] is None else f"{row['typical']:.4f}"
+    return [*told, "|".join(row["set"] or ()), typical, row["abstain"], *words]

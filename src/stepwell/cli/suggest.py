@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,10 +61,9 @@ def command(
 
 
 def _as_csv(known: Mapping[str, str], rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    from stepwell.kit.files import csv_text
+
     more = ["text"] if any("text" in row for row in rows) else []
-    writer.writerow(["file", "label", *more])
-    writer.writerows([name, label, *([""] * len(more))] for name, label in known.items())
-    writer.writerows([row["id"], "", *(row.get(name, "") for name in more)] for row in rows)
-    return text.getvalue()
+    there = [[name, label, *([""] * len(more))] for name, label in known.items()]
+    blank = [[row["id"], "", *(row.get(name, "") for name in more)] for row in rows]
+    return csv_text(["file", "label", *more], there + blank)

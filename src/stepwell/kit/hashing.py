@@ -90,3 +90,8 @@ def drawn(seed: int, texts: Iterable[str], count: int) -> NDArray[np.intp]:
 def fold_of(seed: int, group: Iterable[str], folds: int = 10) -> NDArray[np.int8]:
     """(n,) fold 0 … folds-1 of each group, the same wherever the group appears."""
     return (hash_text(seed, group) % np.uint64(folds)).astype(np.int8)
+
+
+def fifth_of(seed: int, group: Iterable[str]) -> NDArray[np.bool_]:
+    """(n,) whether each is of the fifth of groups that is held back to judge by."""
+    return np.isin(fold_of(seed, group), (0, 1))

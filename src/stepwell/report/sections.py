@@ -273,7 +273,16 @@ def phases(given: Mapping[str, Any], shelf: Shelf) -> Section:
         {"phase": row["phase"], "evidence": [prose(told) for told in row["evidence"]]}
         for row in given["rows"]
     ]
-    return {"rows": rows, "tried": list(given.get("tried") or ())}
+    tried = [
+        {
+            "rho": f"{row['rho']:g}",
+            "k": f"{row['k']:,}",
+            "separation": f"{row['separation']:.2f}",
+            "used": "taken" if row["used"] else "",
+        }
+        for row in given.get("tried") or ()
+    ]
+    return {"rows": rows, "tried": tried}
 
 
 BUILDERS: dict[str, Callable[[Any, Shelf], Section]] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from math import cos, pi
 from typing import Any
 
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.course import fallen
 from stepwell.kit.names import nearest
 
 LARGEST = 256
@@ -75,11 +75,11 @@ class Plan:
         rising = max(1, round(self.warmup * self.steps))
         if step < rising:
             return self.rate * (step + 1) / rising
-        return self.rate * _falling((step - rising) / max(self.steps - rising, 1))
+        return self.rate * fallen((step - rising) / max(self.steps - rising, 1))
 
     def momentum_at(self, step: int) -> float:
         """Share of itself that the teacher keeps at a step."""
-        return 1 - (1 - self.momentum) * _falling(step / max(self.steps, 1))
+        return 1 - (1 - self.momentum) * fallen(step / max(self.steps, 1))
 
     def plain(self) -> dict[str, Any]:
         """As settings."""
@@ -147,10 +147,6 @@ def fitting_batch(examples: int) -> int:
     while size > 4 and 2 * size > examples:
         size //= 2
     return size
-
-
-def _falling(share: float) -> float:
-    return (1 + cos(pi * min(max(share, 0.0), 1.0))) / 2
 
 
 def warn_of_parts(plan: Plan) -> None:
