@@ -61,7 +61,7 @@ bench-labels: $(VENV)/.ready  ## the tables in benchmarks/results/judge.md and f
 	mkdir -p build
 	$(BIN)/python benchmarks/judge.py ranking recalibration > build/judge.jsonl
 	$(BIN)/python benchmarks/judge.py --table build/judge.jsonl > benchmarks/results/judge.md
-	$(BIN)/python benchmarks/finetune.py few promise suggest suspects forget > build/finetune.jsonl
+	$(BIN)/python benchmarks/finetune.py few promise strange suggest suspects forget > build/finetune.jsonl
 	$(BIN)/python benchmarks/finetune.py --table build/finetune.jsonl > benchmarks/results/finetune.md
 
 PEER ?= build/peer/bin/python

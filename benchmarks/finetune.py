@@ -1,6 +1,7 @@
-"""Few labels: accuracy, promises, suggestions, doubtful labels; and what fine-tuning forgets.
+"""Few labels: accuracy, promises, strange examples, suggestions, doubtful labels; and what
+fine-tuning forgets.
 
-    python benchmarks/finetune.py few promise suggest suspects forget > build/finetune.jsonl
+    python benchmarks/finetune.py few promise strange suggest suspects forget > build/finetune.jsonl
     python benchmarks/finetune.py --table build/finetune.jsonl > benchmarks/results/finetune.md
 
 Runs are learned without labels on training parts (`images.py`), labels are drawn from these, and
@@ -12,7 +13,10 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +27,22 @@ import numpy as np
 from images import DATA, idx, prepare
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC
 from tables import emit, grouped, headed, run_parts, spread, table
 
 import stepwell as sw
 from stepwell.adapt import Sets, chosen_head, suspects
 from stepwell.evaluate.controls import raw_features
+from stepwell.evaluate.corruptions import corruptions_of
 from stepwell.evaluate.probe import draw
+from stepwell.evaluate.strangeness import Typical, Usual, shift
 from stepwell.features import EMBEDDING, features_of
 from stepwell.finetuning import POOL, candidates_for
-from stepwell.interfaces import Batch, concatenate, ignore
+from stepwell.interfaces import Batch, UsageError, concatenate, ignore
 from stepwell.kit.hashing import digest_rows
+from stepwell.predicting import STRANGE
+from stepwell.run import Run
 from stepwell.scoring import random_encoder
 from stepwell.sources import open_source
 
@@ -41,19 +50,19 @@ SETS = {"fashion": 10_000, "trashnet": None, "pneumonia": None, "cifar10": 10_00
 TESTED = 2000
 BUDGETS = (1, 5, 10, 50)
 DRAWS, SEEDS = 3, 5
+WORSE = list(product(("noise", "blur", "rotation", "brightness"), (1, 3)))
 
 
 class Few:
     """A run, features of what it learned from and of test examples, and their labels."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        with tempfile.TemporaryDirectory() as scratch:
-            train, test = prepare(name, Path(scratch), SETS[name])
-            run = sw.learn(train, Path(scratch) / "run", preset="fast", report=False)
-            self.chunk = run.chunk
-            random = random_encoder(run.encoder, 0)
-            sides = [self._read(run, random, source) for source in (train, test)]
+        self.name, self._scratch = name, tempfile.TemporaryDirectory()
+        folder = Path(self._scratch.name)
+        train, self.test = prepare(name, folder, SETS[name])
+        self.run = sw.learn(train, folder / "run", preset="fast", report=False)
+        random = random_encoder(self.run.encoder, 0)
+        sides = [self._read(self.run, random, source) for source in (train, self.test)]
         (self.x, self.images, known), (self.tested, self.shown, asked) = sides
         self.classes, self.y = np.unique(known, return_inverse=True)
         self.truth = np.array([list(self.classes).index(label) for label in asked])
@@ -129,6 +138,35 @@ def promise() -> None:
                     row |= {f"covered {coverage}": 100 * held.mean()}
                     row |= {f"size {coverage}": inside.sum(1).mean()}
                 emit(**row, seed=seed, how=found.head.how)
+
+
+def strange() -> None:
+    """How typical test examples are said to be, as they are, made worse, or of another data set."""
+    worse = corruptions_of("image")
+    for name in SETS:
+        data = opened(name)
+        run = data.run
+        typical = Typical(run.index[1], run.part(Usual.name))
+        own = [batch.take(slice(0, None, 4)) for batch in run.open(data.test).batches(run.chunk)]
+        plain = asked_of(run, typical, own)
+        kinds = {f"{kind} {s + 1}": [worse[kind](b, s, 0) for b in own] for kind, s in WORSE}
+        others = {other: opened(other).test for other in SETS if other != name}
+        for other, path in others.items():
+            with suppress(UsageError):  # of colours, where greys were learned
+                source = run.open(path)
+                kinds[other] = [b.take(slice(0, None, 4)) for b in source.batches(run.chunk)]
+        for what, batches in {"test part": own, **kinds}.items():
+            p = asked_of(run, typical, batches)
+            area = roc_auc_score(np.arange(len(p) + len(plain)) < len(p), -np.append(p, plain))
+            row = {"part": "strange", "data": name, "what": what, "examples": len(p)}
+            row |= {"area": area, "flagged": 100 * (p < STRANGE).mean(), "shift": shift(p)}
+            emit(**row)
+
+
+def asked_of(run: Run, typical: Typical, batches: Iterable[Batch]) -> np.ndarray:
+    """How typical examples are."""
+    found = [np.asarray(run.encoder.embed(batch)) for batch in batches]
+    return np.concatenate([typical(run.map(x), run.map.quantiser(x)) for x in found])
 
 
 def classical(data: Few, rows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -453,6 +491,22 @@ def suspects_table(rows: list[dict]) -> str:
     )
 
 
+def strange_table(rows: list[dict]) -> str:
+    found = grouped(rows, "what", "data")
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    lines = []
+    for what in dict.fromkeys(row["what"] for row in rows):
+        cells = [found.get((what, name), [None])[0] for name in names]
+        told = ["" if c is None else _strange(c) for c in cells]
+        lines.append([what, *told])
+    return table(["asked", *(f"learned from {name}" for name in names)], lines)
+
+
+def _strange(row: dict) -> str:
+    together = f"{row['shift']:.2f}" if row["shift"] else "-"
+    return f"{row['area']:.2f} / {row['flagged']:.0f} / {together}"
+
+
 def forget_table(rows: list[dict]) -> str:
     lines = [
         [way, spread([r["new"] for r in same]), spread([r["old"] for r in same]), str(len(same))]
@@ -464,6 +518,7 @@ def forget_table(rows: list[dict]) -> str:
 PARTS = {
     "few": few,
     "promise": promise,
+    "strange": strange,
     "suggest": suggest,
     "suspects": wrong_labels,
     "forget": forget,
@@ -481,6 +536,15 @@ TABLES = {
         f"from the training part, {DRAWS} draws of each data set. It is promised on average, "
         "for examples like the labelled ones.",
         promise_table,
+    ),
+    "strange": (
+        "Unlike what was learned from",
+        "Area under the curve between the test part as it is and what is asked / per cent called "
+        "unlike all that was learned from (`typical` below .01, which should be one in a hundred "
+        "of the test part) / how far all together are from what was learned from (- where that is "
+        "not called a shift). Noise, blur, rotation and brightness at two of five strengths; test "
+        "parts of the other data sets.",
+        strange_table,
     ),
     "suggest": (
         "Which examples to label",

@@ -23,7 +23,13 @@ UNLABELLED, SIGNS = 10_000, 2000
 def features_of(run: Run, batch: Batch, terms: Terms | None, adapted: Any = None) -> dict[str, Any]:
     """(n, ·) each, of length 1; 0 where an encoder finds nothing in one that it knows, so that
     nothing speaks for any label. Features of ``adapted``, a fine-tuned network, are as they are."""
-    features = np.asarray(run.encoder.embed(batch), np.float32)
+    return made_of(np.asarray(run.encoder.embed(batch), np.float32), run, batch, terms, adapted)
+
+
+def made_of(
+    features: Any, run: Run, batch: Batch, terms: Terms | None, adapted: Any = None
+) -> dict[str, Any]:
+    """The same, from what the run's encoder finds in them."""
     known = features.any(1, keepdims=True).astype(np.float32)
     found: dict[str, Any] = {EMBEDDING: unit(known * np.asarray(run.map(features), np.float32))}
     found[FEATURES] = unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))

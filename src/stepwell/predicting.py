@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, margin
 from stepwell.encoders.words.encoder import spans_of
-from stepwell.evaluate.strangeness import Typical
-from stepwell.features import EMBEDDING, features_of, texts_of
+from stepwell.evaluate.strangeness import Typical, Usual
+from stepwell.features import EMBEDDING, features_of, made_of, texts_of
 from stepwell.heads import ADAPTED, head_of, part_of
 from stepwell.interfaces import Batch, Row, UsageError
 from stepwell.kit.texts import column_of
@@ -46,8 +46,9 @@ def predict(
     row
         ``id``, ``label``, ``probability``; ``shares``, of all classes; ``set``, the labels it may
         have, None where there are too few labels to promise anything; ``typical``, the share of
-        learned examples that are as unlike the others or more so; ``abstain``: empty, or why it
-        had better not be believed. ``words`` with what the logarithm of the odds would lose
+        learned examples that are as unlike the others or more so (of many together see
+        :func:`~.evaluate.strangeness.shift`); ``abstain``: empty, or why it had better not be
+        believed. ``words`` with what the logarithm of the odds would lose
         without each.
 
     Raises
@@ -82,16 +83,19 @@ class Teller:
         self.run, self.head, self._sets = run, head, sets
         self.terms: Terms | None = part_of(run, Terms.name)
         self._adapted = part_of(run, ADAPTED)
-        known = run.index[1]
-        known = known[known.any(1)]
-        self._typical = Typical(known) if len(known) > 1 else None
+        usual = run.part(Usual.name) if run.has(Usual.name) else None
+        several = np.count_nonzero(run.index[1].any(1)) > 1
+        self._typical = Typical(run.index[1], usual) if several else None
 
     def __call__(self, batch: Batch) -> list[Row]:
         """A row an example."""
-        features = self.features(batch)
+        found = np.asarray(self.run.encoder.embed(batch), np.float32)
+        features = made_of(found, self.run, batch, self.terms, self._adapted)
         shares = self.head(features)
         sets = None if self._sets is None else self._sets(shares)
-        typical = None if self._typical is None else self._typical(features[EMBEDDING])
+        typical = None
+        if self._typical is not None:
+            typical = self._typical(features[EMBEDDING], self.run.map.quantiser(found))
         rows = []
         for i, (name, own) in enumerate(zip(batch.ids, shares, strict=True)):
             row = self._row(str(name), own, None if sets is None else sets[i])

@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from stepwell.engines import SpectralMap
+from stepwell.evaluate.strangeness import Usual, sampled
 from stepwell.interfaces import Batch, Observer, Pretext, UsageError
 from stepwell.kit.files import json_text, write_atomic, write_json
 from stepwell.kit.hashing import fold_of
@@ -107,7 +108,7 @@ class Examples:
 
 
 def write_index(folder: Path, spectral: SpectralMap, tell: Observer) -> None:
-    """``embeddings.parquet`` from the waiting codes, which are then removed."""
+    """``embeddings.parquet``, and what is usual, from the waiting codes, which are then removed."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
@@ -127,6 +128,10 @@ def write_index(folder: Path, spectral: SpectralMap, tell: Observer) -> None:
             column = pa.FixedSizeListArray.from_arrays(flat, k)
             out.write_table(pa.table([names, column], schema=schema))
             tell("embed", {"done": start + len(names), "of": len(ids)})
+    rows = sampled(len(ids))
+    usual = Usual.of(np.memmap(path, np.int8, "r", shape=(len(ids), width))[rows], rows)
+    if usual is not None:
+        save_part(folder / "parts" / Usual.name, usual, usual.name)
     path.unlink()
 
 

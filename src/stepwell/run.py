@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stepwell.adapt import Head, LabelSums, Terms
 from stepwell.encoders import ENCODERS
 from stepwell.engines import MOMENTS, PairCounts, SpectralMap
+from stepwell.evaluate.strangeness import Usual
 from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
@@ -68,7 +69,7 @@ class Run:
 
     def _kinds(self) -> dict[str, type[Part]]:
         own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
-        own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums)}
+        own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums, Usual)}
         return own | registered("encoders", ENCODERS)
 
     def part(self, name: str) -> Any:

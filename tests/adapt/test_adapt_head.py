@@ -78,6 +78,9 @@ def test_few_that_are_told_right_do_not_make_certain():
     truth = np.repeat([0, 1], 5)
     scores = np.eye(2)[truth] * 50
     assert shares(scores / heat_of(scores, truth)).max() == pytest.approx(6 / 7, abs=0.02)
+    for times in (1e-6, 1e6):  # as discriminants of few examples are
+        some = times * scores
+        assert shares(some / heat_of(some, truth)).max() == pytest.approx(6 / 7, abs=0.02)
 
 
 def test_a_margin_is_the_logarithm_of_odds():

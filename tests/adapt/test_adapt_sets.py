@@ -7,7 +7,6 @@ import pytest
 
 from stepwell.adapt import Held, Sets, fewest
 from stepwell.adapt.calibrate import shares
-from stepwell.evaluate.strangeness import Typical
 from stepwell.interfaces import UsageError
 
 
@@ -47,15 +46,3 @@ def test_a_promise_needs_labels():
     for coverage in (0.5, 0.8, 0.9, 0.95, 0.99):
         p, truth = told(fewest(coverage))
         Sets(Held(p.astype(np.float32), truth), coverage)
-
-
-def test_examples_like_the_known_ones_are_typical_and_others_are_not():
-    rng = np.random.default_rng(0)
-    known, new = (rng.standard_normal((n, 6)) * [3, 3, 1, 0.1, 0.1, 0.1] for n in (900, 2000))
-    typical = Typical(known)
-    p = typical(new)
-    for level in (0.01, 0.1, 0.5):
-        assert (p <= level).mean() == pytest.approx(level, abs=0.5 * level + 0.01)
-    assert typical(np.eye(6)[3:]).max() < 0.01
-    assert typical(np.zeros((1, 6))).max() < 0.01
-    assert Typical(known[:2])(new).min() > 0

@@ -99,6 +99,10 @@ def test_predictions_hold_their_promise_and_say_what_is_strange(call, run, learn
     strange = stepwell.load(run).predict(noise)
     assert "unlike what was learned from" in {row["abstain"] for row in strange}
     assert np.median([row["typical"] for row in strange]) < 0.1
+    assert "together they are unlike" not in call("predict", run, learned / "new").out
+    many = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+    np.save(tmp_path / "noise.npy", many)
+    assert "together they are unlike" in call("predict", run, tmp_path / "noise.npy").out
     assert call("predict", run, learned / "new", "--coverage", 2).code == 2
 
 

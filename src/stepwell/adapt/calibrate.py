@@ -27,7 +27,8 @@ def heat_of(scores: F64, truth: NDArray[np.intp]) -> float:
     ICML 2017).
 
     Targets are as sure as n examples of a class can make anybody, (n + 1) / (n + 2) (J. Platt,
-    1999): few that are all told right do not make certain.
+    1999): few that are all told right do not make certain. It is looked for around how far scores
+    spread: those of discriminants from few examples are in the thousands.
     """
     from scipy.optimize import minimize_scalar
 
@@ -36,8 +37,10 @@ def heat_of(scores: F64, truth: NDArray[np.intp]) -> float:
     target = np.repeat(((1 - own) / (kinds - 1))[:, None], kinds, 1)
     target[np.arange(len(truth)), truth] = own
 
+    size = float((scores - scores.mean(1, keepdims=True)).std()) or 1.0
+
     def surprise(log_heat: float) -> float:
-        p = shares(scores / np.exp(log_heat))
+        p = shares(scores / (size * np.exp(log_heat)))
         return float(-(target * np.log(p + 1e-12)).sum(1).mean())
 
-    return float(np.exp(minimize_scalar(surprise, bounds=(-6, 4), method="bounded").x))
+    return size * float(np.exp(minimize_scalar(surprise, bounds=(-6, 4), method="bounded").x))

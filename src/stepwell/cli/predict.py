@@ -78,9 +78,19 @@ def command(
 
 
 def _tell_abstained(rows: list[dict[str, Any]]) -> None:
+    from statistics import median
+
+    from stepwell.evaluate.strangeness import shift
+
     doubtful = sum(bool(row["abstain"]) for row in rows)
     if doubtful and len(rows) > 1:
         say(f"{doubtful:,} of {len(rows):,} had better not be believed: marked with ?, and why")
+    typical = [row["typical"] for row in rows if row["typical"] is not None]
+    if shift(typical):
+        say(
+            f"together they are unlike what was learned from (half of them stranger than "
+            f"{1 - median(typical):.0%} of it): expect more mistakes than labels held back showed"
+        )
     if rows[0]["set"] is None:
         say("too few labels could be held back to promise sets that hold the right one")
 
