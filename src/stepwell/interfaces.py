@@ -222,6 +222,8 @@ class Encoder(Part, Protocol):
     - ``extremes(direction) -> (low, high)``: words for the two ends of such a direction;
     - ``noise_spread: float``: share of dimensions over which its features of noise, and of
       nothing else, are spread (:func:`stepwell.evaluate.structure.spread`);
+    - ``impartial: bool``: whether its features of founders are like those of examples that it
+      never saw; patches are, words are not;
     - ``absorbs: frozenset[str]`` and ``absorbing(names) -> Encoder``: views it can be made
       exactly blind to, at no cost.
     """

@@ -250,7 +250,7 @@ def _learned(
         if learned.twin is not None:
             learned.control_by_twin(founders, seed)
         recording.write_parts(folder, learned)
-        recording.write_index(folder, learned.solution.map, tell)
+        recording.write_index(folder, learned, tell)
         facts = {"skipped": [vars(s) for s in source.skipped], "chunk": chunk}
         recording.write_config(folder, learned, source, settings, facts, watch.facts())
         _score(folder, learned, sample, seed, tell)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepwell.engines import SpectralMap
 from stepwell.evaluate.strangeness import Usual, sampled
@@ -107,11 +108,12 @@ class Examples:
             shutil.copyfileobj(codes, self._codes)
 
 
-def write_index(folder: Path, spectral: SpectralMap, tell: Observer) -> None:
+def write_index(folder: Path, learned: Any, tell: Observer) -> None:
     """``embeddings.parquet``, and what is usual, from the waiting codes, which are then removed."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
 
+    spectral: SpectralMap = learned.solution.map
     ids = parquet.read_table(folder / "examples.parquet", columns=["id"])["id"]
     width, k = len(spectral.mu), spectral.width
     vector = pa.list_(pa.float16(), k)
@@ -128,11 +130,22 @@ def write_index(folder: Path, spectral: SpectralMap, tell: Observer) -> None:
             column = pa.FixedSizeListArray.from_arrays(flat, k)
             out.write_table(pa.table([names, column], schema=schema))
             tell("embed", {"done": start + len(names), "of": len(ids)})
-    rows = sampled(len(ids))
+    rows = _impartial(folder, learned)
     usual = Usual.of(np.memmap(path, np.int8, "r", shape=(len(ids), width))[rows], rows)
     if usual is not None:
         save_part(folder / "parts" / Usual.name, usual, usual.name)
     path.unlink()
+
+
+def _impartial(folder: Path, learned: Any) -> NDArray[np.intp]:
+    """Some examples whose features are as those of new ones would be: encoders may know founders
+    too well, trained ones know all."""
+    import pyarrow.parquet as parquet
+
+    founder = parquet.read_table(folder / "examples.parquet", columns=["founder"])["founder"]
+    any_will_do = getattr(learned.encoder, "impartial", False)
+    rows = np.flatnonzero(any_will_do | ~founder.to_numpy()) if not learned.training else ()
+    return np.asarray(rows, np.intp)[sampled(len(rows))]
 
 
 def write_parts(folder: Path, learned: Any) -> None:

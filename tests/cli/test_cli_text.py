@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
@@ -31,6 +32,18 @@ def reviews(tmp_path_factory):
     path = tmp_path_factory.mktemp("text") / "said.tsv"
     path.write_text("\n".join(lines * 3), encoding="utf-8")
     return path
+
+
+def test_what_is_usual_is_asked_of_texts_that_words_were_not_learned_from(reviews, tmp_path):
+    few = stepwell.learn(reviews, tmp_path / "few", preset="fast", report=False)
+    assert not few.has("usual")  # all are founders
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("stepwell.gathering.TEXTS", 60)
+        run = stepwell.learn(reviews, tmp_path / "run", preset="fast", report=False)
+    founder = parquet.read_table(tmp_path / "run" / "examples.parquet")["founder"].to_numpy()
+    rows = run.part("usual").rows
+    assert len(rows) >= 100
+    assert not founder[rows].any()
 
 
 @pytest.mark.parametrize("pretext", [None, "neighbours"])

@@ -79,6 +79,7 @@ class PatchEncoder:
 
     name: ClassVar[str] = "patches"
     kinds: ClassVar[frozenset[str]] = frozenset({"image"})
+    impartial: ClassVar[bool] = True
     noise_spread: ClassVar[float] = 0.5
     """Measured: noise .62 to .67; CIFAR-10 .11, TrashNet .03, clothes .05, chests .08, digits
     .05 (:func:`stepwell.evaluate.structure.spread`)."""

@@ -34,6 +34,7 @@ class PretrainedEncoder(TransformerEncoder):
     """
 
     name: ClassVar[str] = "pretrained"
+    impartial: ClassVar[bool] = True
 
     def __init__(self, backbone: str = "", device: str | None = None) -> None:
         self.device, self.backbone = device or default_device(), str(backbone)
