@@ -11,91 +11,31 @@ accuracies are of test parts, which took part in no choice.
 from __future__ import annotations
 
 import os
-import tempfile
-import warnings
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import cache
 from itertools import product
-from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")  # as the command line does
 os.environ.setdefault("STEPWELL_TRUST", "convnet:small")
 
 import numpy as np
-from images import DATA, idx, prepare
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
+from finetune_data import SETS, TESTED, Few, classical, opened, scratch
+from forgetting import forget, forget_table
 from sklearn.metrics import roc_auc_score
-from sklearn.svm import SVC
 from tables import emit, grouped, headed, run_parts, spread, table
 
-import stepwell as sw
-from stepwell.adapt import Sets, chosen_head, suspects
-from stepwell.evaluate.controls import raw_features
+from stepwell.adapt import Sets, suspects
 from stepwell.evaluate.corruptions import corruptions_of
 from stepwell.evaluate.probe import draw
 from stepwell.evaluate.strangeness import Typical, Usual, shift
-from stepwell.features import EMBEDDING, features_of
-from stepwell.finetuning import POOL, candidates_for
-from stepwell.interfaces import Batch, UsageError, concatenate, ignore
-from stepwell.kit.hashing import digest_rows
+from stepwell.features import EMBEDDING
+from stepwell.interfaces import Batch, UsageError
 from stepwell.predicting import STRANGE
 from stepwell.run import Run
-from stepwell.scoring import random_encoder
-from stepwell.sources import open_source
 
-SETS = {"fashion": 10_000, "trashnet": None, "pneumonia": None, "cifar10": 10_000}
-TESTED = 2000
 BUDGETS = (1, 5, 10, 50)
 DRAWS, SEEDS = 3, 5
 WORSE = list(product(("noise", "blur", "rotation", "brightness"), (1, 3)))
-
-
-class Few:
-    """A run, features of what it learned from and of test examples, and their labels."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self._scratch = name, tempfile.TemporaryDirectory()
-        folder = Path(self._scratch.name)
-        train, self.test = prepare(name, folder, SETS[name])
-        self.run = sw.learn(train, folder / "run", preset="fast", report=False)
-        random = random_encoder(self.run.encoder, 0)
-        sides = [self._read(self.run, random, source) for source in (train, self.test)]
-        (self.x, self.images, known), (self.tested, self.shown, asked) = sides
-        self.classes, self.y = np.unique(known, return_inverse=True)
-        self.truth = np.array([list(self.classes).index(label) for label in asked])
-
-    @staticmethod
-    def _read(run: Any, random: Any, path: Path) -> tuple[dict, np.ndarray, np.ndarray]:
-        source, parts, images, labels = run.open(path), [], [], []
-        known = open_source(path).labels()
-        for batch in source.batches(run.chunk):
-            features = features_of(run, batch, None)
-            features["raw"] = raw_features(batch)
-            features["random"] = np.asarray(random(batch, None), np.float32)
-            parts.append(features)
-            images.append(batch.data["image"])
-            labels += [known[str(i)] for i in batch.ids]
-        some = np.random.default_rng(0).permutation(len(labels))[: 5 * TESTED]
-        joined = {k: np.concatenate([part[k] for part in parts])[some] for k in parts[0]}
-        return joined, np.concatenate(images)[some], np.array(labels)[some]
-
-    def head(self, rows: np.ndarray, labels: np.ndarray | None = None) -> Any:
-        """What `finetune` chooses from the labels of some rows."""
-        told = self.y[rows] if labels is None else labels
-        others = np.setdiff1d(np.arange(len(self.y)), rows)
-        pool = self.x[EMBEDDING][others[:: max(1, -(-len(others) // POOL))]]
-        features = {name: each[rows] for name, each in self.x.items()}
-        groups = [str(i) for i in rows]
-        names = [f"{c:03d}" for c in told]
-        return chosen_head(features, names, groups, candidates_for("", names), pool=pool)
-
-
-@cache
-def opened(name: str) -> Few:
-    return Few(name)
 
 
 def few() -> None:
@@ -167,63 +107,6 @@ def asked_of(run: Run, typical: Typical, batches: Iterable[Batch]) -> np.ndarray
     """How typical examples are."""
     found = [np.asarray(run.encoder.embed(batch)) for batch in batches]
     return np.concatenate([typical(run.map(x), run.map.quantiser(x)) for x in found])
-
-
-def classical(data: Few, rows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Raw pixels: nearest class means by PCA and logistic regression, an SVM; random patches."""
-    y, found = data.y[rows], {}
-    raw = PCA(128, random_state=0).fit(data.x["raw"])
-    x, asked = (raw.transform(side["raw"]) for side in (data.x, data.tested))
-    size = x.std()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found["SVM on PCA of pixels"] = (
-            SVC(C=10).fit(x[rows] / size, y).predict(asked[:TESTED] / size)
-        )
-        for title, a, b in (
-            ("logistic on PCA of pixels", x / size, asked / size),
-            ("logistic on random patches", data.x["random"], data.tested["random"]),
-        ):
-            made, scale = LogisticRegression(max_iter=200), a.std()
-            found[title] = made.fit(a[rows] / scale, y).predict(b[:TESTED] / scale)
-    return {title: 100 * float((told == truth).mean()) for title, told in found.items()}
-
-
-def scratch(data: Few, rows: np.ndarray, truth: np.ndarray, seed: int) -> float:
-    """A convnet trained on the labels alone, with flips and shifts."""
-    import torch
-    from convnet import small
-
-    torch.manual_seed(seed)
-    channels = data.images.shape[-1]
-    net = torch.nn.Sequential(
-        small(channels),
-        torch.nn.AdaptiveAvgPool2d(1),
-        torch.nn.Flatten(),
-        torch.nn.Linear(256, len(data.classes)),
-    )
-
-    def ready(images: np.ndarray) -> Any:
-        x = torch.tensor(images).permute(0, 3, 1, 2).float() / 255
-        return torch.nn.functional.interpolate(x, (32, 32), mode="bilinear", antialias=True) - 0.5
-
-    x, y = ready(data.images[rows]), torch.tensor(data.y[rows])
-    steps = int(np.clip(60 * len(rows) / 32, 100, 400))
-    rate = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.05)
-    course = torch.optim.lr_scheduler.OneCycleLR(rate, 2e-3, total_steps=steps)
-    for _ in range(steps):
-        own = torch.randint(len(x), (min(32, 2 * len(x)),))
-        seen = torch.roll(x[own], tuple(int(s) for s in torch.randint(-3, 4, (2,))), (2, 3))
-        seen = seen.flip(3) if torch.rand(()) < 0.5 else seen
-        loss = torch.nn.functional.cross_entropy(net(seen), y[own])
-        rate.zero_grad()
-        loss.backward()
-        rate.step()
-        course.step()
-    net.eval()
-    with torch.inference_mode():
-        parts = [net(ready(data.shown[i : i + 500])).argmax(1) for i in range(0, len(truth), 500)]
-    return 100 * float((torch.cat(parts)[: len(truth)].numpy() == truth).mean())
 
 
 def suggest() -> None:
@@ -301,104 +184,6 @@ def wrong_labels() -> None:
                 recall=100 * sum(hits) / len(bad),
                 first=100 * float(np.mean(first)),
             )
-
-
-def forget() -> None:
-    """A network that was trained on clothes, then on a thousand photographs in grey: what it still
-    tells of clothes by its old head."""
-    from stepwell.adapt.tuning import Tuner, Tuning
-    from stepwell.tuning import KEEP, RATE, probe_of
-
-    clothes, names = idx("train", "images", 16).reshape(-1, 28, 28, 1), idx("train", "labels", 8)
-    asked, theirs = (
-        idx("t10k", "images", 16).reshape(-1, 28, 28, 1)[:2000],
-        idx("t10k", "labels", 8)[:2000],
-    )
-    photographs = [grey(1000, 0), grey(2000, 1000)]
-    for seed in range(SEEDS):
-        with tempfile.TemporaryDirectory() as folder:
-            run = sw.learn(
-                clothes[:20_000],
-                Path(folder) / "run",
-                engine="gradient",
-                backbone="convnet:small",
-                train={"samples": 40_000, "shuffled": False},
-                report=False,
-                seed=seed,
-            )
-            encoder = run.encoder
-        old, new = batch_of(clothes[20_000:24_000]), batch_of(photographs[0][0])
-
-        def seen(encoder: Any, batch: Batch) -> np.ndarray:
-            return np.asarray(encoder.embed(batch), np.float64)
-
-        head = probe_of(seen(encoder, old), names[20_000:24_000])
-        probe = probe_of(seen(encoder, new), photographs[0][1])
-        unlabelled = batch_of(clothes[:2000])
-        tests = (batch_of(photographs[1][0]), photographs[1][1]), (batch_of(asked), theirs)
-        steps = 300
-        ways = {
-            "hot, all weights": {"keep": 0.0, "warmup": 0.02, "falloff": 1.0, "rate": 3e-3},
-            "hot, smaller rate": {"keep": 0.0, "warmup": 0.02, "falloff": 1.0, "rate": 1e-3},
-            "probe, then slowly": {"keep": 0.0, "rate": RATE},
-            "ours": {"keep": KEEP, "rate": RATE},
-        }
-        for way, options in {"probe alone": {}, **ways}.items():
-            twin, scorer = encoder.copied(), probe
-            if options:
-                tuner = Tuner(
-                    encoder.module,
-                    encoder.prepared,
-                    probe,
-                    Tuning(steps=steps, seed=seed, **options),
-                )
-                tuner.run(
-                    shows(new),
-                    photographs[0][1],
-                    shows(unlabelled),
-                    len(unlabelled),
-                    ignore,
-                )
-                state, scorer = tuner.between(1.0, probe)
-                twin.module.load_state_dict(state)
-            scores = [
-                100 * float((by(seen(twin, b)).argmax(1) == y).mean())
-                for by, (b, y) in zip((scorer, head), tests, strict=True)
-            ]
-            emit(part="forget", seed=seed, way=way, new=scores[0], old=scores[1])
-
-
-def shows(batch: Batch) -> Any:
-    """Rows as they are."""
-    return lambda rows, _: batch.data["image"][rows]
-
-
-def grey(count: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Photographs of CIFAR-10 in grey, 28 pixels a side, and their classes."""
-    import io
-    import zipfile
-    from collections import defaultdict
-
-    from PIL import Image
-
-    images, labels, by = [], [], defaultdict(list)
-    with zipfile.ZipFile(DATA / "cifar10-train.zip") as packed:
-        for name in sorted(packed.namelist()):
-            if name.endswith(".jpg"):
-                by[name.split("/")[-2]].append(name)
-        for kind, own in enumerate(by.values()):
-            for name in own[first : first + count // len(by)]:
-                image = Image.open(io.BytesIO(packed.read(name))).convert("L").resize((28, 28))
-                images.append(np.array(image)[..., None])
-                labels.append(kind)
-    return np.array(images), np.array(labels)
-
-
-def batch_of(images: np.ndarray) -> Batch:
-    ids = np.array([str(i) for i in range(len(images))])
-    return concatenate(
-        [Batch(ids, {"image": images.copy()}, ids, digest_rows(x.tobytes() for x in images))]
-    )
 
 
 def few_table(rows: list[dict]) -> str:
@@ -505,14 +290,6 @@ def strange_table(rows: list[dict]) -> str:
 def _strange(row: dict) -> str:
     together = f"{row['shift']:.2f}" if row["shift"] else "-"
     return f"{row['area']:.2f} / {row['flagged']:.0f} / {together}"
-
-
-def forget_table(rows: list[dict]) -> str:
-    lines = [
-        [way, spread([r["new"] for r in same]), spread([r["old"] for r in same]), str(len(same))]
-        for (way,), same in grouped(rows, "way").items()
-    ]
-    return table(["", "new task, %", "old task, %", "seeds"], lines)
 
 
 PARTS = {

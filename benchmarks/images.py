@@ -80,6 +80,15 @@ def prepare(name: str, folder: Path, examples: int | None) -> tuple[Path, Path]:
             columns = {k: packed[f"{there}_{k}"] for k in ("images", "labels")}
             np.savez(folder / f"{part}.npz", **columns)
         return folder / "train.npz", folder / "test.npz"
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        columns = {"images": (load_digits().images * 15.9).astype(np.uint8)}
+        columns["labels"] = load_digits().target
+        test = np.arange(len(columns["labels"])) % 5 == 4
+        np.savez(folder / "train.npz", **{k: v[~test] for k, v in columns.items()})
+        np.savez(folder / "test.npz", **{k: v[test] for k, v in columns.items()})
+        return folder / "train.npz", folder / "test.npz"
     if name == "cifar10":
         unzip_split(DATA / "cifar10-train.zip", folder, 10, 5, 0)
     elif name == "cifar10-all":  # for what it costs: 50,000 to learn from, none to test

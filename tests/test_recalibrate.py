@@ -53,7 +53,19 @@ def test_views_that_were_asked_for_are_all_there_are(encoder):
 
 
 def test_a_flip_that_was_asked_for_is_absorbed(encoder):
-    assert as_asked(encoder, TwoViews(["flip", "rotation:30"])).encoder.mirror is True
+    found = as_asked(encoder, TwoViews(["flip", "rotation:30"]))
+    assert found.encoder.mirror is True
+    assert found.pretext.recipe == ("rotation:30",)  # a flip that changes nothing is not drawn
+    assert [(row["name"], row["used"]) for row in found.rows] == [("flip", True)]
+    assert as_asked(encoder, TwoViews("flip")).pretext.recipe == ("flip",)  # or there is no pair
+
+
+def test_what_is_chosen_and_what_is_asked_for_give_the_same(encoder, founders):
+    found = chosen(encoder, founders)
+    names = [row["name"] for row in found.rows if row["used"]]
+    asked = as_asked(encoder, TwoViews(names))
+    assert asked.pretext.recipe == found.pretext.recipe
+    assert asked.encoder.mirror == found.encoder.mirror
 
 
 def test_a_mirror_that_was_asked_for_stays(founders):
@@ -71,5 +83,5 @@ def test_where_nothing_can_be_told_the_gentlest_view_is_taken(encoder, founders,
 def test_of_few_founders_nothing_is_chosen(encoder, founders):
     few = founders.take(slice(0, recalibrate.FEWEST - 1))
     found = chosen(encoder, few)
-    assert found.rows == []
-    assert found.pretext.recipe == TwoViews().recipe
+    assert [row["name"] for row in found.rows] == ["flip"]
+    assert found.pretext.recipe == tuple(p for p in TwoViews().recipe if p != "flip")

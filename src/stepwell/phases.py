@@ -59,8 +59,8 @@ def _regulated(config: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str
 
 
 def _compared(config: Mapping[str, Any]) -> list[str]:
-    views, tried = config.get("views", []), config["choice"].get("tried", [])
-    told = []
+    views = [row for row in config.get("views", []) if not {"kept", "natural"}.isdisjoint(row)]
+    told, tried = [], config["choice"].get("tried", [])
     if views:
         used = [row["name"] for row in views if row["used"]]
         told.append(f"{len(views)} views tried, used: {', '.join(used) or 'the gentlest only'}")

@@ -37,6 +37,7 @@ FEWEST = 60
 """With fewer founders nothing is chosen."""
 JUDGES, LEARNED = 400, 800
 """Founders that judge views, and others that their whitening is learned from."""
+BLIND = "as asked: features are blind to it"
 _KNOWN = Choice(k=64, rho=1.0, alpha=0.0)
 
 
@@ -54,14 +55,21 @@ class Calibration:
 def as_asked(encoder: Encoder, pretext: Pretext) -> Calibration:
     """Nothing chosen: the encoder is blind to what the recipe names, and to nothing else.
 
-    Pretexts without a recipe of ``views`` leave the encoder as it is.
+    What it is blind to need not be drawn: then the same views give the same numbers, chosen or
+    asked for. Pretexts without a recipe of ``views`` leave the encoder as it is.
     """
     views = getattr(pretext, "views", None)
     blind: frozenset[str] = getattr(encoder, "absorbs", frozenset())
     if views is None or not blind:
         return Calibration(encoder, pretext)
     named = blind & {view.name for view in views}
-    return Calibration(encoder.absorbing(named), pretext)  # type: ignore[attr-defined]
+    asked, options, rows = pretext, getattr(pretext, "options", {}), list[Row]()
+    recipe = options.get("recipe", ())
+    rest = [part for part in recipe if part not in named]
+    if rest and len(rest) < len(recipe):
+        asked = type(pretext)(**{**options, "recipe": rest})
+        rows = [{"name": name, "family": name, "used": True, "why": BLIND} for name in named]
+    return Calibration(encoder.absorbing(named), asked, rows)  # type: ignore[attr-defined]
 
 
 def calibrate(

@@ -307,6 +307,7 @@ def write_card(run: Run) -> None:
     """``card.md``: use and limits."""
     scores = json.loads((run.path / "scores.json").read_text(encoding="utf-8"))
     config = run.config
+    used = [view["name"] for view in config["views"] if view["used"]]
     text = _CARD.format(
         name=config["source"]["name"],
         version=config["versions"]["stepwell"],
@@ -317,8 +318,7 @@ def write_card(run: Run) -> None:
         k=config["choice"]["k"],
         uses=_USES.get(config.get("train", {}).get("pretext", ""), ""),
         verdict=scores["verdict"]["sentence"],
-        views=", ".join([v["name"] for v in config["views"] if v["used"]])
-        or ", ".join(run.recipe)
+        views=", ".join(dict.fromkeys([*used, *run.recipe]))
         or f"partners by {config['learn']['pretext']}",
     )
     write_atomic(run.path / "card.md", text)

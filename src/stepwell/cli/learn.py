@@ -236,7 +236,7 @@ def show(run: Any, as_json: bool) -> None:
     say()
     for row in config.get("views", []):
         say(f"view {row['name']:<12} {judged(row)}")
-    if run.recipe and not config.get("views"):
+    if run.recipe and not any("kept" in row for row in config.get("views", [])):
         say(f"views   {' '.join(run.recipe)}, and no other")
     data, cost = config["data"], config["cost"]
     say(
