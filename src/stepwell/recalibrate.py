@@ -68,7 +68,9 @@ def as_asked(encoder: Encoder, pretext: Pretext) -> Calibration:
     rest = [part for part in recipe if part not in named]
     if rest and len(rest) < len(recipe):
         asked = type(pretext)(**{**options, "recipe": rest})
-        rows = [{"name": name, "family": name, "used": True, "why": BLIND} for name in named]
+        rows = [
+            {"name": name, "family": name, "used": True, "why": BLIND} for name in sorted(named)
+        ]
     return Calibration(encoder.absorbing(named), asked, rows)  # type: ignore[attr-defined]
 
 
