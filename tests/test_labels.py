@@ -29,6 +29,14 @@ def test_whose_label_it_is(given, expected):
     assert matched(IDS, given, given)[0] == expected
 
 
+def test_a_name_of_several_is_told_apart_from_one_of_none():
+    known, left = told(IDS, {"1.jpg": "cat", "2.jpg": "dog", "birds/2.jpg": "bird", "x.jpg": "dog"})
+    assert known == {"cats/1.jpg": "cat"}
+    assert [file for _, file in left.several] == ["2.jpg"]
+    assert [file for _, file in left.unknown] == ["birds/2.jpg", "x.jpg"]
+    assert "1 row names several examples (line 2: 2.jpg)" in "".join(left.lines())
+
+
 def test_names_are_the_same_however_their_accents_are_written():
     parted, whole = "cafe\u0301.jpg", "caf\u00e9.jpg"
     for id, name in ((parted, whole), (whole, parted)):

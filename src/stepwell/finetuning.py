@@ -117,7 +117,11 @@ def finetune(
     """
     _check(engine, add, old, options)
     batch, told, left = labelled_batch(run, labels)
-    facts = {"labelled": len(batch), "unmatched": len(left.unknown), "left_out": left.lines()}
+    facts = {
+        "labelled": len(batch),
+        "unmatched": len(left.unknown + left.several),
+        "left_out": left.lines(),
+    }
     if add:
         return facts | _added(run, batch, told, seed)
     if engine == "gradient":
@@ -131,6 +135,7 @@ def finetune(
         facts |= {"classes": list(found.head.classes), "curve": found.curve}
         return facts | {"closed_form": _closed_form(run, batch, told, seed)}
     chosen, features, terms = _chosen(run, batch, told, seed)
+    facts["replaced"] = len(labels_before(run))
     sums = LabelSums.of(features[EMBEDDING], told)
     with lock(lock_of(run.path), str(run.path)):
         keep(run, Kept(chosen.head, told_rows(batch, told), sums, terms))

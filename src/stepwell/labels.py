@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepwell.adapt import LabelTable, LeftOut
 from stepwell.adapt.table import plain
@@ -26,13 +27,16 @@ def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
         known, left = told([str(i) for i in run.index[0]], labels)
         return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    return source, _own_labels(source, labels), LeftOut()
+    known = _own_labels(source, labels)
+    missing = [(0, name) for name, _ in source.entries() if name not in known]
+    return source, known, LeftOut(missing=missing)
 
 
 def labelled_batch(
     run: Run, labels: Any, most: int | None = None
 ) -> tuple[Batch, list[str], LeftOut]:
-    """Labelled examples (``most`` of them, drawn), their labels, and what was left out."""
+    """Labelled examples (``most`` of them, drawn), their labels, and what was left out: examples
+    that are the same and labelled otherwise too, or again."""
     source, known, left = label_source(run, labels)
     ids = set(known)
     if most is not None:
@@ -40,8 +44,32 @@ def labelled_batch(
     parts = list(source.batches(run.chunk, ids=ids))
     if not parts:
         raise none_read(labels)
-    batch = concatenate(parts)
+    batch, unread = concatenate(parts), [(0, s.id) for s in source.skipped if s.id in ids]
+    kept, left = _by_content(batch, known, replace(left, unread=unread))
+    if not len(kept):
+        raise none_read(labels)
+    batch = batch.take(kept)
     return batch, [known[str(name)] for name in batch.ids], left
+
+
+def _by_content(
+    batch: Batch, known: Mapping[str, str], left: LeftOut
+) -> tuple[NDArray[np.intp], LeftOut]:
+    """Rows of one of each content, where its labels agree."""
+    same: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for row, digest in enumerate(batch.digest.tolist()):
+        same[tuple(digest)].append(row)
+    kept, repeated, contradictory = [], [*left.repeated], [*left.contradictory]
+    for rows in same.values():
+        names = [str(batch.ids[row]) for row in rows]
+        labels = list(dict.fromkeys(known[name] for name in names))
+        if len(labels) > 1:
+            contradictory.append((" = ".join(names), list[int](), labels))
+        else:
+            kept.append(rows[0])
+            repeated += [(0, name) for name in names[1:]]
+    rows_ = np.array(sorted(kept), np.intp)
+    return rows_, replace(left, repeated=repeated, contradictory=contradictory)
 
 
 def none_read(labels: Any) -> UsageError:
@@ -61,7 +89,10 @@ def told(ids: Sequence[str], labels: Any) -> tuple[dict[str, str], LeftOut]:
     found, used = matched(list(names), table.known, labels)
     known = {names[name]: label for name, label in found.items()}
     rest = [(table.line[file], file) for file in table.known if file not in used]
-    return known, replace(table.left, unknown=rest)
+    ends = _by_end(names)
+    several = [each for each in rest if len(_ending(ends, each[1])) > 1]
+    unknown = [each for each in rest if each not in several]
+    return known, replace(table.left, unknown=unknown, several=several)
 
 
 def matched(
@@ -72,14 +103,12 @@ def matched(
     The end of an id (``tom.jpg`` for ``cats/tom.jpg``), or an id with folders before it, is enough
     where it is the only one; never instead of an id itself.
     """
-    whole, ends = set(ids), defaultdict(list)
-    for name in ids:
-        ends[Path(name).name].append(name)
+    whole, ends = set(ids), _by_end(ids)
     found = {name: str(label) for name, label in known.items() if name in whole}
     used = set(found)
     guessed: dict[str, str] = {}
     for name, label in known.items():
-        same = [] if name in whole else [i for i in ends[Path(name).name] if _one_ends(i, name)]
+        same = [] if name in whole else _ending(ends, name)
         if len(same) != 1 or same[0] in found:
             continue
         if guessed.setdefault(same[0], str(label)) != str(label):
@@ -93,9 +122,22 @@ def matched(
         raise UsageError(
             f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
             f"{named(labels)} only others, such as {next(iter(known), '')!r}: name files "
-            f"relative to what was learned from."
+            f"relative to what was learned from. Others are labelled by a folder a class."
         )
     return found, used
+
+
+def _by_end(ids: Iterable[str]) -> dict[str, list[str]]:
+    """Ids by their last part."""
+    ends: dict[str, list[str]] = defaultdict(list)
+    for name in ids:
+        ends[Path(name).name].append(name)
+    return ends
+
+
+def _ending(ends: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    """Ids of which one may be meant by a name."""
+    return [i for i in ends.get(Path(name).name, ()) if _one_ends(i, name)]
 
 
 def _one_ends(one: str, other: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stepwell.heads import has_head, head_of, labels_before
 from stepwell.interfaces import Row
+from stepwell.predicting import sets_of
 from stepwell.run import Run, trained_on
 from stepwell.scoring import read_scores
 
@@ -87,7 +88,7 @@ def _ready(run: Run, scores: Mapping[str, Any]) -> list[str]:
     told = [f"scored on {tested:,} labels" if tested else "scored without labels"]
     if has_head(run):
         head = head_of(run)
-        sure = "with sets that hold a promise" if head.held is not None else "without a promise"
+        sure = "without a promise" if sets_of(head, None) is None else "with sets that promise"
         count = len(labels_before(run))
         labels = f"{count:,} labels" if count else "labels"  # older runs did not write them down
         told.append(f"fine-tuned on {labels} of {len(head.classes)} classes, {sure}")

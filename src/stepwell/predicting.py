@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, margin
 from stepwell.encoders.words.encoder import spans_of
-from stepwell.evaluate.strangeness import Typical, Usual
+from stepwell.evaluate.strangeness import Typical, Usual, shift
 from stepwell.features import EMBEDDING, features_of, made_of, texts_of
 from stepwell.heads import ADAPTED, head_of, part_of
 from stepwell.interfaces import Batch, Row, UsageError
@@ -46,10 +46,9 @@ def predict(
     row
         ``id``, ``label``, ``probability``; ``shares``, of all classes; ``set``, the labels it may
         have, None where there are too few labels to promise anything; ``typical``, the share of
-        learned examples that are as unlike the others or more so (of many together see
-        :func:`~.evaluate.strangeness.shift`); ``abstain``: empty, or why it had better not be
-        believed. ``words`` with what the logarithm of the odds would lose
-        without each.
+        learned examples that are as unlike the others or more so (of all :func:`together`);
+        ``abstain``: empty, or why it had better not be believed. ``words`` with what the
+        logarithm of the odds would lose without each.
 
     Raises
     ------
@@ -74,6 +73,14 @@ def sets_of(head: Head, coverage: float | None) -> Sets | None:
         return Sets(head.held, coverage)
     enough = head.held is not None and len(head.held.truth) >= fewest(COVERAGE)
     return Sets(head.held, COVERAGE) if enough and head.held is not None else None
+
+
+def together(run: Run, rows: Sequence[Row]) -> float:
+    """How far what was predicted of lies, all of it together, from what was learned from; 0 where
+    that is no shift, or the run has none that it could be compared with."""
+    if not run.has(Usual.name):
+        return 0.0
+    return shift([row["typical"] for row in rows if row["typical"] is not None])
 
 
 class Teller:
@@ -124,6 +131,8 @@ def _reason(row: Row) -> str:
         return "could be " + " or ".join(row["set"][:3]) + (" or …" if len(row["set"]) > 3 else "")
     if row["set"] is not None and not row["set"]:
         return "less sure than usual"
+    if row["set"] is None and row["probability"] < 0.5:
+        return "more likely something else"
     return ""
 
 

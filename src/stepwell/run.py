@@ -160,7 +160,13 @@ class Run:
         """Ids and embeddings of everything it learned from."""
         import pyarrow.parquet as parquet
 
-        table = parquet.read_table(self.path / "embeddings.parquet")
+        path = self.path / "embeddings.parquet"
+        if not path.is_file():
+            raise StepwellError(
+                f"Expected a whole run at {self.path}, found it without {path.name}: learn again, "
+                f"or bring back a copy."
+            )
+        table = parquet.read_table(path)
         flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return np.array(table["id"].to_pylist(), dtype=str), flat.reshape(len(table), -1)
 

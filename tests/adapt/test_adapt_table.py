@@ -39,13 +39,22 @@ def test_gaps_repeats_and_contradictions_are_set_aside_and_told(tmp_path):
     assert "2 rows have no label yet (line 3: b, line 10: f): left out" in lines
     assert "1 row says the same again (line 5: a)" in lines
     assert (
-        "1 file has more than one label, none was believed: d: 'dog' or 'cat' (lines 6 and 7)"
+        "1 example has more than one label, none was believed: d: 'dog' or 'cat' (lines 6 and 7)"
         in lines
     )
     assert "classes 'dog' and 'Dog' differ in capitals" in lines
     assert bool(left)
     assert not LabelTable.of({"a": "x"}).left
     assert LabelTable.of({"a": 1, "b": None, "c": float("nan")}).known == {"a": "1"}
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_tables_of_spreadsheets_of_all_countries_are_read(tmp_path, mark):
+    lines = [
+        mark.join(cells) for cells in (("Label", "File"), ("cat", "a b.jpg"), ("dog", "c.jpg"))
+    ]
+    path = write(tmp_path / "l.csv", *lines, encoding="utf-8-sig")
+    assert LabelTable.of(path).known == {"a b.jpg": "cat", "c.jpg": "dog"}
 
 
 @pytest.mark.parametrize(

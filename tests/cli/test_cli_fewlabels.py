@@ -141,13 +141,70 @@ def test_a_messy_table_is_told_line_by_line(call, run, learned, tmp_path):
     assert said.code == 0, said.err
     assert "1 row names no example of this run (line 5: nowhere.png)" in said.out
     assert "1 row says the same again (line 6: " in said.out
-    assert "1 file has more than one label, none was believed" in said.out
+    assert "1 example has more than one label, none was believed" in said.out
     found = stepwell.load(run).finetune(path)
     assert found["unmatched"] == 1
     path.write_text("file,label\n" + "\n".join(lines) + '\n"half,1\n')
     said = call("finetune", run, "--labels", path)
     assert said.code == 2
     assert f"found in line {len(lines) + 2}" in said.err
+
+
+def test_the_same_example_is_labelled_once_or_not_at_all(call, run, learned, tmp_path):
+    folder = tmp_path / "labelled"
+    write_digits(folder, 100)
+    one, two, three = sorted(folder.rglob("*.png"))[:3]
+    kind, other = one.parent.name, next(p for p in folder.iterdir() if p.name != one.parent.name)
+    shutil.copy(one, other / "contradicts.png")
+    shutil.copy(two, two.parent / "again.png")
+    three.write_bytes(three.read_bytes()[:40])
+    said = call("finetune", run, "--labels", folder)
+    assert said.code == 0, said.err
+    assert "98 labelled examples" in said.out
+    assert "1 row says the same again" in said.out
+    assert "1 example has more than one label, none was believed" in said.out
+    assert f"{kind!r}" in said.out
+    assert "1 row can't be read" in said.out
+    assert "is replaced" in call("finetune", run, "--labels", folder).out
+
+
+def test_what_can_not_be_read_is_told_of(call, run, learned, tmp_path):
+    shutil.copytree(learned / "new", tmp_path / "new")
+    some = sorted((tmp_path / "new").rglob("*.png"))
+    some[0].write_bytes(some[0].read_bytes()[:40])
+    assert call("finetune", run, "--labels", learned / "known").code == 0
+    said = call("predict", run, tmp_path / "new", "--out", tmp_path / "o.csv")
+    assert said.code == 0
+    assert f"set aside  '{some[0].relative_to(tmp_path / 'new')}'" in said.err
+    assert len(rows_of(tmp_path / "o.csv")) == 199
+    assert "Expected a run of texts for -" in call("predict", run, "-").err
+    assert call("finetune", run, "--labels", learned / "known", "--suspects", "x.txt").code == 2
+
+
+def test_columns_and_classes_may_have_the_same_name(call, run, learned, tmp_path):
+    shutil.copytree(learned / "known", tmp_path / "odd")
+    for old, new in (("0", "set"), ("1", "label"), ("2", "file")):
+        (next((tmp_path / "odd").rglob(f"{old}"))).rename(tmp_path / "odd" / new)
+    assert call("finetune", run, "--labels", tmp_path / "odd").code == 0
+    assert call("predict", run, learned / "new", "--out", tmp_path / "o.csv").code == 0
+    row = rows_of(tmp_path / "o.csv")[0]
+    assert {"file", "label", "set", "share:set", "share:label", "share:file"} <= set(row)
+    assert sum(float(row[name]) for name in row if name.startswith("share:")) == pytest.approx(1)
+
+
+def test_with_too_few_labels_for_sets_what_is_likely_wrong_is_marked(call, run, learned, tmp_path):
+    first = {}
+    for file in sorted((learned / "known").rglob("*.png")):
+        first.setdefault(
+            file.parts[-2], {"file": "/".join(file.parts[-2:]), "label": file.parts[-2]}
+        )
+    labels = write_rows(tmp_path / "l.csv", list(first.values()))
+    assert call("finetune", run, "--labels", labels).code == 0
+    assert "without a promise" in call("status", run).out
+    rows = stepwell.load(run).predict(learned / "new")
+    for row in rows:
+        assert row["set"] is None
+        assert bool(row["abstain"]) == (row["probability"] < 0.5 or row["typical"] < 0.01)
 
 
 def test_wrong_labels_are_listed(call, run, learned, tmp_path):

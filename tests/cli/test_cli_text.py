@@ -46,6 +46,22 @@ def test_what_is_usual_is_asked_of_texts_that_words_were_not_learned_from(review
     assert not founder[rows].any()
 
 
+def test_mistakes_in_a_table_of_texts_are_told(call, reviews, tmp_path):
+    assert call("learn", reviews, "--out", tmp_path / "run", "--preset", "fast").code == 0
+    path = tmp_path / "few.csv"
+    rows = ["text;label", "mean radius of a cell;cells", "petals of an iris;flowers"]
+    rows += ["petals of an iris;flowers", "a wine;wine", "a wine;flowers", "later;", ";cells"]
+    rows += [f"cell {i};cells" for i in range(5)] + [f"petal {i};flowers" for i in range(5)]
+    path.write_text("\n".join(rows), encoding="utf-8")
+    said = call("finetune", tmp_path / "run", "--labels", path)
+    assert said.code == 0, said.err
+    assert "12 labelled examples, 2 classes" in said.out
+    assert "1 row says the same again (few.csv#row=3)" in said.out
+    assert "few.csv#row=4 = few.csv#row=5: 'wine' or 'flowers'" in said.out
+    assert "1 row has no label yet (few.csv#row=6)" in said.out
+    assert "1 row can't be read (few.csv#row=7)" in said.out
+
+
 @pytest.mark.parametrize("pretext", [None, "neighbours"])
 def test_the_story_of_a_text(call, reviews, tmp_path, pretext):
     out = tmp_path / "run"

@@ -10,6 +10,7 @@ from typing import Any
 from unicodedata import normalize
 
 from stepwell.interfaces import UsageError
+from stepwell.kit.files import delimiter_of
 
 FILES = ("file", "id", "path", "name")
 LABELS = ("label", "class", "target")
@@ -20,7 +21,7 @@ NAMED = 3
 
 @dataclass
 class LeftOut:
-    """What of a table of labels was not used, with the lines it stands in.
+    """What of labels was not used, with the lines of the table it stands in; 0 without a table.
 
     Attributes
     ----------
@@ -32,6 +33,10 @@ class LeftOut:
         Files with several labels: none of them is believed.
     unknown : list of (line, file)
         Rows that name no example.
+    several : list of (line, file)
+        Rows that name several examples.
+    unread : list of (line, file)
+        Labelled examples that can't be read.
     alike : list of (str, str)
         Classes that differ in capitals only; they stay two.
     """
@@ -40,6 +45,8 @@ class LeftOut:
     repeated: list[tuple[int, str]] = field(default_factory=list)
     contradictory: list[tuple[str, list[int], list[str]]] = field(default_factory=list)
     unknown: list[tuple[int, str]] = field(default_factory=list)
+    several: list[tuple[int, str]] = field(default_factory=list)
+    unread: list[tuple[int, str]] = field(default_factory=list)
     alike: list[tuple[str, str]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
@@ -49,16 +56,18 @@ class LeftOut:
         """What was left out and why, a sentence each."""
         found = [
             _counted(self.unknown, "names no example of this run", "name no example of this run"),
+            _counted(self.several, "names several examples", "name several examples"),
+            _counted(self.unread, "can't be read", "can't be read"),
             _counted(self.missing, "has no label yet", "have no label yet"),
             _counted(self.repeated, "says the same again", "say the same again"),
         ]
         if self.contradictory:
             some = "; ".join(
-                f"{file}: {' or '.join(map(repr, labels))} (lines {_listed(lines)})"
+                f"{file}: {' or '.join(map(repr, labels))}{_listed(lines)}"
                 for file, lines, labels in self.contradictory[:NAMED]
             )
             count = len(self.contradictory)
-            many = "1 file has" if count == 1 else f"{count:,} files have"
+            many = "1 example has" if count == 1 else f"{count:,} examples have"
             found.append(f"{many} more than one label, none was believed: {some}")
         found += [f"classes {one!r} and {other!r} differ in capitals" for one, other in self.alike]
         return [line for line in found if line]
@@ -67,14 +76,16 @@ class LeftOut:
 def _counted(rows: Sequence[tuple[int, str]], one: str, more: str) -> str:
     if not rows:
         return ""
-    named = ", ".join(f"line {line}: {file}" for line, file in rows[:NAMED])
+    named = ", ".join(f"line {line}: {file}" if line else file for line, file in rows[:NAMED])
     rest = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
     count = f"1 row {one}" if len(rows) == 1 else f"{len(rows):,} rows {more}"
     return f"{count} ({named}{rest}): left out"
 
 
 def _listed(lines: Sequence[int]) -> str:
-    return " and ".join([", ".join(map(str, lines[:-1])), str(lines[-1])])
+    if not lines:
+        return ""
+    return f" (lines {', '.join(map(str, lines[:-1]))} and {lines[-1]})"
 
 
 @dataclass
@@ -142,25 +153,28 @@ def _read(path: Path) -> Iterator[tuple[int, str, str]]:
     """Line, file and label of each row."""
     if not path.is_file():
         raise UsageError(f"Expected labels at {path}, found nothing there: check its name.")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        line = 0
         try:
-            names = next(reader, [])
+            mark = "\t" if path.suffix.lower() == ".tsv" else delimiter_of(file.readline(), FILES)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=mark, strict=True)
+            names, line = next(reader, []), reader.line_num
             key, label = _columns(path, names)
             for row in reader:
+                line = reader.line_num
                 if row:
-                    _check_row(path, reader.line_num, row, names, key)
+                    _check_row(path, line, row, names, key)
                     told = row[label] if label < len(row) else ""
-                    yield reader.line_num, row[key].strip(), told.strip()
+                    yield line, row[key].strip(), told.strip()
         except UnicodeDecodeError:
+            where = f" after line {line}" if line else ""
             raise UsageError(
-                f"Expected UTF-8 in {path}, found another encoding after line {reader.line_num}: "
-                f"save it as CSV UTF-8."
+                f"Expected UTF-8 in {path}, found another encoding{where}: save it as CSV UTF-8."
             ) from None
         except csv.Error as error:
             raise UsageError(
-                f"Expected a CSV file in {path}, found in line {reader.line_num}: {error}."
+                f"Expected a CSV file in {path}, found in line {line + 1}: {error}."
             ) from None
 
 
@@ -171,7 +185,7 @@ def _columns(path: Path, names: Sequence[str]) -> tuple[int, int]:
     if key is None or label is None:
         raise UsageError(
             f"Expected a header file,label in line 1 of {path}, found "
-            f"{','.join(names) or 'nothing'}."
+            f"{','.join(names) or 'nothing'}: name the columns so."
         )
     return key, label
 

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from stepwell.cli.console import Progress, check_free, emit, json_option, say, table
+from stepwell.interfaces import UsageError
 
 SHOWN = 5
 
@@ -58,6 +59,8 @@ def command(
     from stepwell.kit.files import write_atomic
     from stepwell.run import load
 
+    if suspects is not None and suspects.suffix != ".csv":
+        raise UsageError(f"Expected --suspects to end in .csv, found {suspects.name!r}.")
     check_free(suspects, overwrite)
     _check_together(ctx, suspects is not None, options)
     with Progress(silent=as_json) as observe:
@@ -66,7 +69,8 @@ def command(
         write_atomic(suspects, _as_csv(found.get("suspects", [])))
     if as_json:
         return emit(found)
-    say(f"{found['labelled']:,} labelled examples, {len(found['classes'])} classes")
+    kinds = "" if options["add"] else f", {len(found['classes'])} classes"
+    say(f"{found['labelled']:,} labelled examples{kinds}")
     for line in found["left_out"]:
         say(line)
     if "curve" in found:
@@ -77,6 +81,8 @@ def command(
         new = ", ".join(found["new"])
         say(f"{found['all_labelled']:,} labels in all{f'; new classes: {new}' if new else ''}")
     else:
+        if found["replaced"]:
+            say(f"the head of before, on {found['replaced']:,} labels, is replaced (--add adds)")
         _tell_choice(found)
         _tell_suspects(found, suspects)
     say(f"next    stepwell predict {run} NEW")

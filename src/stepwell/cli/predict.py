@@ -12,6 +12,7 @@ from stepwell.cli.console import check_free, emit, json_option, say
 from stepwell.interfaces import UsageError
 
 SHOWN = 20
+SET_ASIDE = 5
 
 
 @click.command("predict")
@@ -52,10 +53,17 @@ def command(
     text = learned.config["source"]["kind"] == "text"
     if why and not text:
         raise UsageError("Expected texts for --why, found a run of something else: leave it out.")
+    if src == "-" and not text:
+        raise UsageError("Expected a run of texts for - (what is piped), found one of images.")
     asked: Any = _piped() if src == "-" and text else learned.asked(src, word=True)
     if isinstance(asked, list) and " " not in src and src != "-":
         click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
-    rows = list(predict(learned, asked, why=why, coverage=coverage))
+    source = learned.open(asked)
+    rows = list(predict(learned, source, why=why, coverage=coverage))
+    for skipped in source.skipped[:SET_ASIDE]:
+        click.echo(f"set aside  {skipped.id!r}: {skipped.reason}", err=True)
+    if len(source.skipped) > SET_ASIDE:
+        click.echo(f"set aside  {len(source.skipped) - SET_ASIDE:,} more", err=True)
     if not rows:
         raise UsageError(
             f"Expected examples to tell labels of, found none that can be read in {src}."
@@ -66,7 +74,7 @@ def command(
         return emit(rows)
     if out is not None:
         say(f"{len(rows):,} labels in {out}")
-        return _tell_abstained(rows)
+        return _tell_abstained(learned, rows)
     for row in rows[:SHOWN]:
         told = " · ".join(word for word, _ in row.get("words", ()))
         doubt = f"  ? {row['abstain']}" if row["abstain"] else ""
@@ -74,22 +82,22 @@ def command(
         say(f"{row['label']}  {row['probability']:.2f}  {row['id']}{words}{doubt}")
     if len(rows) > SHOWN:
         say(f"… and {len(rows) - SHOWN:,} more: add --out FILE.csv, or --json")
-    return _tell_abstained(rows)
+    return _tell_abstained(learned, rows)
 
 
-def _tell_abstained(rows: list[dict[str, Any]]) -> None:
+def _tell_abstained(run: Any, rows: list[dict[str, Any]]) -> None:
     from statistics import median
 
-    from stepwell.evaluate.strangeness import shift
+    from stepwell.predicting import together
 
     doubtful = sum(bool(row["abstain"]) for row in rows)
     if doubtful and len(rows) > 1:
         say(f"{doubtful:,} of {len(rows):,} had better not be believed: marked with ?, and why")
-    typical = [row["typical"] for row in rows if row["typical"] is not None]
-    if shift(typical):
+    if together(run, rows):
+        share = min(1 - median(row["typical"] for row in rows), 0.99)
         say(
             f"together they are unlike what was learned from (half of them stranger than "
-            f"{1 - median(typical):.0%} of it): expect more mistakes than labels held back showed"
+            f"{share:.0%} of it): expect more mistakes than labels held back showed"
         )
     if rows[0]["set"] is None:
         say("too few labels could be held back to promise sets that hold the right one")
@@ -108,7 +116,8 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
 
     more = ["words"] if "words" in rows[0] else []
     doubt = ["set", "typical", "abstain"]
-    head = ["file", "label", "probability", *rows[0]["shares"], *doubt, *more]
+    shares = [f"share:{name}" for name in rows[0]["shares"]]  # a class may be called label
+    head = ["file", "label", "probability", *shares, *doubt, *more]
     return csv_text(head, [_cells(row) for row in rows])
 
 

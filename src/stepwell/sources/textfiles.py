@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.files import delimiter_of
 from stepwell.kit.names import nearest
 
 PLAIN = ("plain",)
@@ -284,7 +285,8 @@ def _rows(path: str | Path, format: str) -> Iterator[tuple[int, dict[Any, Any], 
             yield number, row, problem
         return
     csv.field_size_limit(2**27)
-    options: dict[str, Any] = {"delimiter": "\t" if format == "tsv" else ","}
+    first = next((line for line, _ in lines_of(path)), "")
+    options: dict[str, Any] = {"delimiter": "\t" if format == "tsv" else delimiter_of(first, KNOWN)}
     if format == "tsv":
         options["quoting"] = csv.QUOTE_NONE
     problems: list[str] = []
