@@ -17,10 +17,9 @@ from stepwell.adapt import (
     LabelSums,
     Scorer,
     Terms,
+    Witnesses,
     chosen_head,
     discriminants,
-    folds_of,
-    heat_of,
     suspects,
 )
 from stepwell.adapt.tuning import Tuning
@@ -36,6 +35,7 @@ from stepwell.features import (
 from stepwell.heads import Kept, keep, labels_before, part_of, told_rows
 from stepwell.interfaces import Batch, Observer, Row, UsageError, ignore
 from stepwell.kit.files import lock, lock_of
+from stepwell.kit.hashing import hash_text, keys
 from stepwell.labels import labelled_batch
 from stepwell.run import Run
 from stepwell.tuning import held_back, tune
@@ -64,6 +64,7 @@ SEVERAL = 20
 """With more labels a class a kernel is tried first: unlabelled examples add little then."""
 POOL = 10_000
 """Examples without labels that labels are propagated among, at most."""
+_WITNESS = 0x517
 SHRUNK = 0.9
 """Share of the covariance within classes that is made round, where classes are added."""
 
@@ -123,7 +124,7 @@ def finetune(
         "left_out": left.lines(),
     }
     if add:
-        return facts | _added(run, batch, told, seed)
+        return facts | _added(run, batch, told)
     if engine == "gradient":
         asked = None if old is None else labelled_batch(run, old)[:2]
         found = tune(
@@ -137,8 +138,9 @@ def finetune(
     chosen, features, terms = _chosen(run, batch, told, seed)
     facts["replaced"] = len(labels_before(run))
     sums = LabelSums.of(features[EMBEDDING], told)
+    witnesses = _witnesses(features[EMBEDDING], batch, told)
     with lock(lock_of(run.path), str(run.path)):
-        keep(run, Kept(chosen.head, told_rows(batch, told), sums, terms))
+        keep(run, Kept(chosen.head, told_rows(batch, told), sums, witnesses, terms))
     return facts | _facts(chosen, batch)
 
 
@@ -211,7 +213,7 @@ def _pool(run: Run, labelled: set[str]) -> NDArray[np.float32]:
     return found[found.any(1)]
 
 
-def _added(run: Run, batch: Batch, told: Sequence[str], seed: int) -> dict[str, Any]:
+def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
     """More labels to a head in closed form."""
     x, rows = features_of(run, batch, None)[EMBEDDING], told_rows(batch, told)
     with lock(lock_of(run.path), str(run.path)):  # of what another one may add meanwhile
@@ -223,11 +225,14 @@ def _added(run: Run, batch: Batch, told: Sequence[str], seed: int) -> dict[str, 
             )
         known = labels_before(run)
         _check_new(rows, known)
-        sums = before + LabelSums.of(x, told)
-        groups = np.array([str(group) for group in batch.group])
-        scorer, heat = Scorer(*discriminants(sums, SHRUNK)), _heat(sums, x, told, groups, seed)
-        head = Head((EMBEDDING,), "discriminant", sums.classes, scorer, heat)
-        keep(run, Kept(head, [*known, *rows], sums))
+        sums, witnesses = before + LabelSums.of(x, told), _witnesses(x, batch, told)
+        older: Witnesses | None = part_of(run, Witnesses.name)
+        witnesses = witnesses if older is None else older + witnesses
+        heat, held = witnesses.judged(sums, SHRUNK)
+        held = None if older is None else held  # of runs of before: new labels are not all
+        scorer = Scorer(*discriminants(sums, SHRUNK))
+        head = Head((EMBEDDING,), "discriminant", sums.classes, scorer, heat, held)
+        keep(run, Kept(head, [*known, *rows], sums, witnesses))
     return {
         "classes": list(head.classes),
         "new": sorted(set(head.classes) - set(before.classes)),
@@ -247,17 +252,6 @@ def _check_new(rows: Sequence[Row], known: Sequence[Row]) -> None:
         )
 
 
-def _heat(sums: LabelSums, x: NDArray, told: Sequence[str], groups: NDArray, seed: int) -> float:
-    """By what is said of the added examples while they are taken out of the sums again; 1 where
-    that would leave some class without any."""
-    place = {name: c for c, name in enumerate(sums.classes)}
-    labels = np.asarray(told, dtype=str)
-    truth, parts, judged = np.array([place[label] for label in told]), [], []
-    for _, asked in folds_of(np.unique(labels, return_inverse=True)[1], groups, seed):
-        rest = sums - LabelSums.of(x[asked], labels[asked].tolist())
-        if rest.classes == sums.classes:
-            parts.append(Scorer(*discriminants(rest, SHRUNK))(x[asked]))
-            judged.append(asked)
-    if not parts:
-        return 1.0
-    return heat_of(np.concatenate(parts), truth[np.concatenate(judged)])
+def _witnesses(x: NDArray, batch: Batch, told: Sequence[str]) -> Witnesses:
+    groups = hash_text(0, map(str, batch.group))
+    return Witnesses(x, told, keys(batch.digest, _WITNESS), groups)

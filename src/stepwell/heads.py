@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepwell.adapt import Head, LabelSums, Terms
+from stepwell.adapt import Head, LabelSums, Terms, Witnesses
 from stepwell.interfaces import Batch, Row, UsageError
 from stepwell.kit.files import csv_text, json_text, new_folder
 from stepwell.kit.parts import save_part
@@ -30,7 +30,7 @@ class Kept:
     labels : list of row
         ``file``, ``label`` and ``digest`` of each labelled example.
     sums : LabelSums, optional
-        Where classes can be added.
+        Where classes can be added, with ``witnesses`` of how sure a head is then.
     terms : Terms, optional
         Of texts.
     adapted : Encoder, optional
@@ -42,6 +42,7 @@ class Kept:
     head: Head
     labels: Sequence[Row]
     sums: LabelSums | None = None
+    witnesses: Witnesses | None = None
     terms: Terms | None = None
     adapted: Any = None
     curve: Sequence[Row] = ()
@@ -58,9 +59,14 @@ def told_rows(batch: Batch, labels: Sequence[str]) -> list[Row]:
 def keep(run: Run, kept: Kept) -> None:
     """Write it down, under the run's lock; what was there before stays until this is whole."""
     place = run.path / "parts" / FOLDER
-    parts = {Head.name: kept.head, Terms.name: kept.terms, LabelSums.name: kept.sums}
+    parts: dict[str, Any] = {
+        Head.name: kept.head,
+        Terms.name: kept.terms,
+        LabelSums.name: kept.sums,
+    }
+    parts |= {Witnesses.name: kept.witnesses, ADAPTED: kept.adapted}
     with new_folder(place, overwrite=True) as draft:
-        for name, part in (parts | {ADAPTED: kept.adapted}).items():
+        for name, part in parts.items():
             if part is not None:
                 save_part(draft / name, part, part.name)
         (draft / CURVE).write_text(json_text(list(kept.curve)), encoding="utf-8")

@@ -67,8 +67,7 @@ def sets_of(head: Head, coverage: float | None) -> Sets | None:
         if head.held is None:
             raise UsageError(
                 "Expected labels that could be held back, to promise a coverage, found too few of "
-                "some class, or labels that were added later: give all labels at once, two or "
-                "more of each class."
+                "some class: give two or more of each class."
             )
         return Sets(head.held, coverage)
     enough = head.held is not None and len(head.held.truth) >= fewest(COVERAGE)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, LabelSums, Terms
+from stepwell.adapt import Head, LabelSums, Terms, Witnesses
 from stepwell.encoders import ENCODERS
 from stepwell.engines import MOMENTS, PairCounts, SpectralMap
 from stepwell.evaluate.strangeness import Usual
@@ -69,7 +69,7 @@ class Run:
 
     def _kinds(self) -> dict[str, type[Part]]:
         own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
-        own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums, Usual)}
+        own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums, Usual, Witnesses)}
         return own | registered("encoders", ENCODERS)
 
     def part(self, name: str) -> Any:

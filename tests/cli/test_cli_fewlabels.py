@@ -123,12 +123,19 @@ def test_classes_are_added_without_the_old_labels(call, run, learned, tmp_path):
     assert np.mean(right) > 0.75
     old_right = [r for r, row in zip(right, told, strict=True) if truth_of(row["id"]) < "6"]
     assert np.mean(old_right) > 0.75
+    assert np.mean([row["probability"] for row in told]) == pytest.approx(np.mean(right), abs=0.1)
+    assert all(row["set"] is not None for row in told)
     # The same sums, bit for bit, as from all at once.
     added = stepwell.load(run).part("tuned/label_sums")
     assert call("finetune", run, "--labels", whole).code == 0
     at_once = stepwell.load(run).part("tuned/label_sums")
     assert added.classes == at_once.classes
     assert np.array_equal(added.products(), at_once.products())
+    # And the same head, in whatever order labels came.
+    assert call("finetune", run, "--labels", new).code == 0
+    assert call("finetune", run, "--labels", old, "--add").code == 0
+    again = stepwell.load(run).predict(learned / "new")
+    assert [row["shares"] for row in again] == [row["shares"] for row in told]
 
 
 def test_a_messy_table_is_told_line_by_line(call, run, learned, tmp_path):
@@ -287,6 +294,7 @@ def test_what_it_was_tuned_to_is_replaced_whole_or_not_at_all(run, learned, monk
         "head",
         "label_sums",
         "labels.csv",
+        "witnesses",
     ]
     opened.finetune(names)
     assert {row["label"] for row in opened.predict(learned / "new")} == {"a", "b"}

@@ -1,7 +1,7 @@
 """What is learned from a few labels, on top of what was learned without."""
 
 from stepwell.adapt.calibrate import heat_of, margin
-from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head, folds_of, held_of
+from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head, held_of
 from stepwell.adapt.head import Head, Held
 from stepwell.adapt.propagate import unsure_of
 from stepwell.adapt.rules import Scorer
@@ -10,6 +10,7 @@ from stepwell.adapt.suggest import suggest_rows
 from stepwell.adapt.sums import LabelSums, discriminants
 from stepwell.adapt.suspects import suspects
 from stepwell.adapt.table import LabelTable, LeftOut
+from stepwell.adapt.witnesses import Witnesses
 from stepwell.adapt.words import Terms
 
 __all__ = [
@@ -24,11 +25,11 @@ __all__ = [
     "Scorer",
     "Sets",
     "Terms",
+    "Witnesses",
     "check_coverage",
     "chosen_head",
     "discriminants",
     "fewest",
-    "folds_of",
     "heat_of",
     "held_of",
     "margin",
