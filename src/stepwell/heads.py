@@ -59,12 +59,8 @@ def told_rows(batch: Batch, labels: Sequence[str]) -> list[Row]:
 def keep(run: Run, kept: Kept) -> None:
     """Write it down, under the run's lock; what was there before stays until this is whole."""
     place = run.path / "parts" / FOLDER
-    parts: dict[str, Any] = {
-        Head.name: kept.head,
-        Terms.name: kept.terms,
-        LabelSums.name: kept.sums,
-    }
-    parts |= {Witnesses.name: kept.witnesses, ADAPTED: kept.adapted}
+    parts: dict[str, Any] = {Head.name: kept.head, Terms.name: kept.terms, ADAPTED: kept.adapted}
+    parts |= {LabelSums.name: kept.sums, Witnesses.name: kept.witnesses}
     with new_folder(place, overwrite=True) as draft:
         for name, part in parts.items():
             if part is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stepwell.adapt import LabelSums, Witnesses, discriminants
+from stepwell.adapt import LabelSums, Sets, Witnesses, discriminants
 from stepwell.adapt.calibrate import shares
 from stepwell.kit.nearest import unit
 
@@ -18,15 +18,14 @@ def examples(count, seed=0, classes=4):
 def test_they_are_the_same_in_whatever_order_labels_came():
     x, y, hashes = examples(1200)
     whole = Witnesses(x, y, hashes, hashes)
-    one, other = (
-        Witnesses(x[s], y[s], hashes[s], hashes[s]) for s in (slice(0, 300), slice(300, None))
-    )
+    parts = slice(0, 300), slice(300, None)
+    one, other = (Witnesses(x[s], y[s], hashes[s], hashes[s]) for s in parts)
     for joined in (one + other, other + one, Witnesses.from_state(*whole.state())):
         for name, array in vars(whole).items():
             np.testing.assert_array_equal(getattr(joined, name), array)
 
 
-def test_probabilities_are_right_as_often_as_they_say():
+def test_probabilities_and_sets_are_right_as_often_as_they_say():
     x, y, hashes = examples(400)
     sums = LabelSums.of(x, y)
     heat, held = Witnesses(x, y, hashes, hashes).judged(sums, 0.9)
@@ -35,6 +34,8 @@ def test_probabilities_are_right_as_often_as_they_say():
     told = shares((asked @ weight.T + bias) / heat)
     right = told.argmax(1) == truth.astype(int)
     assert told.max(1).mean() == pytest.approx(right.mean(), abs=0.05)
+    inside = Sets(held, 0.9)(told)[np.arange(4000), truth.astype(int)]
+    assert inside.mean() == pytest.approx(0.9, abs=0.04)
     held_right = held.shares.argmax(1) == held.truth
     assert held_right.mean() == pytest.approx(right.mean(), abs=0.06)
 
@@ -43,11 +44,8 @@ def test_what_belongs_together_is_not_judged_by_itself():
     """Labels without meaning of examples that are there five times: nothing can be told."""
     rng = np.random.default_rng(0)
     x = unit(rng.standard_normal((60, 20))).repeat(5, 0)
-    y, groups = (
-        rng.integers(0, 2, 60).repeat(5).astype(str),
-        np.arange(60, dtype=np.uint64).repeat(5),
-    )
-    hashes = np.arange(300, dtype=np.uint64)
+    y, hashes = rng.integers(0, 2, 60).repeat(5).astype(str), np.arange(300, dtype=np.uint64)
+    groups = hashes // np.uint64(5)
     _, held = Witnesses(x, y, hashes, groups).judged(LabelSums.of(x, y), 0.1)
     assert (held.shares.argmax(1) == held.truth).mean() < 0.65
 
