@@ -260,10 +260,8 @@ TABLES = {
     ),
     "recalibration": (
         "Learning with and without recalibration",
-        "kNN on the test part after `stepwell learn --preset fast`; off: flip and zoom, ρ = ¼, all "
-        "dimensions. Where the same is chosen, random numbers differ: a flip that features are "
-        "blind to is not drawn. Seeds: "
-        f"{SEEDS}.",
+        f"kNN on the test part after `stepwell learn --preset fast`, {SEEDS} seeds; off: flip and "
+        "zoom, ρ = ¼, all dimensions. Where the same is chosen, the run is the same.",
         recalibration_table,
     ),
 }
