@@ -88,15 +88,17 @@ def strange() -> None:
         run = data.run
         typical = Typical(run.index[1], run.part(Usual.name))
         own = [batch.take(slice(0, None, 4)) for batch in run.open(data.test).batches(run.chunk)]
-        plain = asked_of(run, typical, own)
-        kinds = {f"{kind} {s + 1}": [worse[kind](b, s, 0) for b in own] for kind, s in WORSE}
-        others = {other: opened(other).test for other in SETS if other != name}
-        for other, path in others.items():
+        found = {"test part": asked_of(run, typical, own)}
+        for kind, strength in WORSE:
+            changed = [worse[kind](batch, strength, 0) for batch in own]
+            found[f"{kind} {strength + 1}"] = asked_of(run, typical, changed)
+        for other in (other for other in SETS if other != name):
             with suppress(UsageError):  # of colours, where greys were learned
-                source = run.open(path)
-                kinds[other] = [b.take(slice(0, None, 4)) for b in source.batches(run.chunk)]
-        for what, batches in {"test part": own, **kinds}.items():
-            p = asked_of(run, typical, batches)
+                batches = run.open(opened(other).test).batches(run.chunk)
+                some = (batch.take(slice(0, None, 4)) for batch in batches)
+                found[other] = asked_of(run, typical, some)
+        plain = found["test part"]
+        for what, p in found.items():
             area = roc_auc_score(np.arange(len(p) + len(plain)) < len(p), -np.append(p, plain))
             row = {"part": "strange", "data": name, "what": what, "examples": len(p)}
             row |= {"area": area, "flagged": 100 * (p < STRANGE).mean(), "shift": shift(p)}

@@ -307,7 +307,8 @@ def leading_half(stream: Stream) -> Stream:
     even = max(LANES, stream.even // 2 // LANES * LANES)
     odd = max(LANES, stream.rows.shape[1] // 2 - even)
     keep = np.r_[:even, stream.even : stream.even + odd]
-    return replace(stream, rows=stream.rows[:, keep], offset=stream.offset[keep], even=even)
+    rows = np.ascontiguousarray(stream.rows[:, keep])
+    return replace(stream, rows=rows, offset=stream.offset[keep], even=even)
 
 
 def _random_stream(stream: Stream, rng: np.random.Generator) -> Stream:

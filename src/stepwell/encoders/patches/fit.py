@@ -106,7 +106,7 @@ def _pair_modes(sums: tuple[_Sums, _Sums], size: Size, pairs: str) -> tuple[F32,
     )
     even = _split(plus, minus, size.modes)
     rows = np.concatenate([upright[:, :even], turned[:, : size.modes - even]], axis=1)
-    rows = rows.astype(np.float32)
+    rows = np.ascontiguousarray(rows, np.float32)  # as it is read back: the same bits
     offset = np.zeros(rows.shape[1], np.float32)
     offset[:even] = laws[0][2].astype(np.float32) @ rows[:, :even]
     return rows, offset, even
