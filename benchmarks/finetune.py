@@ -173,7 +173,7 @@ def wrong_labels() -> None:
             found = data.head(rows, given)
             ids = [str(i) for i in found.judged]
             listed = suspects(found.shares, found.truth[found.judged], found.head.classes, ids)
-            hits = [int(row["id"]) in set(bad.tolist()) for row in listed]
+            hits = np.isin([int(row["id"]) for row in listed], bad)
             first = hits[: len(bad)]
             emit(
                 part="suspects",

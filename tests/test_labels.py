@@ -60,5 +60,5 @@ def test_two_labels_for_one_file_are_refused():
 
 
 def test_names_of_nothing_are_refused():
-    with pytest.raises(UsageError, match=r"only others, such as 'dogs/1\.jpg'"):
+    with pytest.raises(UsageError, match=r"only others, .*, such as 'dogs/1\.jpg'"):
         matched(IDS, {"dogs/1.jpg": "dog"}, {})

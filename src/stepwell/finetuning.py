@@ -106,7 +106,8 @@ def finetune(
     Returns
     -------
     dict
-        ``classes``, ``labelled`` examples, ``left_out`` (what of a table was not used, and why),
+        ``classes``, ``labelled`` examples, ``left_out`` (what was not used, and why), how many
+        labels of before are ``replaced``, how many are of no example or of several (``unmatched``),
         ``tried`` heads, ``suspects``: labels that are probably wrong. With the gradient engine
         ``curve``, see :class:`~.tuning.Tuned`, and ``closed_form``, the share of the same held-out
         labels that a head without training the network tells.
@@ -124,7 +125,9 @@ def finetune(
         "left_out": left.lines(),
     }
     if add:
-        return facts | _added(run, batch, told)
+        more = _added(run, batch, told)
+        return facts | more | {"left_out": left.lines() + more["left_out"]}
+    facts["replaced"] = len(labels_before(run))
     if engine == "gradient":
         asked = None if old is None else labelled_batch(run, old)[:2]
         found = tune(
@@ -136,7 +139,6 @@ def finetune(
         facts |= {"classes": list(found.head.classes), "curve": found.curve}
         return facts | {"closed_form": _closed_form(run, batch, told, seed)}
     chosen, features, terms = _chosen(run, batch, told, seed)
-    facts["replaced"] = len(labels_before(run))
     sums = LabelSums.of(features[EMBEDDING], told)
     witnesses = _witnesses(features[EMBEDDING], batch, told)
     with lock(lock_of(run.path), str(run.path)):
@@ -224,32 +226,49 @@ def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
                 f"{run.path} without: leave --add out the first time, and --engine."
             )
         known = labels_before(run)
-        _check_new(rows, known)
-        sums, witnesses = before + LabelSums.of(x, told), _witnesses(x, batch, told)
-        older: Witnesses | None = part_of(run, Witnesses.name)
-        witnesses = witnesses if older is None else older + witnesses
-        heat, held = witnesses.judged(sums, SHRUNK)
-        held = None if older is None else held  # of runs of before: new labels are not all
+        new, left = _new(rows, known)
+        x, told = x[new], [told[i] for i in new]
+        sums, added = before + LabelSums.of(x, told), _witnesses(x, batch.take(new), told)
+        older: Witnesses | None = part_of(run, Witnesses.name)  # none in runs of before
+        witnesses = None if older is None else older + added
+        heat, held = (added if witnesses is None else witnesses).judged(sums, SHRUNK)
+        held = None if witnesses is None else held
         scorer = Scorer(*discriminants(sums, SHRUNK))
         head = Head((EMBEDDING,), "discriminant", sums.classes, scorer, heat, held)
-        keep(run, Kept(head, [*known, *rows], sums, witnesses))
+        keep(run, Kept(head, [*known, *(rows[i] for i in new)], sums, witnesses))
     return {
+        "left_out": left,
         "classes": list(head.classes),
         "new": sorted(set(head.classes) - set(before.classes)),
         "all_labelled": int(sums.counts.sum()),
     }
 
 
-def _check_new(rows: Sequence[Row], known: Sequence[Row]) -> None:
-    """Raise for examples that are in the sums already; other files may look the same."""
-    before = {(row["file"], row["digest"]) for row in known}
-    again = [row["file"] for row in rows if (row["file"], row["digest"]) in before]
-    if again:
+def _new(rows: Sequence[Row], known: Sequence[Row]) -> tuple[NDArray[np.intp], list[str]]:
+    """Which examples are not in the sums already, under whatever name; what is said of the others.
+
+    Raises
+    ------
+    UsageError
+        If none is new, or one was labelled otherwise.
+    """
+    before = {row["digest"]: row for row in known}
+    again = [row for row in rows if row["digest"] in before]
+    for row in again:
+        old = before[row["digest"]]
+        if row["label"] != old["label"]:
+            raise UsageError(
+                f"Expected the label {old['label']!r} for {row['file']!r}, which it was fine-tuned "
+                f"on as {old['file']!r}, found {row['label']!r}: give all labels without --add."
+            )
+    new = np.array([i for i, row in enumerate(rows) if row["digest"] not in before], np.intp)
+    if not len(new):
         raise UsageError(
             f"Expected labels of examples that are new to this head, found {len(again):,} that it "
-            f"was fine-tuned on already, such as {again[0]!r}: leave those out, or give all labels "
-            f"without --add."
+            f"was fine-tuned on already, such as {again[0]['file']!r}: give others."
         )
+    told = f"{len(again):,} it was fine-tuned on already, such as {{}}: left out"
+    return new, [told.format(again[0]["file"])] if again else []
 
 
 def _witnesses(x: NDArray, batch: Batch, told: Sequence[str]) -> Witnesses:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt import LabelTable, LeftOut
-from stepwell.adapt.table import plain
+from stepwell.adapt.table import NAMED, plain
 from stepwell.interfaces import Batch, UsageError, concatenate
 from stepwell.kit.plugins import registered
 from stepwell.run import Run, read_like
@@ -27,9 +27,7 @@ def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
         known, left = told([str(i) for i in run.index[0]], labels)
         return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    known = _own_labels(source, labels)
-    missing = [(0, name) for name, _ in source.entries() if name not in known]
-    return source, known, LeftOut(missing=missing)
+    return source, _own_labels(source, labels), LeftOut()
 
 
 def labelled_batch(
@@ -38,6 +36,8 @@ def labelled_batch(
     """Labelled examples (``most`` of them, drawn), their labels, and what was left out: examples
     that are the same and labelled otherwise too, or again."""
     source, known, left = label_source(run, labels)
+    if not is_table(labels):
+        left.missing = [(0, name) for name, _ in source.entries() if name not in known]
     ids = set(known)
     if most is not None:
         ids = set(np.random.default_rng(0).permutation(sorted(known))[:most].tolist())
@@ -47,7 +47,8 @@ def labelled_batch(
     batch, unread = concatenate(parts), [(0, s.id) for s in source.skipped if s.id in ids]
     kept, left = _by_content(batch, known, replace(left, unread=unread))
     if not len(kept):
-        raise none_read(labels)
+        why = " ".join(left.lines())
+        raise UsageError(f"Expected labels to learn from in {named(labels)}, found none: {why}")
     batch = batch.take(kept)
     return batch, [known[str(name)] for name in batch.ids], left
 
@@ -64,7 +65,8 @@ def _by_content(
         names = [str(batch.ids[row]) for row in rows]
         labels = list(dict.fromkeys(known[name] for name in names))
         if len(labels) > 1:
-            contradictory.append((" = ".join(names), list[int](), labels))
+            more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+            contradictory.append((" = ".join(names[:NAMED]) + more, list[int](), labels))
         else:
             kept.append(rows[0])
             repeated += [(0, name) for name in names[1:]]
@@ -91,7 +93,7 @@ def told(ids: Sequence[str], labels: Any) -> tuple[dict[str, str], LeftOut]:
     rest = [(table.line[file], file) for file in table.known if file not in used]
     ends = _by_end(names)
     several = [each for each in rest if len(_ending(ends, each[1])) > 1]
-    unknown = [each for each in rest if each not in several]
+    unknown = [each for each in rest if len(_ending(ends, each[1])) < 2]
     return known, replace(table.left, unknown=unknown, several=several)
 
 
@@ -121,8 +123,9 @@ def matched(
     if not found:
         raise UsageError(
             f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
-            f"{named(labels)} only others, such as {next(iter(known), '')!r}: name files "
-            f"relative to what was learned from. Others are labelled by a folder a class."
+            f"{named(labels)} only others, or of several of them, such as "
+            f"{next(iter(known), '')!r}: name files relative to what was learned from. Images that "
+            f"it was not learned from are labelled by a folder for each class, texts by a column."
         )
     return found, used
 

@@ -67,7 +67,8 @@ def sets_of(head: Head, coverage: float | None) -> Sets | None:
         if head.held is None:
             raise UsageError(
                 "Expected labels that could be held back, to promise a coverage, found too few of "
-                "some class: give two or more of each class."
+                "some class, or labels that were added to those of an older run: give all at once, "
+                "two or more of each class."
             )
         return Sets(head.held, coverage)
     enough = head.held is not None and len(head.held.truth) >= fewest(COVERAGE)

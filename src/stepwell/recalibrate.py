@@ -25,6 +25,7 @@ from stepwell.engines import Choice, Quantiser, SpectralMap, auto_law, whitening
 from stepwell.evaluate.neighbours import retrieved
 from stepwell.interfaces import Batch, Encoder, Observer, Pretext, Row
 from stepwell.kit.hashing import keys
+from stepwell.views import parse
 
 SAFE = 0.9
 """A view must be kept at least this often, relative to the gentlest one."""
@@ -37,7 +38,7 @@ FEWEST = 60
 """With fewer founders nothing is chosen."""
 JUDGES, LEARNED = 400, 800
 """Founders that judge views, and others that their whitening is learned from."""
-BLIND = "as asked: features are blind to it"
+BLIND = "features are blind to it"
 _KNOWN = Choice(k=64, rho=1.0, alpha=0.0)
 
 
@@ -65,7 +66,7 @@ def as_asked(encoder: Encoder, pretext: Pretext) -> Calibration:
     named = blind & {view.name for view in views}
     asked, options, rows = pretext, getattr(pretext, "options", {}), list[Row]()
     recipe = options.get("recipe", ())
-    rest = [part for part in recipe if part not in named]
+    rest = [part for part in recipe if not {view.name for view in parse(part)} <= named]
     if rest and len(rest) < len(recipe):
         asked = type(pretext)(**{**options, "recipe": rest})
         rows = [

@@ -5,6 +5,7 @@ import pytest
 
 from stepwell.adapt import LabelSums, Sets, Witnesses, discriminants
 from stepwell.adapt.calibrate import shares
+from stepwell.adapt.witnesses import MOST
 from stepwell.kit.nearest import unit
 
 
@@ -43,14 +44,28 @@ def test_probabilities_and_sets_are_right_as_often_as_they_say():
 def test_what_belongs_together_is_not_judged_by_itself():
     """Labels without meaning of examples that are there five times: nothing can be told."""
     rng = np.random.default_rng(0)
-    x = unit(rng.standard_normal((60, 20))).repeat(5, 0)
-    y, hashes = rng.integers(0, 2, 60).repeat(5).astype(str), np.arange(300, dtype=np.uint64)
-    groups = hashes // np.uint64(5)
-    _, held = Witnesses(x, y, hashes, groups).judged(LabelSums.of(x, y), 0.1)
-    assert (held.shares.argmax(1) == held.truth).mean() < 0.65
+    x = unit(rng.standard_normal((240, 100))).repeat(5, 0)
+    y, hashes = rng.integers(0, 2, 240).repeat(5).astype(str), np.arange(1200, dtype=np.uint64)
+    groups = rng.permutation(240).repeat(5).astype(np.uint64)
+    _, held = Witnesses(x, y, rng.permutation(hashes), groups).judged(LabelSums.of(x, y), 0.1)
+    assert len(held.truth) == MOST < len(x)
+    assert (held.shares.argmax(1) == held.truth).mean() < 0.6
 
 
-def test_one_of_a_class_is_never_left_out():
+def test_the_last_of_a_class_is_learned_from_and_counts_as_missed():
+    x, y, hashes = examples(300)
+    y[-6:] = [f"rare {i}" for i in range(6)]
+    _, held = Witnesses(x, y, hashes, hashes).judged(LabelSums.of(x, y), 0.9)
+    assert len(held.truth) == 300
+    missed = held.shares[held.truth >= 4]
+    assert len(missed) == 6
+    assert (missed[np.arange(6), held.truth[held.truth >= 4]] == 0).all()
+
+
+def test_where_nothing_can_be_judged_nothing_is_certain():
     x, y, hashes = examples(4)
-    y = np.array(["a", "b", "c", "d"])
-    assert Witnesses(x, y, hashes, hashes).judged(LabelSums.of(x, y), 0.9) == (1.0, None)
+    y, sums = np.array(list("abcd")), LabelSums.of(x, np.array(list("abcd")))
+    heat, held = Witnesses(x, y, hashes, hashes).judged(sums, 0.9)
+    weight, bias = discriminants(sums, 0.9)
+    assert held is None
+    assert shares((x @ weight.T + bias) / heat).max(1).mean() == pytest.approx(2 / 3, abs=0.02)

@@ -118,6 +118,9 @@ def test_classes_are_added_without_the_old_labels(call, run, learned, tmp_path):
     assert said.code == 0, said.err
     assert "300 labels in all; new classes: 6, 7, 8, 9" in said.out
     assert "was fine-tuned on already" in call("finetune", run, "--labels", new, "--add").err
+    rows_more = [*rows[:1], {"file": rows[-1]["file"], "label": "8"}]
+    more = write_rows(tmp_path / "more.csv", rows_more)
+    assert "Expected the label '9' for" in call("finetune", run, "--labels", more, "--add").err
     told = stepwell.load(run).predict(learned / "new")
     right = [row["label"] == truth_of(row["id"]) for row in told]
     assert np.mean(right) > 0.75
@@ -168,10 +171,10 @@ def test_the_same_example_is_labelled_once_or_not_at_all(call, run, learned, tmp
     said = call("finetune", run, "--labels", folder)
     assert said.code == 0, said.err
     assert "98 labelled examples" in said.out
-    assert "1 row says the same again" in said.out
+    assert "1 example says the same again" in said.out
     assert "1 example has more than one label, none was believed" in said.out
     assert f"{kind!r}" in said.out
-    assert "1 row can't be read" in said.out
+    assert "1 example can't be read" in said.out
     assert "is replaced" in call("finetune", run, "--labels", folder).out
 
 
@@ -209,6 +212,7 @@ def test_with_too_few_labels_for_sets_what_is_likely_wrong_is_marked(call, run, 
     assert call("finetune", run, "--labels", labels).code == 0
     assert "without a promise" in call("status", run).out
     rows = stepwell.load(run).predict(learned / "new")
+    assert 0 < sum(bool(row["abstain"]) for row in rows) < len(rows)
     for row in rows:
         assert row["set"] is None
         assert bool(row["abstain"]) == (row["probability"] < 0.5 or row["typical"] < 0.01)

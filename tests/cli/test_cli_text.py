@@ -56,10 +56,10 @@ def test_mistakes_in_a_table_of_texts_are_told(call, reviews, tmp_path):
     said = call("finetune", tmp_path / "run", "--labels", path)
     assert said.code == 0, said.err
     assert "12 labelled examples, 2 classes" in said.out
-    assert "1 row says the same again (few.csv#row=3)" in said.out
+    assert "1 example says the same again (few.csv#row=3)" in said.out
     assert "few.csv#row=4 = few.csv#row=5: 'wine' or 'flowers'" in said.out
-    assert "1 row has no label yet (few.csv#row=6)" in said.out
-    assert "1 row can't be read (few.csv#row=7)" in said.out
+    assert "1 example has no label yet (few.csv#row=6)" in said.out
+    assert "1 example can't be read (few.csv#row=7)" in said.out
 
 
 @pytest.mark.parametrize("pretext", [None, "neighbours"])

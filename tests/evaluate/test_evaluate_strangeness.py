@@ -39,6 +39,18 @@ def test_p_values_of_examples_like_the_known_ones_are_even():
     assert shift(p) == 0
 
 
+def test_few_known_examples_do_not_make_others_strange():
+    """The promise is kept on average over known examples, few as they are."""
+    flagged = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        known, new = codes_of(220, rng), codes_of(300, rng)
+        usual = Usual.of(known, np.arange(len(known)))
+        typical = Typical(unit(known[:, :20]), usual)(unit(new[:, :20]), new)
+        flagged.append((typical <= 0.02).mean())
+    assert 0.01 < np.mean(flagged) < 0.03
+
+
 @pytest.mark.parametrize("place", ["within", "without"])
 @pytest.mark.parametrize("times", [0.4, 2.5])
 def test_what_the_embedding_does_not_see_is_strange_too(place, times):

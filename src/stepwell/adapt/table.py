@@ -78,7 +78,8 @@ def _counted(rows: Sequence[tuple[int, str]], one: str, more: str) -> str:
         return ""
     named = ", ".join(f"line {line}: {file}" if line else file for line, file in rows[:NAMED])
     rest = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
-    count = f"1 row {one}" if len(rows) == 1 else f"{len(rows):,} rows {more}"
+    kind = "row" if any(line for line, _ in rows) else "example"
+    count = f"1 {kind} {one}" if len(rows) == 1 else f"{len(rows):,} {kind}s {more}"
     return f"{count} ({named}{rest}): left out"
 
 
@@ -194,7 +195,7 @@ def _check_row(path: Path, line: int, row: list[str], names: Sequence[str], key:
     if len(row) > len(names):
         raise UsageError(
             f"Expected {len(names)} cells in line {line} of {path}, found {len(row)}: put cells "
-            f"with commas in quotation marks."
+            f"that hold the sign between cells in quotation marks."
         )
     if key >= len(row) or not row[key].strip():
         raise UsageError(f"Expected the name of a file in line {line} of {path}, found none.")

@@ -1,8 +1,8 @@
 """Labelled examples that are kept to find out how sure a head made of sums may be.
 
 Sums alone do not tell: an example is judged by the sums without it, which are exact, and for that
-it has to be there. Which ones are kept follows from their content only, so that they are the same
-in whatever order labels came.
+it has to be there. Which ones are kept follows from their groups and their content only: they are
+the same in whatever order labels came, and what belongs together is there together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt.calibrate import F64, heat_of, shares
+from stepwell.adapt.choose import held_of
 from stepwell.adapt.head import Held
 from stepwell.adapt.sums import LabelSums, discriminants
 
@@ -22,20 +23,20 @@ FOLDS = 5
 
 
 class Witnesses:
-    """Of labelled examples, those :data:`MOST` with the lowest hashes; ``+`` is exact.
+    """Of labelled examples, :data:`MOST` of the groups with the lowest hashes; ``+`` is exact.
 
     Attributes
     ----------
     features : (n, d) float32
     labels : (n,) str
     hashes, groups : (n,) uint64
-        Of contents, and of what belongs together: no group is judged by itself.
+        Of contents, and of what belongs together, which is judged together.
     """
 
     name: ClassVar[str] = "witnesses"
 
     def __init__(self, features: Any, labels: Any, hashes: Any, groups: Any) -> None:
-        some = np.argsort(np.asarray(hashes), kind="stable")[:MOST]
+        some = np.lexsort((hashes, groups))[:MOST]
         self.features = np.asarray(features, np.float32)[some]
         self.labels = np.asarray(labels, dtype=str)[some]
         self.hashes, self.groups = np.asarray(hashes)[some], np.asarray(groups)[some]
@@ -46,22 +47,24 @@ class Witnesses:
 
     def judged(self, sums: LabelSums, shrink: float) -> tuple[float, Held | None]:
         """Heat of the discriminants of ``sums``, and what is said of witnesses that are taken out
-        of these; 1 and None where that would leave some class without any."""
+        of these. The last of a class is never taken out; where that leaves none, heat is a guess
+        from what is said of them as they are, and there is nothing else."""
         place = {name: c for c, name in enumerate(sums.classes)}
         truth = np.array([place[label] for label in self.labels], np.intp)
         scores, told = list[F64](), list[NDArray[np.intp]]()
         for fold in range(FOLDS):
             asked = np.flatnonzero(self.groups % np.uint64(FOLDS) == fold)
-            rest = sums - LabelSums.of(self.features[asked], self.labels[asked].tolist())
-            if len(asked) and rest.classes == sums.classes:
-                weight, bias = discriminants(rest, shrink)
-                scores.append(self.features[asked] @ weight.T + bias)
-                told.append(truth[asked])
+            left = sums.counts - np.bincount(truth[asked], minlength=len(place))
+            asked = asked[left[truth[asked]] > 0]
+            if len(asked):
+                rest = sums - LabelSums.of(self.features[asked], self.labels[asked].tolist())
+                scores.append(_scores(rest, shrink, self.features[asked]))
+                told.append(asked)
         if not scores:
-            return 1.0, None
-        whole, right = np.concatenate(scores), np.concatenate(told)
-        heat = heat_of(whole, right)
-        return heat, Held(shares(whole / heat).astype(np.float32), right)
+            return heat_of(_scores(sums, shrink, self.features), truth), None
+        whole, judged = np.concatenate(scores), np.concatenate(told)
+        heat = heat_of(whole, truth[judged])
+        return heat, held_of(shares(whole / heat), truth[judged], np.delete(truth, judged), 0)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Labels, and arrays."""
@@ -73,3 +76,8 @@ class Witnesses:
         """The inverse of :meth:`state`."""
         labels: Sequence[str] = settings["labels"]
         return cls(arrays["features"], labels, arrays["hashes"], arrays["groups"])
+
+
+def _scores(sums: LabelSums, shrink: float, x: NDArray) -> F64:
+    weight, bias = discriminants(sums, shrink)
+    return np.asarray(x @ weight.T + bias, np.float64)

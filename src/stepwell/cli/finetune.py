@@ -73,6 +73,8 @@ def command(
     say(f"{found['labelled']:,} labelled examples{kinds}")
     for line in found["left_out"]:
         say(line)
+    if found.get("replaced"):
+        say(f"what was learned before from {found['replaced']:,} labels is replaced (--add adds)")
     if "curve" in found:
         _tell_curve(found["curve"])
         closed = 100 * found["closed_form"]
@@ -81,8 +83,6 @@ def command(
         new = ", ".join(found["new"])
         say(f"{found['all_labelled']:,} labels in all{f'; new classes: {new}' if new else ''}")
     else:
-        if found["replaced"]:
-            say(f"the head of before, on {found['replaced']:,} labels, is replaced (--add adds)")
         _tell_choice(found)
         _tell_suspects(found, suspects)
     say(f"next    stepwell predict {run} NEW")

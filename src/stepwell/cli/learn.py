@@ -234,10 +234,12 @@ def show(run: Any, as_json: bool) -> None:
     say()
     say(scorecard(scores))
     say()
-    for row in config.get("views", []):
+    views = config.get("views", [])
+    chosen = [row for row in views if not {"kept", "natural"}.isdisjoint(row)]
+    for row in chosen:
         say(f"view {row['name']:<12} {judged(row)}")
-    if run.recipe and not any("kept" in row for row in config.get("views", [])):
-        say(f"views   {' '.join(run.recipe)}, and no other")
+    if run.recipe and not chosen:
+        say(f"views   {' '.join([*(row['name'] for row in views), *run.recipe])}, and no other")
     data, cost = config["data"], config["cost"]
     say(
         f"\n{data['examples']:,} examples, {data['skipped']:,} set aside; "

@@ -55,7 +55,7 @@ def command(
         raise UsageError("Expected texts for --why, found a run of something else: leave it out.")
     if src == "-" and not text:
         raise UsageError("Expected a run of texts for - (what is piped), found one of images.")
-    asked: Any = _piped() if src == "-" and text else learned.asked(src, word=True)
+    asked: Any = _piped() if src == "-" else learned.asked(src, word=True)
     if isinstance(asked, list) and " " not in src and src != "-":
         click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
     source = learned.open(asked)

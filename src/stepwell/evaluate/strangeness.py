@@ -3,7 +3,7 @@
 Two things are asked of it: how far the k-th nearest known example is in the embedding (Y. Sun et
 al., ICML 2022), and how much of its features lies within and without the directions in which known
 ones vary most. The stranger answer counts, as a conformal p-value: of examples like those learned
-from, a share p at most is told to be as strange as p or stranger.
+from, about a share p is told to be as strange as p or stranger.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ what is usual. Of those that directions were found from, less lies without."""
 DIRECTIONS = 64
 FEWEST = 100
 """Examples to say what is usual, at least."""
+RARE = 0.98
+"""Share of known examples that answers are compared with: both are 1 there."""
 SHIFTED = 0.2
 """Between the distribution of p-values and the even one: the least that counts as a shift."""
 
@@ -65,7 +67,7 @@ class Usual:
         return cls(mean, directions, rows[1::2], _parts(other, mean, directions))
 
     def __call__(self, codes: NDArray) -> F64:
-        """(n,) squared distance from what is usual, in units of its variance."""
+        """(n,) distance from what is usual, in units of its deviation (Mahalanobis)."""
         return self._distance(_parts(np.asarray(codes, np.float32), self.mean, self.directions))
 
     def known(self) -> F64:
@@ -74,7 +76,7 @@ class Usual:
 
     def _distance(self, parts: F64) -> F64:
         away = parts - self._centre
-        return np.asarray(((away @ self._inverse) * away).sum(1))
+        return np.asarray(np.sqrt(np.maximum(((away @ self._inverse) * away).sum(1), 0)))
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Nothing to set, and arrays."""
@@ -120,21 +122,21 @@ class Typical:
         self._k = min(NEAREST, len(bank) - 1)
         own = self._far(known[asked[judges]], self._k + 1)  # the first is the example itself
         answers = [own] if usual is None else [own, usual.known()[judges]]
-        self._answers = [np.sort(each) for each in answers]
-        self._least = np.sort(self._stranger(answers))
+        self._scales = [(np.median(each), np.quantile(each, RARE)) for each in answers]
+        self._known_scores = np.sort(self._strangest(answers))
 
     def _far(self, rows: NDArray, k: int) -> F64:
         """Distance to the k-th nearest."""
         _, cosine = similar(rows, self._known, k)
         return 1 - np.asarray(cosine[:, k - 1], np.float64)
 
-    def _stranger(self, answers: Sequence[F64]) -> F64:
-        """(n,) by the stranger of its answers, the share of known examples that are as strange."""
-        shares = [
-            1 - np.searchsorted(known, each, side="left") / len(known)
-            for known, each in zip(self._answers, answers, strict=True)
+    def _strangest(self, answers: Sequence[F64]) -> F64:
+        """(n,) the stranger of its answers: 0 is the usual one, 1 one that few known ones have."""
+        scaled = [
+            (each - usual) / max(rare - usual, 1e-12)
+            for each, (usual, rare) in zip(answers, self._scales, strict=True)
         ]
-        return np.asarray(np.min(shares, axis=0))
+        return np.asarray(np.max(scaled, axis=0))
 
     def __call__(self, rows: NDArray, codes: NDArray | None = None) -> F64:
         """(n,) share of known examples that are as strange as each or stranger, above 0 to 1.
@@ -149,8 +151,9 @@ class Typical:
         answers = [self._far(rows, self._k)]
         if self._usual is not None:
             answers.append(self._usual(np.asarray(codes)))
-        as_strange = np.searchsorted(self._least, self._stranger(answers), side="right")
-        return np.asarray((1 + as_strange) / (1 + len(self._least)))
+        count = len(self._known_scores)
+        stranger = count - np.searchsorted(self._known_scores, self._strangest(answers), "left")
+        return np.asarray((1 + stranger) / (1 + count))
 
 
 def shift(typical: Sequence[float]) -> float:
