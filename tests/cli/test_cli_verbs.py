@@ -303,7 +303,7 @@ def test_evaluate_beside_a_pretrained_network(call, digits, tiny_run, tmp_path, 
     [
         ("name,colour\na,b\n", "Expected a header file,label"),
         ("", "Expected a header file,label"),
-        ("file,label\nnothing.png,1\n", "only others, such as 'nothing.png'"),
+        ("file,label\nnothing.png,1\n", "such as 'nothing.png'"),
         ("file,label\ntrain/0/0000.png,1\n", "at least two classes"),
     ],
 )
