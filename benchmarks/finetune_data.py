@@ -19,6 +19,7 @@ from stepwell.adapt import chosen_head
 from stepwell.evaluate.controls import raw_features
 from stepwell.features import EMBEDDING, features_of
 from stepwell.finetuning import POOL, candidates_for
+from stepwell.kit.sampling import evenly
 from stepwell.scoring import random_encoder
 from stepwell.sources import open_source
 
@@ -59,7 +60,7 @@ class Few:
         """What `finetune` chooses from the labels of some rows."""
         told = self.y[rows] if labels is None else labels
         others = np.setdiff1d(np.arange(len(self.y)), rows)
-        pool = self.x[EMBEDDING][others[:: max(1, -(-len(others) // POOL))]]
+        pool = self.x[EMBEDDING][evenly(others, POOL)]
         features = {name: each[rows] for name, each in self.x.items()}
         groups = [str(i) for i in rows]
         names = [f"{c:03d}" for c in told]
@@ -72,7 +73,7 @@ def opened(name: str) -> Few:
 
 
 def classical(data: Few, rows: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Raw pixels: nearest class means by PCA and logistic regression, an SVM; random patches."""
+    """Logistic regression and an SVM on components of pixels; the former on random patches."""
     y, found = data.y[rows], {}
     raw = PCA(128, random_state=0).fit(data.x["raw"])
     x, asked = (raw.transform(side["raw"]) for side in (data.x, data.tested))

@@ -11,6 +11,7 @@ import numpy as np
 from stepwell.adapt import Terms
 from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.nearest import unit
+from stepwell.kit.sampling import evenly
 from stepwell.run import Run
 
 EMBEDDING, FEATURES, WORDS, ADAPTED = "embedding", "features", "words", "adapted"
@@ -43,7 +44,7 @@ def terms_of(run: Run, labelled: Sequence[str]) -> Terms:
     """Terms of what the run learned from, where that is still there, and of labelled texts: a few
     labelled ones alone do not tell which words are rare."""
     texts, ids = list(labelled), run.index[0]
-    some = set(ids[:: max(1, -(-len(ids) // UNLABELLED))].tolist())
+    some = set(evenly(ids, UNLABELLED).tolist())
     with suppress(StepwellError, OSError):
         for batch in run.own_source().batches(run.chunk, ids=some):
             texts += [text[:SIGNS] for text in texts_of(batch)]

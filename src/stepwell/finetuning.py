@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from stepwell.heads import Kept, keep, labels_before, part_of, told_rows
 from stepwell.interfaces import Batch, Observer, Row, UsageError, ignore
 from stepwell.kit.files import lock, lock_of
 from stepwell.kit.hashing import hash_text, keys
+from stepwell.kit.sampling import evenly
 from stepwell.labels import labelled_batch
 from stepwell.run import Run
 from stepwell.tuning import held_back, tune
@@ -121,7 +122,7 @@ def finetune(
     batch, told, left = labelled_batch(run, labels)
     facts = {
         "labelled": len(batch),
-        "unmatched": len(left.unknown + left.several),
+        "unmatched": left.unmatched,
         "left_out": left.lines(),
     }
     if add:
@@ -210,8 +211,7 @@ def _pool(run: Run, labelled: set[str]) -> NDArray[np.float32]:
     """Embeddings of some examples it learned from that have no label."""
     ids, embeddings = run.index
     rows = np.flatnonzero([str(i) not in labelled for i in ids])
-    some = rows[:: max(1, -(-len(rows) // POOL))]
-    found = embeddings[some].astype(np.float32)
+    found = embeddings[evenly(rows, POOL)].astype(np.float32)
     return found[found.any(1)]
 
 
@@ -229,13 +229,15 @@ def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
         new, left = _new(rows, known)
         x, told = x[new], [told[i] for i in new]
         sums, added = before + LabelSums.of(x, told), _witnesses(x, batch.take(new), told)
-        older: Witnesses | None = part_of(run, Witnesses.name)  # none in runs of before
-        witnesses = None if older is None else older + added
-        heat, held = (added if witnesses is None else witnesses).judged(sums, SHRUNK)
-        held = None if witnesses is None else held
+        older: Witnesses | None = part_of(run, Witnesses.name)
+        witnesses = added if older is None else older + added
+        heat, held = witnesses.judged(sums, SHRUNK)
         scorer = Scorer(*discriminants(sums, SHRUNK))
         head = Head((EMBEDDING,), "discriminant", sums.classes, scorer, heat, held)
-        keep(run, Kept(head, [*known, *(rows[i] for i in new)], sums, witnesses))
+        kept = Kept(head, [*known, *(rows[i] for i in new)], sums, witnesses)
+        if older is None:  # of a run of before: those of the new labels alone promise nothing
+            kept = replace(kept, head=replace(head, held=None), witnesses=None)
+        keep(run, kept)
     return {
         "left_out": left,
         "classes": list(head.classes),
@@ -262,13 +264,15 @@ def _new(rows: Sequence[Row], known: Sequence[Row]) -> tuple[NDArray[np.intp], l
                 f"on as {old['file']!r}, found {row['label']!r}: give all labels without --add."
             )
     new = np.array([i for i, row in enumerate(rows) if row["digest"] not in before], np.intp)
+    if not again:
+        return new, []
+    count, first = f"{len(again):,}", again[0]["file"]
     if not len(new):
         raise UsageError(
-            f"Expected labels of examples that are new to this head, found {len(again):,} that it "
-            f"was fine-tuned on already, such as {again[0]['file']!r}: give others."
+            f"Expected labels of examples that are new to this head, found {count} that it "
+            f"was fine-tuned on already, such as {first!r}: give others."
         )
-    told = f"{len(again):,} it was fine-tuned on already, such as {{}}: left out"
-    return new, [told.format(again[0]["file"])] if again else []
+    return new, [f"{count} it was fine-tuned on already, such as {first}: left out"]
 
 
 def _witnesses(x: NDArray, batch: Batch, told: Sequence[str]) -> Witnesses:

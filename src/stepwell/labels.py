@@ -37,7 +37,8 @@ def labelled_batch(
     that are the same and labelled otherwise too, or again."""
     source, known, left = label_source(run, labels)
     if not is_table(labels):
-        left.missing = [(0, name) for name, _ in source.entries() if name not in known]
+        blank = [(0, name) for name, _ in source.entries() if name not in known]
+        left = replace(left, missing=blank)
     ids = set(known)
     if most is not None:
         ids = set(np.random.default_rng(0).permutation(sorted(known))[:most].tolist())
@@ -91,9 +92,10 @@ def told(ids: Sequence[str], labels: Any) -> tuple[dict[str, str], LeftOut]:
     found, used = matched(list(names), table.known, labels)
     known = {names[name]: label for name, label in found.items()}
     rest = [(table.line[file], file) for file in table.known if file not in used]
-    ends = _by_end(names)
-    several = [each for each in rest if len(_ending(ends, each[1])) > 1]
-    unknown = [each for each in rest if len(_ending(ends, each[1])) < 2]
+    ends = _by_end(names) if rest else {}
+    shared = {file for _, file in rest if len(_ending(ends, file)) > 1}
+    several = [each for each in rest if each[1] in shared]
+    unknown = [each for each in rest if each[1] not in shared]
     return known, replace(table.left, unknown=unknown, several=several)
 
 

@@ -59,9 +59,14 @@ def _regulated(config: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str
     return told or ["nothing had to be"]
 
 
+def views_tried(config: Mapping[str, Any]) -> list[Row]:
+    """Of the views of a run those that were judged, not only named by who asked for them."""
+    return [row for row in config.get("views", []) if not {"kept", "natural"}.isdisjoint(row)]
+
+
 def _compared(config: Mapping[str, Any]) -> list[str]:
-    views = [row for row in config.get("views", []) if not {"kept", "natural"}.isdisjoint(row)]
-    told, tried = [], config["choice"].get("tried", [])
+    views, tried = views_tried(config), config["choice"].get("tried", [])
+    told = []
     if views:
         used = [row["name"] for row in views if row["used"]]
         told.append(f"{len(views)} views tried, used: {', '.join(used) or 'the gentlest only'}")

@@ -238,7 +238,7 @@ def evaluate(
         "classes": len(classes),
         "bank": len(known),
         "test": len(truth),
-        "unmatched": len(left.unknown) + len(left.several),
+        "unmatched": left.unmatched,
         "left_out": left.lines(),
         "verdict": labelled_verdict(scores, gaps),
     }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stepwell.adapt import suggest_rows, unsure_of
 from stepwell.heads import own_labels
 from stepwell.interfaces import Row, UsageError
+from stepwell.kit.sampling import evenly
 from stepwell.labels import told
 from stepwell.run import Run
 
@@ -50,8 +51,8 @@ def suggest(run: Run, count: int = 20, labels: Any = None, *, seed: int = 0) -> 
         raise UsageError(
             f"Expected examples without a label, found none: all {len(ids):,} have one."
         )
-    has = has[:: max(1, -(-len(has) // POOL))]
-    rows = np.concatenate([has, free[:: max(1, -(-len(free) // POOL))]])
+    has = evenly(has, POOL)
+    rows = np.concatenate([has, evenly(free, POOL)])
     x = np.asarray(embeddings[rows], np.float32)
     labelled = np.arange(len(has))
     unsure = _unsure(x, [known[names[i]] for i in has])

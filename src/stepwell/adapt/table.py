@@ -49,6 +49,11 @@ class LeftOut:
     unread: list[tuple[int, str]] = field(default_factory=list)
     alike: list[tuple[str, str]] = field(default_factory=list)
 
+    @property
+    def unmatched(self) -> int:
+        """Rows that name no example, or not one."""
+        return len(self.unknown) + len(self.several)
+
     def __bool__(self) -> bool:
         return any(vars(self).values())
 

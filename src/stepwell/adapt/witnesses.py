@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stepwell.adapt.calibrate import F64, heat_of, shares
 from stepwell.adapt.choose import held_of
 from stepwell.adapt.head import Held
+from stepwell.adapt.rules import Scorer
 from stepwell.adapt.sums import LabelSums, discriminants
 
 MOST = 500
@@ -58,10 +59,10 @@ class Witnesses:
             asked = asked[left[truth[asked]] > 0]
             if len(asked):
                 rest = sums - LabelSums.of(self.features[asked], self.labels[asked].tolist())
-                scores.append(_scores(rest, shrink, self.features[asked]))
+                scores.append(Scorer(*discriminants(rest, shrink))(self.features[asked]))
                 told.append(asked)
         if not scores:
-            return heat_of(_scores(sums, shrink, self.features), truth), None
+            return heat_of(Scorer(*discriminants(sums, shrink))(self.features), truth), None
         whole, judged = np.concatenate(scores), np.concatenate(told)
         heat = heat_of(whole, truth[judged])
         return heat, held_of(shares(whole / heat), truth[judged], np.delete(truth, judged), 0)
@@ -76,8 +77,3 @@ class Witnesses:
         """The inverse of :meth:`state`."""
         labels: Sequence[str] = settings["labels"]
         return cls(arrays["features"], labels, arrays["hashes"], arrays["groups"])
-
-
-def _scores(sums: LabelSums, shrink: float, x: NDArray) -> F64:
-    weight, bias = discriminants(sums, shrink)
-    return np.asarray(x @ weight.T + bias, np.float64)

@@ -223,6 +223,7 @@ def show(run: Any, as_json: bool) -> None:
     """The result of learning: verdict, scores, where things are, what to type next."""
     if rank():  # the first of several tells it
         return None
+    from stepwell.phases import views_tried
     from stepwell.reporting import next_commands, warnings
     from stepwell.scoring import read_scores
 
@@ -234,12 +235,12 @@ def show(run: Any, as_json: bool) -> None:
     say()
     say(scorecard(scores))
     say()
-    views = config.get("views", [])
-    chosen = [row for row in views if not {"kept", "natural"}.isdisjoint(row)]
-    for row in chosen:
+    tried = views_tried(config)
+    for row in tried:
         say(f"view {row['name']:<12} {judged(row)}")
-    if run.recipe and not chosen:
-        say(f"views   {' '.join([*(row['name'] for row in views), *run.recipe])}, and no other")
+    if run.recipe and not tried:
+        blind = [row["name"] for row in config.get("views", [])]
+        say(f"views   {' '.join([*blind, *run.recipe])}, and no other")
     data, cost = config["data"], config["cost"]
     say(
         f"\n{data['examples']:,} examples, {data['skipped']:,} set aside; "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from stepwell.cli.console import check_free, emit, json_option, say
-from stepwell.interfaces import UsageError
+from stepwell.interfaces import Skipped, UsageError
 
 SHOWN = 20
 SET_ASIDE = 5
@@ -60,10 +61,7 @@ def command(
         click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
     source = learned.open(asked)
     rows = list(predict(learned, source, why=why, coverage=coverage))
-    for skipped in source.skipped[:SET_ASIDE]:
-        click.echo(f"set aside  {skipped.id!r}: {skipped.reason}", err=True)
-    if len(source.skipped) > SET_ASIDE:
-        click.echo(f"set aside  {len(source.skipped) - SET_ASIDE:,} more", err=True)
+    _tell_set_aside(source.skipped)
     if not rows:
         raise UsageError(
             f"Expected examples to tell labels of, found none that can be read in {src}."
@@ -83,6 +81,14 @@ def command(
     if len(rows) > SHOWN:
         say(f"… and {len(rows) - SHOWN:,} more: add --out FILE.csv, or --json")
     return _tell_abstained(learned, rows)
+
+
+def _tell_set_aside(skipped: Sequence[Skipped]) -> None:
+    """Beside what is printed, so that --json stays whole."""
+    for each in skipped[:SET_ASIDE]:
+        click.echo(f"set aside  {each.id!r}: {each.reason}", err=True)
+    if len(skipped) > SET_ASIDE:
+        click.echo(f"set aside  {len(skipped) - SET_ASIDE:,} more", err=True)
 
 
 def _tell_abstained(run: Any, rows: list[dict[str, Any]]) -> None:

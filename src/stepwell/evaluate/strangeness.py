@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.evaluate.neighbours import similar, unit
+from stepwell.kit.sampling import evenly
 
 F64 = NDArray[np.float64]
 NEAREST = 5
@@ -98,7 +99,7 @@ def _parts(codes: NDArray, mean: NDArray, directions: NDArray) -> F64:
 
 def sampled(count: int) -> NDArray[np.intp]:
     """The rows among so many that :class:`Usual` is made of, evenly spaced."""
-    return np.arange(0, count, max(1, -(-count // SAMPLE)))
+    return np.asarray(evenly(np.arange(count), SAMPLE))
 
 
 class Typical:

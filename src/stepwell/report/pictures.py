@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.interfaces import Batch
+from stepwell.kit.sampling import evenly
 
 TINY = 64
 """Sides up to this are kept without loss; below it pixels are shown as squares."""
@@ -123,7 +124,7 @@ def series_html(values: Any, width: int = 160, height: int = 48) -> str:
     """
     array = np.asarray(values, np.float64)
     array = array.reshape(len(array), array[:1].size)[:, :_LINES]
-    array = array[:: max(1, -(-len(array) // _POINTS))]
+    array = evenly(array, _POINTS)
     finite = array[np.isfinite(array)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     scaled = (array - low) / (high - low) if high > low else np.where(array == array, 0.5, array)

@@ -285,14 +285,15 @@ def _rows(path: str | Path, format: str) -> Iterator[tuple[int, dict[Any, Any], 
             yield number, row, problem
         return
     csv.field_size_limit(2**27)
-    first = next((line for line, _ in lines_of(path)), "")
-    options: dict[str, Any] = {"delimiter": "\t" if format == "tsv" else delimiter_of(first, KNOWN)}
+    given = lines_of(path)
+    first = next(given, ("", ""))
+    options: dict[str, Any] = {"delimiter": delimiter_of(first[0], KNOWN)}
     if format == "tsv":
-        options["quoting"] = csv.QUOTE_NONE
+        options = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
     problems: list[str] = []
 
     def lines() -> Iterator[str]:
-        for line, problem in lines_of(path):
+        for line, problem in chain([first], given):
             if problem:
                 problems.append(problem)
             # A lone carriage return ends a line of some old files, but not within a cell of a TSV.

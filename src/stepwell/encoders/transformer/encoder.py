@@ -15,6 +15,7 @@ from stepwell.encoders.network.encoder import default_device
 from stepwell.encoders.transformer.tokens import Tokens, cut, filled
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
 from stepwell.kit.hashing import digest_rows
+from stepwell.kit.sampling import evenly
 from stepwell.kit.texts import END
 from stepwell.kit.torch import arrays_of, judging, torch_or_error
 
@@ -75,8 +76,7 @@ class TransformerEncoder(Copies):
         if self.module is not None:
             return self
         if self.style != "next":
-            step = max(1, -(-len(founders) // FOUNDERS))
-            columns = [column[::step] for column in founders.data.values()]
+            columns = [evenly(column, FOUNDERS) for column in founders.data.values()]
             self.tokens = Tokens.trained(map(str, chain(*columns)), VOCABULARY)
         self._place(self._shape(), seed)
         return self
