@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from stepwell.adapt import LabelTable, LeftOut
 from stepwell.adapt.table import NAMED, plain
 from stepwell.interfaces import Batch, UsageError, concatenate
+from stepwell.kit.columns import LABELS
 from stepwell.kit.plugins import registered
 from stepwell.run import Run, read_like
 from stepwell.sources import SOURCES, open_source
-from stepwell.sources.textfiles import LABEL
 
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
@@ -197,7 +197,7 @@ def _own_labels(source: Any, labels: Any) -> dict[str, str]:
     known = source.labels() if hasattr(source, "labels") else None
     if not known and getattr(source, "kind", "") == "text":
         raise UsageError(
-            f"Expected labels beside texts, found no column called {', '.join(LABEL)} in "
+            f"Expected labels beside texts, found no column called {', '.join(LABELS[:5])} in "
             f"{named(labels)}: call it so, or give a CSV with the columns file,label."
         )
     if not known:

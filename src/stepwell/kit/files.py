@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -235,13 +235,3 @@ def _same(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-def delimiter_of(header: str, names: Collection[str]) -> str:
-    """What parts the cells of a CSV: a comma, unless it is by a semicolon or a tab that the header
-    falls into cells of which one is among ``names``, as spreadsheets of some countries write it."""
-    for mark in (",", ";", "\t"):
-        cells = [cell.strip(' "\r\n').lower() for cell in header.split(mark)]
-        if len(cells) > 1 and not set(names).isdisjoint(cells):
-            return mark
-    return ","

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.kit.names import nearest
-from stepwell.sources.pillow import extensions
+from stepwell.sources.splits import split_of_tables
 from stepwell.sources.walk import readable, walk
 
 EXTENSIONS = frozenset((".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"))
 ROWS = 64
 """Rows of a Parquet file decoded at a time."""
-
-_SPLIT = re.compile(r"^(train|test|validation|valid|val|dev|unsupervised)(?=[-_.]|$)", re.I)
 
 
 def table_files(path: Path) -> list[tuple[str, Path]]:
@@ -42,39 +38,6 @@ def _listed(file: Path) -> bool:
         return file.name in {entry["filename"] for entry in state["_data_files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return True
-
-
-def of_split(path: Path, wanted: str | None) -> tuple[list[tuple[str, Path]], str | None]:
-    """The files of a split, and its name if the folder has several.
-
-    A split is a folder (``train/…``) or the beginning of a file's name (``train-00000…``).
-
-    Raises
-    ------
-    UsageError
-        If there is no such split, or several and none called train.
-    """
-    files = table_files(path)
-    splits = {_split_of(prefix) for prefix, _ in files} - {None} if path.is_dir() else set()
-    names = ", ".join(sorted(map(str, splits)))
-    if wanted is None and (not splits or len(splits) == 1):
-        return files, None
-    if wanted is None and "train" not in splits:
-        raise UsageError(f"Expected a split to read in {path}, found {names}: name one of them.")
-    split = wanted or "train"
-    if split not in splits:
-        raise UsageError(
-            f"Expected a split of {path}, found {split!r}.{nearest(split, map(str, splits))} "
-            f"Splits: {names or 'none; leave it out'}."
-        )
-    return [pair for pair in files if _split_of(pair[0]) == split], split
-
-
-def _split_of(prefix: str) -> str | None:
-    for part in prefix.split("/"):
-        if match := _SPLIT.match(part):
-            return match[0]
-    return None
 
 
 class Table:
@@ -154,12 +117,26 @@ class Shards:
     Raises
     ------
     UsageError
-        If there is no such split.
+        If there is no such split, or no table.
     """
 
     def __init__(self, path: Path, split: str | None = None) -> None:
-        files, self.split = of_split(path, split)
-        self._tables = [(prefix, Table(file)) for prefix, file in files]
+        files = table_files(path)
+        self.split, kept = (None, [prefix for prefix, _ in files])
+        if path.is_dir():
+            self.split, kept = split_of_tables(path, kept, split)
+        elif split is not None:
+            raise UsageError(
+                f"Expected a folder of tables for split {split!r}, found the file {path}: leave it "
+                f"out."
+            )
+        self.others = len(files) - len(kept)
+        self._tables = [(prefix, Table(file)) for prefix, file in files if prefix in {*kept}]
+        if not self._tables:
+            raise UsageError(
+                f"Expected tables (.parquet, .arrow, .feather) in {path}, found none of those that "
+                f"state.json names, or none at all."
+            )
 
     @property
     def first(self) -> Table:
@@ -177,20 +154,15 @@ class Shards:
         for prefix, table in self._tables:
             each = (cell for part in table.batches(column) for cell in part)
             for row, cell in enumerate(each):
-                yield f"{prefix}#row={row}", cell.as_py(), table.file.parent
+                yield f"{prefix}#row={row}", value_of(cell), table.file.parent
 
 
-def holds_tables(path: Path) -> bool:
-    """Whether it is a table, or a folder with tables but no images: a table beside images says
-    something about them. Large folders of images are left at their first."""
-    if not path.is_dir():
-        return path.is_file() and path.suffix.lower() in EXTENSIONS
-    some = False
-    for found in walk(path):
-        if found.extension in extensions() and not found.problem:
-            return False
-        some |= found.extension in EXTENSIONS
-    return some
+def value_of(cell: Any) -> Any:
+    """A cell as Python has it; bytes where a string is no Unicode, as damaged files have it."""
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return cell.cast("binary").as_py() if hasattr(cell, "cast") else b"\xff"
 
 
 def _is_parquet(file: Path) -> bool:
