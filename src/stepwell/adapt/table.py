@@ -168,7 +168,7 @@ def _read(path: Path, how: dict[str, str]) -> Iterator[tuple[int, str, str]]:
         raise UsageError(f"Expected labels at {path}, found nothing there: check its name.")
     first = [line for line, _ in islice(lines_of(path), LOOKED)]
     dialect = Dialect.of(first, tab=path.suffix.lower() == ".tsv")
-    rows = records(lines_of(path), dialect)
+    rows = records(lines_of(path), dialect, strict=True)
     head = next(rows, Record(0, 1, []))
     names = head.cells
     key, label = _columns(path, names)

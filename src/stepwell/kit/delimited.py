@@ -8,6 +8,7 @@ and the one in which rows have the same number of cells is taken. Rows are parse
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -134,7 +135,9 @@ def checked_delimiter(mark: str | None) -> str | None:
     return sign
 
 
-def records(lines: Iterable[tuple[str, str]], dialect: Dialect, cells: int = 0) -> Iterator[Record]:
+def records(
+    lines: Iterable[tuple[str, str]], dialect: Dialect, cells: int = 0, *, strict: bool = False
+) -> Iterator[Record]:
     """Rows of a table; empty ones count, and are left out.
 
     Parameters
@@ -142,6 +145,9 @@ def records(lines: Iterable[tuple[str, str]], dialect: Dialect, cells: int = 0) 
     lines : iterable of (line, what is wrong with it)
     cells : int
         Of a row, where that is known: what tells that a quotation mark is never closed.
+    strict : bool
+        Whether text after a closing quotation mark is a mistake, as in labels, where a sign more
+        is another class.
     """
     fed = _Lines(lines)
     if dialect.told:
@@ -162,7 +168,7 @@ def records(lines: Iterable[tuple[str, str]], dialect: Dialect, cells: int = 0) 
         try:
             row = next(csv.reader(chain([first], fed), strict=True, **dialect.plain()))
         except (csv.Error, _Open) as error:
-            row, why = _alone(fed, dialect, cells, str(error))
+            row, why = _alone(fed, dialect, cells, str(error), strict)
         else:
             why = _swallowed(fed.taken, dialect, cells)
             if why:
@@ -181,25 +187,28 @@ def _split(line: str, dialect: Dialect) -> list[str]:
     return [cell.lstrip(" ") for cell in cells] if dialect.spaced else cells
 
 
-def _alone(fed: _Lines, dialect: Dialect, cells: int, why: str) -> tuple[list[str], str]:
+def _alone(
+    fed: _Lines, dialect: Dialect, cells: int, why: str, strict: bool
+) -> tuple[list[str], str]:
     """The first line of a row that can't be read whole, as far as it is one itself."""
     first = fed.taken[0] if fed.taken else ""
     alone = len(fed.taken) == 1 and not fed.ended
     fed.give_back()
-    whole = _parsed(first, dialect) if alone else None
+    tight = re.sub(rf'" +(?={re.escape(dialect.delimiter)}|$)', '"', first)
+    whole = _parsed(tight, dialect, strict) if alone else None
     if dialect.delimiter == "\t" and dialect.quoted:
         whole = whole or _parsed(first, replace(dialect, quoted=False, escaped=False))
-    if whole is not None and len(whole) > 1 and len(whole) == cells:
+    if whole is not None and len(whole) > 1 and cells in (0, len(whole)):
         return whole, ""
     if alone:
         return [], f"its quotation marks don't pair ({why})"
     return [], "a quotation mark is opened and never closed"
 
 
-def _parsed(line: str, dialect: Dialect) -> list[str] | None:
+def _parsed(line: str, dialect: Dialect, strict: bool = False) -> list[str] | None:
     """A line by itself, in the way of most readers: what follows a closing mark is text."""
     try:
-        return next(csv.reader([line], **dialect.plain()), None)
+        return next(csv.reader([line], strict=strict, **dialect.plain()), None)
     except csv.Error:
         return None
 

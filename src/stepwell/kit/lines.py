@@ -38,7 +38,7 @@ class Writing(NamedTuple):
     mark : int
         Bytes of the byte order mark before the text.
     end : str
-        What ends a line: ``"\\n"`` (also after ``"\\r"``), or ``"\\r"`` alone, as of old Macs. Other
+        What ends a line: ``"\\n"`` (also after ``"\\r"``), or ``"\\r"`` alone (old Macs). Other
         signs that part lines, such as U+2028, are part of a text.
     """
 

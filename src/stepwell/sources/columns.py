@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stepwell.interfaces import UsageError
-from stepwell.kit.columns import FILES, Choice, label_column, plain_name, text_column
+from stepwell.kit.columns import (
+    FILES,
+    LABELS,
+    Choice,
+    first_called,
+    label_column,
+    plain_name,
+    text_column,
+)
 from stepwell.kit.names import nearest
 from stepwell.kit.nested import as_label, dug, flat, in_words
 from stepwell.sources.pillow import extensions
@@ -31,7 +39,7 @@ class Columns(NamedTuple):
     kinds : mapping of name to {"image", "path", "text", "other"}
         By what is noted, else by type and content.
     cells : mapping of name to list
-        Of columns that may hold texts or paths.
+        First ones of columns that may hold images, texts, paths or labels.
     types : mapping of name to str
         As Arrow calls them.
     noted : mapping
@@ -79,6 +87,10 @@ def columns_of(shards: Any) -> Columns:
         if how == "other":
             kinds[field.name] = how
             continue
+        if how == "numbers":
+            kinds[field.name] = "other"
+            cells[field.name] = [v for _, v, _ in islice(shards.cells(field.name), LOOKED)]
+            continue
         looked = OF_BYTES if how == "bytes" else LOOKED
         first = [value for _, value, _ in islice(shards.cells(field.name), looked)]
         cells[field.name] = first
@@ -87,7 +99,8 @@ def columns_of(shards: Any) -> Columns:
 
 
 def _how_kept(kind: Any) -> str:
-    """``bytes``, ``words``, ``within`` (of objects and lists) or ``other``, by an Arrow type."""
+    """``bytes``, ``words``, ``within`` (of objects and lists), ``numbers`` (whole ones) or
+    ``other``, by an Arrow type."""
     import pyarrow.types as types
 
     if types.is_dictionary(kind):
@@ -103,7 +116,9 @@ def _how_kept(kind: Any) -> str:
         )
     if "binary" in text:  # also large_, fixed_size_ and _view, of any version of Arrow
         return "bytes"
-    return "words" if "string" in text or "utf8" in text else "other"
+    if "string" in text or "utf8" in text:
+        return "words"
+    return "numbers" if types.is_integer(kind) or types.is_boolean(kind) else "other"
 
 
 def _kind(how: str, name: str, cells: Sequence[Any], noted: Any, folder: Path) -> str:
@@ -160,7 +175,7 @@ def image_column(found: Columns, wanted: str | None) -> Choice | None:
             )
         return Choice(wanted, "as asked")
     for name, note in found.noted.items():
-        if isinstance(note, dict) and note.get("_type") == "Image" and name in found.kinds:
+        if _noted_as(note, "Image") and name in found.kinds:
             return Choice(name, "noted as images")
     for kind, why in (("image", "it holds images"), ("path", "it names images")):
         usual = IMAGE_NAMES if kind == "image" else (*IMAGE_NAMES, *FILES)
@@ -180,23 +195,21 @@ def check_name(found: Columns, wanted: str) -> None:
         )
 
 
-def texts_of(found: Columns) -> dict[str, list[str]]:
-    """First cells of columns that hold words, those within objects by their paths."""
+def texts_of(
+    found: Columns, names: Sequence[str], put: Callable[[Any], str | None] = in_words
+) -> dict[str, list[str]]:
+    """First cells of some columns in words, those within objects by their paths."""
     columns: dict[str, list[str]] = {}
-    for name, kind in found.kinds.items():
-        if kind not in ("text", "path"):
-            continue
+    for name in names:
         rows = [flat({name: cell}) for cell in found.cells[name]]
         for path in dict.fromkeys(key for row in rows for key in row):
-            columns[path] = [in_words(row.get(path)) or "" for row in rows]
+            columns[path] = [put(row.get(path)) or "" for row in rows]
     return columns
 
 
 def best_text(found: Columns) -> Choice | None:
     """The column of texts, if there is one."""
-    columns = texts_of(found)
-    paths = {name for name, kind in found.kinds.items() if kind == "path"}
-    columns = {name: cells for name, cells in columns.items() if name not in paths}
+    columns = texts_of(found, [name for name, kind in found.kinds.items() if kind == "text"])
     return text_column(columns, {name: name for name in columns})
 
 
@@ -213,14 +226,14 @@ def kind_of_columns(found: Columns, wanted: Any = None) -> str:
     return "image" if "path" in found.kinds.values() else ""
 
 
-def labels_by_row(
-    shards: Any, column: str, asked: str | None = None
-) -> tuple[dict[str, str] | None, Choice | None]:
-    """Labels of the rows of :class:`~stepwell.sources.tablefiles.Shards`, and where they stand: in
-    the column that is asked for, noted as classes, or called label …; ``column`` is none."""
-    found = found_labels(shards, column, asked)
+def _noted_as(note: Any, kind: str) -> bool:
+    return isinstance(note, dict) and note.get("_type") == kind
+
+
+def labels_by_row(shards: Any, found: Choice | None) -> dict[str, str] | None:
+    """Labels of the rows of :class:`~stepwell.sources.tablefiles.Shards`, from a column."""
     if found is None:
-        return None, None
+        return None
     name, path = parted(str(found.key), shards.first.schema().names)
     noted = features(shards.first.schema(), shards.first.file.parent).get(name)
     classes = noted.get("names") if isinstance(noted, dict) else None
@@ -235,51 +248,50 @@ def labels_by_row(
             label = as_label(value)
         if label:
             labels[id] = label
-    return labels or None, found
+    return labels or None
 
 
-def found_labels(shards: Any, column: str, asked: str | None = None) -> Choice | None:
-    """The column of labels."""
-    schema = shards.first.schema()
+def found_labels(found: Columns, text: str, asked: str | None = None) -> Choice | None:
+    """The column of labels: asked for, noted as classes, or called label …; ``text`` is none."""
     if asked is not None:
-        if parted(asked, schema.names)[0] not in schema.names:
-            check_name(columns_of(shards), asked)
+        check_name(found, parted(asked, [*found.types])[0])
         return Choice(asked, "as asked")
-    noted = features(schema, shards.first.file.parent)
+    rest = {name: name for name in found.types if name != text}
     classes = [
         name
-        for name in schema.names
-        if isinstance(noted.get(name), dict) and noted[name].get("_type") == "ClassLabel"
+        for name in rest
+        if isinstance(found.noted.get(name), dict)
+        and found.noted[name].get("_type") == "ClassLabel"
     ]
-    rest = {name: name for name in schema.names if name != column}
-    cells = {}
-    for field in schema:
-        if field.name in rest and _how_kept(field.type) != "bytes":
-            first = islice(shards.cells(field.name), LOOKED)
-            cells[field.name] = [as_label(value) for _, value, _ in first]
-    sure = label_column({n: cells[n] for n in classes if n in cells}, rest, column)
-    if sure is not None and sure.why == "it is called so":
-        return Choice(sure.key, "noted as classes")
-    if classes and classes[0] != column:
-        return Choice(classes[0], "noted as classes")
-    return label_column(cells, rest, column)
+    if classes:
+        named = first_called({name: name for name in classes}, LABELS)
+        return Choice(named or classes[0], "noted as classes")
+    cells: dict[str, list[str]] = {}
+    for name in rest:
+        if found.kinds[name] == "text":
+            cells |= texts_of(found, [name], as_label)
+        elif name in found.cells and found.kinds[name] != "image":
+            cells[name] = [as_label(value) for value in found.cells[name]]
+    return label_column(cells, {name: name for name in cells}, text)
 
 
 def describe(
-    source: Any, shards: Any, column: Choice, split: str | None, label: str | None
-) -> None:
-    """Note in a source what of its tables was chosen, and what opens it again the same way."""
+    source: Any, shards: Any, found: Columns, column: Choice, split: str | None, label: str | None
+) -> Choice | None:
+    """Note in a source what of its tables was chosen, and what opens it again the same way; the
+    column of labels, if there is one."""
     name = str(column.key)
     source.options |= {"column": name} | ({"label": label} if label else {})
     if shards.split:
         source.options["split"] = shards.split
         source.decided("split", shards.split, "as asked" if split else "of several")
     source.decided("column", name, column.why)
-    labels = found_labels(shards, name, label)
+    labels = found_labels(found, name, label)
     if labels is not None:
         source.decided("label", labels.key, labels.why)
     if shards.others:
         source.passed["table of another split"] = shards.others
+    return labels
 
 
 def parted(name: str, columns: Sequence[str]) -> tuple[str, str]:

@@ -30,10 +30,14 @@ def in_memory(where: Any, asked: str | None = None) -> tuple[str, Any]:
     """
     if isinstance(where, (set, frozenset, dict, bytes)) or not hasattr(where, "__len__"):
         raise _nothing(type(where).__name__)
-    array = hasattr(where, "__array__") and not isinstance(where, (list, tuple))
-    if array and np.asarray(where).dtype.kind not in "OUS":
-        return "image", np.asarray(where)
-    several = [*where] if np.ndim(where) == 1 or not array else []
+    if hasattr(where, "columns"):
+        raise _nothing("a table (give one of its columns, such as table['text'])")
+    several = [*where] if isinstance(where, (list, tuple)) else []
+    if not several:
+        array = np.asarray(where)
+        if array.dtype.kind not in "OUST" or array.ndim != 1:
+            return "image", array
+        several = array.tolist()
     if not several:
         return "image", np.asarray(where)
     first = several[0]

@@ -81,8 +81,11 @@ def _splits(path: Path, ids: Sequence[str]) -> dict[str, str | None]:
     if noted:
         return {id: next((part for part in id.split("/") if part in noted), None) for id in ids}
     full = {id: _full(id) for id in ids}
+    numbered = {name for id, name in full.items() if _OF.match(_stem(id))}  # called so for sure
     short = {
-        name: word[0].lower() for name in full.values() if name and (word := _WORD.match(name))
+        name: word[0].lower()
+        for name in full.values()
+        if name and name not in numbered and (word := _WORD.match(name))
     }
     # `train_a` and `train_b` are two splits; `train_reviews` alone is the one for training.
     several = {word for word in short.values() if sum(w == word for w in short.values()) > 1}
@@ -98,8 +101,8 @@ def _called(name: str | None, short: Mapping[str, str], several: set[str]) -> st
 
 def _full(id: str) -> str | None:
     """The name of a table's split as its folder or its file says it; None where neither does."""
-    *folders, file = id.split("/")
-    stem = file.partition(".")[0]
+    *folders, _ = id.split("/")
+    stem = _stem(id)
     for folder in folders:
         if _WORD.match(folder):
             return folder
@@ -107,6 +110,10 @@ def _full(id: str) -> str | None:
         return match["split"]
     bare = _SHARD.sub("", stem)
     return bare if _WORD.match(bare) else None
+
+
+def _stem(id: str) -> str:
+    return id.rpartition("/")[2].partition(".")[0]
 
 
 def _noted(path: Path) -> set[str]:

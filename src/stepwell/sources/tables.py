@@ -68,12 +68,12 @@ class TableSource(EncodedSource):
                 f"Expected a column of images or of texts in {path}, found {found.listed()}: "
                 f"images are stored as bytes, or as paths; -o column=NAME names one."
             )
-        self.column, self._label, self._anywhere = str(choice.key), label, anywhere
+        self.column, self._anywhere = str(choice.key), anywhere
         name = path.resolve().name if path.is_dir() else path.stem
         super().__init__(path, readable(name), canvas=canvas, strict=strict, workers=workers)
         if anywhere:
             self.options["anywhere"] = True
-        describe(self, self._shards, choice, split, label)
+        self._label = describe(self, self._shards, found, choice, split, label)
 
     @staticmethod
     def accepts(path: Path) -> bool:
@@ -88,7 +88,7 @@ class TableSource(EncodedSource):
 
     def labels(self) -> dict[str, str] | None:
         """Labels from the column noted as classes, or called label, class …"""
-        return labels_by_row(self._shards, self.column, self._label)[0]
+        return labels_by_row(self._shards, self._label)
 
     def _items(self) -> Iterator[Item]:
         anywhere = self._anywhere

@@ -314,9 +314,27 @@ def why_no_text(path: Path, encoding: str | None = None) -> str:
         return f"{wrong[0]} in most lines (-o encoding=cp1252, latin-1, gb18030 … names it)"
     if not any(line.strip() for line, _ in lines):
         return "nothing but empty lines"
+    if kind == "jsonl" and lines[0][0].strip() in ("{", "[") and "json" in path.name:
+        return "JSON that is no list of objects with a text (an object a line is best)"
     if kind in TABLES:
         return "a table without a column of words, or of labels for files (-o column=NAME names it)"
     return "numbers, or hardly a word, in its first lines"
+
+
+def check_encoding(path: str | Path, encoding: str | None) -> None:
+    """Raise where most of the first lines are in another encoding.
+
+    Raises
+    ------
+    UsageError
+    """
+    first = [why for _, why in islice(lines_of(path, encoding), LOOKED)]
+    wrong = [why for why in first if why.startswith("no ")]
+    if 2 * len(wrong) > len(first):
+        raise UsageError(
+            f"Expected {wrong[0].partition(' (')[0][3:]} in {path}, found another encoding in most "
+            f"of its lines: name it, -o encoding=cp1252 (or latin-1, shift-jis, gb18030 …)."
+        )
 
 
 def usual_unit(path: str | Path, encoding: str | None = None) -> str:

@@ -19,6 +19,7 @@ from stepwell.sources.textfiles import (
     Cells,
     Column,
     Wish,
+    check_encoding,
     format_of,
     units,
     usual_unit,
@@ -92,6 +93,8 @@ class TextSource(WrittenSource):
         self._wish = Wish(column, label, encoding, delimiter, quoting, header)
         self._files, self.passed, self._split = text_files(path, self._wish, split)
         tables = [file for file in self._files if file.format in TABLES]
+        if not path.is_dir():
+            check_encoding(path, encoding)
         self._columns = {
             file.prefix: Column.of(file.path, file.format, self._wish) for file in tables
         }

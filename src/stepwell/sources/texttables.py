@@ -85,8 +85,7 @@ class TextTableSource(WrittenSource):
                     f"Expected texts in column {first!r}, found {found.types[first]}: give another "
                     f"column. Columns: {found.listed()}."
                 )
-        self._label = label
-        describe(self, self._shards, choice, split, label)
+        self._label = describe(self, self._shards, found, choice, split, label)
 
     @staticmethod
     def accepts(path: Path) -> bool:
@@ -101,7 +100,7 @@ class TextTableSource(WrittenSource):
 
     def labels(self) -> dict[str, str] | None:
         """Labels from the column noted as classes, or called label, class …"""
-        return labels_by_row(self._shards, self.column, self._label)[0]
+        return labels_by_row(self._shards, self._label)
 
     def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, dict[str, str], str]]:
         columns = [self._shards.cells(name) for name, _ in self._parts]
