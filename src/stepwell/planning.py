@@ -26,6 +26,7 @@ from stepwell.reporting import duration
 from stepwell.scoring import SAMPLE
 from stepwell.settings import DIMENSIONS, Settings, check, check_kind
 from stepwell.sources import open_source
+from stepwell.sources.facts import facts_of
 
 _TRIED = 96
 """Examples that are read and encoded."""
@@ -73,6 +74,7 @@ def plan(
         "options": str(dict(source.options)),
         "found": len(ids),
         "unreadable": f"{len(source.skipped)} of {min(_TRIED, len(ids))} tried",
+        "read": facts_of(source),
         "shape": str({k: list(np.shape(v)[1:]) for k, v in some.data.items()}),
         "features": encoder.width,
         "dimensions": k,

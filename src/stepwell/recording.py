@@ -26,6 +26,7 @@ from stepwell.pretexts import PRETEXTS
 from stepwell.pretexts.tokens import Next, Parallel
 from stepwell.run import Run
 from stepwell.runfile import FORMAT
+from stepwell.sources.facts import facts_of
 
 _LIBRARIES = ("stepwell", "numpy", "scipy", "scikit-learn", "Pillow", "pyarrow")
 
@@ -186,6 +187,7 @@ def write_config(
             "name": getattr(source, "name", source.kind),
             "kind": source.kind,
             "options": dict(source.options),
+            "read": facts_of(source),
         },
         "learn": {
             "preset": settings.preset,

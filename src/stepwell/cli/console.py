@@ -251,3 +251,13 @@ def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "–"
     return f"{row['value']:.1f} ±{(row['high'] - row['low']) / 2:.1f}"
+
+
+def tell_source(source: Any, *, aside: bool = True) -> None:
+    """What was chosen of how to read a source, and what of it was left out: beside what is printed,
+    so that ``--json`` stays whole."""
+    from stepwell.sources.facts import facts_of, lines_of
+
+    skipped = [vars(each) for each in source.skipped] if aside else []
+    for line in lines_of(facts_of(source), skipped):
+        click.echo(f"read    {line}", err=True)

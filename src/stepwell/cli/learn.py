@@ -212,8 +212,12 @@ def _resume(path: Path, src: str | None, as_json: bool) -> None:
 
 
 def _show_plan(found: dict[str, Any], as_json: bool) -> None:
+    from stepwell.sources.facts import lines_of
+
     if as_json:
         return emit(found)
+    for line in lines_of(found.pop("read")):
+        say(f"{'read':>16}  {line}")
     for name, value in found.items():
         say(f"{name.replace('_', ' '):>16}  {value}")
     return None
@@ -226,11 +230,14 @@ def show(run: Any, as_json: bool) -> None:
     from stepwell.phases import views_tried
     from stepwell.reporting import next_commands, warnings
     from stepwell.scoring import read_scores
+    from stepwell.sources.facts import lines_of
 
     scores, config = read_scores(run), run.config
     page = run.path / "report.html"
     if as_json:
-        return emit({"run": str(run.path), **scores, "cost": config["cost"], **config["data"]})
+        read = {"source": config["source"].get("read"), "set_aside": config.get("skipped", [])}
+        facts = {"run": str(run.path), **scores, "cost": config["cost"], **config["data"]}
+        return emit(facts | read)
     say(scores["verdict"]["sentence"])
     say()
     say(scorecard(scores))
@@ -246,8 +253,8 @@ def show(run: Any, as_json: bool) -> None:
         f"\n{data['examples']:,} examples, {data['skipped']:,} set aside; "
         f"{cost['seconds']:.0f} s, {cost['cpu_seconds']:.0f} CPU s, {cost['peak_mb']:,.0f} MB"
     )
-    for row in config.get("skipped", [])[:5]:
-        say(f"  set aside: {row['id']!r}: {row['reason']}")
+    for line in lines_of(config["source"]["read"], config.get("skipped", [])):
+        say(f"read    {line}")
     for warning in warnings(config):
         say(f"note    {warning}")
     say(f"run     {run.path}")

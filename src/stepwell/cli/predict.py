@@ -9,11 +9,10 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import check_free, emit, json_option, say
+from stepwell.cli.console import check_free, emit, json_option, say, tell_source
 from stepwell.interfaces import Skipped, UsageError
 
 SHOWN = 20
-SET_ASIDE = 5
 
 
 @click.command("predict")
@@ -61,7 +60,7 @@ def command(
         click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
     source = learned.open(asked)
     rows = list(predict(learned, source, why=why, coverage=coverage))
-    _tell_set_aside(source.skipped)
+    tell_source(source)
     if not rows:
         raise UsageError(
             f"Expected examples to tell labels of, found none that can be read in {src}."
@@ -69,7 +68,7 @@ def command(
     if out is not None:
         write_atomic(out, _as_csv(rows))
     if as_json:
-        return emit(rows)
+        return emit([*rows, *_set_aside(source.skipped)])
     if out is not None:
         say(f"{len(rows):,} labels in {out}")
         return _tell_abstained(learned, rows)
@@ -83,12 +82,10 @@ def command(
     return _tell_abstained(learned, rows)
 
 
-def _tell_set_aside(skipped: Sequence[Skipped]) -> None:
-    """Beside what is printed, so that --json stays whole."""
-    for each in skipped[:SET_ASIDE]:
-        click.echo(f"set aside  {each.id!r}: {each.reason}", err=True)
-    if len(skipped) > SET_ASIDE:
-        click.echo(f"set aside  {len(skipped) - SET_ASIDE:,} more", err=True)
+def _set_aside(skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
+    """Rows of what can't be read: it has no label, and says why."""
+    none = dict.fromkeys(("label", "probability", "set", "typical"))
+    return [{"id": each.id, **none, "abstain": f"not read: {each.reason}"} for each in skipped]
 
 
 def _tell_abstained(run: Any, rows: list[dict[str, Any]]) -> None:

@@ -68,6 +68,8 @@ HEADINGS = ("title", "headline", "subject", "summary", "heading")
 """Texts too, but of few words: where there is nothing else."""
 NOTES = (*HEADINGS, "comment", "abstract", "caption", "description")
 """Beside names of examples and their labels these are notes, not the examples."""
+LONG_NAME = 3
+"""Words from which on what stands above a column is no name of it."""
 SURE = 6
 """How many of the names mean text for sure, beside names of files too."""
 WORDS, SENTENCE = 1.5, 4.0
@@ -91,7 +93,8 @@ def called(name: object, known: Sequence[str]) -> int | None:
     if plain in known:
         return known.index(plain)
     last = plain.rpartition(" ")[2]
-    return len(known) + known.index(last) if last != plain and last in known else None
+    named = 0 < plain.count(" ") < LONG_NAME and last in known  # a sentence is no name
+    return len(known) + known.index(last) if named else None
 
 
 def first_called(
@@ -161,7 +164,10 @@ def label_column(
     again."""
     rest = {key: name for key, name in names.items() if key != text and key in columns}
     named = first_called(rest, LABELS)
-    if named is not None and (called(names[named], LABELS[:4]) is not None or few(columns[named])):
+    if named is not None and (
+        called(names[named], LABELS[:4]) is not None
+        or few(columns[named], len(columns[named]) // 2)
+    ):
         return Choice(named, "it is called so")
     again = [key for key, cells in columns.items() if key != text and few(cells)]
     if names:  # numbers are measures, as ages and prices, unless there is no name to tell
@@ -172,10 +178,10 @@ def label_column(
     return Choice(again[0], "its few values come again and again")
 
 
-def few(cells: Sequence[str]) -> bool:
+def few(cells: Sequence[str], most: int | None = None) -> bool:
     """Whether a column holds a few values that come again and again."""
     values = {cell for cell in cells if cell.strip()}
-    return 1 < len(values) <= max(2, len(cells) // 10)
+    return 1 < len(values) <= max(2, len(cells) // 10 if most is None else most)
 
 
 def is_number(cell: str) -> bool:

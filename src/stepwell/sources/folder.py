@@ -94,7 +94,7 @@ class FolderSource(EncodedSource):
             elif may_be_image(found) and is_image(head_of(found.path)):
                 yield _item(found)
             else:
-                passed[passed_over(found)] += 1
+                passed[passed_over(found, "image")] += 1
         self.passed = passed
 
     def _nothing(self) -> StepwellError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from stepwell.sources.textfiles import format_of
 from stepwell.sources.walk import Found
 
@@ -68,6 +70,9 @@ def head_of(path: str) -> bytes:
         return b""
 
 
-def passed_over(found: Found) -> str:
-    """Why a file in a folder of images is none."""
-    return f"{found.extension or 'without extension'}, no image"
+def passed_over(found: Found, kind: str) -> str:
+    """Why a file among examples is none, by its extension."""
+    extension = found.extension
+    if not re.fullmatch(r"\.[a-z0-9_-]{1,12}", extension):
+        extension = "other extensions" if extension else "no extension"
+    return f"{extension}, no {kind}"

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from stepwell.sources.sniff import passed_over
 from stepwell.sources.splits import split_of_tables
 from stepwell.sources.textfiles import ANY, PLAIN, TABLES, Column, Wish, format_of
 from stepwell.sources.walk import readable, walk
@@ -68,7 +69,7 @@ def _below(path: Path, wish: Wish) -> tuple[list[TextFile], Counter[str]]:
         if each.problem:
             passed[each.problem] += 1
         elif not kind or each.extension == ".json":
-            passed[f"{each.extension or 'without extension'}, no text"] += 1
+            passed[passed_over(each, "text")] += 1
         elif kind in PLAIN or Column.fits(Path(each.path), kind, wish):
             found.append(TextFile(each.id, each.path, kind))
         else:
