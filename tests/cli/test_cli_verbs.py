@@ -320,7 +320,10 @@ def test_labels_that_can_not_be_used(call, tiny_run, tmp_path, content, words):
 def test_embed_parquet(call, digits, tiny_run, tmp_path):
     out = tmp_path / "z.parquet"
     found = parsed(call("embed", tiny_run, digits, "--out", out, "--json"))
+    source = found.pop("source")
     assert found == {"out": str(out), "examples": 100, "skipped": []}
+    assert [row["what"] for row in source["decisions"]] == ["kind"]
+    assert source["set_aside"] == source["passed_over"] == {}
     table = parquet.read_table(out)
     assert table.schema == pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32()))])
     assert table["id"].to_pylist() == ids_of(digits)

@@ -68,7 +68,8 @@ def _are_files(several: Sequence[Any]) -> bool:
     )
     if some and 2 * named > len(some):
         return True
-    return bool(some) and 2 * sum(bool(each) and there(each) for each in some) > len(some)
+    files = sum(there(each) and Path(each).is_file() for each in some)
+    return bool(some) and 2 * files > len(some)
 
 
 def _images(several: Sequence[Any]) -> NDArray[Any]:
