@@ -20,6 +20,7 @@ from stepwell.kit.files import there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
+from stepwell.kit.trust import sealed
 from stepwell.runfile import read_config
 from stepwell.sources import open_source
 from stepwell.sources.texts import MARKED, in_words
@@ -42,25 +43,14 @@ def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in names}
 
 
-def trained_on(config: dict) -> str:
-    """How a network was trained, in words; empty where none was."""
-    train = config.get("train")
-    if not train:
-        return ""
-    return (
-        f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
-        f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
-    )
-
-
 class Run:
     """What ``learn`` left behind. Open one with :func:`stepwell.load`."""
 
     data: Any = None
     """The source it was learned from; known only to the process that learned."""
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | PathLike[str], source: Any = None) -> None:
+        self.path, self.given = Path(path), source
         self.config = read_config(self.path)
 
     def __repr__(self) -> str:
@@ -126,11 +116,26 @@ class Run:
         if self.data is not None and canvas is None:
             return self.data
         source = self.config["source"]
-        where = self.data if source.get("path") is None else source["path"]
+        where = self.given if self.given is not None else source.get("path")
+        where = self.data if where is None else where
+        if isinstance(where, str) and self.given is None and not self.made_here:
+            raise StepwellError(
+                f"Expected a run that was learned by you on this machine, found one that names "
+                f"{where}: its files are only read where you say so. Give the data: --source PATH "
+                f"(in Python stepwell.load(run, source=PATH))."
+            )
+        options = dict(source.get("options", {}))
         if canvas is None:
-            return open_source(where, **source.get("options", {}))
-        options = {k: v for k, v in source.get("options", {}).items() if k != "canvas"}
+            return open_source(where, **options)
+        options.pop("canvas", None)
         return open_source(where, like={"canvas": canvas}, **options)
+
+    @property
+    def made_here(self) -> bool:
+        """Whether this user learned it on this machine, so that the paths in it are the user's."""
+        source = self.config["source"]
+        content = {"path": source.get("path"), "options": source.get("options", {})}
+        return sealed(content, source.get("seal", ""))
 
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""
@@ -326,8 +331,15 @@ class Run:
         return write_report(self, src)
 
 
-def load(path: str | PathLike[str]) -> Run:
+def load(path: str | PathLike[str], *, source: Any = None) -> Run:
     """Open a run.
+
+    Parameters
+    ----------
+    path : path
+    source : path or Source, optional
+        The data it was learned from, where that has moved, or where another user or another
+        machine learned it: paths in such a run are not followed.
 
     Raises
     ------
@@ -336,4 +348,4 @@ def load(path: str | PathLike[str]) -> Run:
     StepwellError
         If a newer stepwell wrote it.
     """
-    return Run(path)
+    return Run(path, source)

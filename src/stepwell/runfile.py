@@ -50,3 +50,14 @@ def read_config(path: Path) -> dict[str, Any]:
             f"install that version or a newer one."
         )
     return config
+
+
+def trained_on(config: dict) -> str:
+    """How a network was trained, in words; empty where none was."""
+    train = config.get("train")
+    if not train:
+        return ""
+    return (
+        f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
+        f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
+    )

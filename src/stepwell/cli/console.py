@@ -261,3 +261,25 @@ def tell_source(source: Any, *, aside: bool = True) -> None:
     skipped = [vars(each) for each in source.skipped] if aside else []
     for line in lines_of(facts_of(source), skipped):
         click.echo(f"read    {line}", err=True)
+
+
+data_option = click.option(
+    "--source",
+    "data",
+    help="The data RUN was learned from, where it has moved, or where another machine learned it.",
+)
+
+
+def opened(run: Path, data: str | None = None) -> Any:
+    """A run; with a word where its data is not read as somebody else's run names it."""
+    from stepwell.run import load
+
+    found = load(run, source=data)
+    path = found.config["source"].get("path")
+    if data is None and path and not found.made_here:
+        click.echo(
+            f"note    not learned by you on this machine: its data, {path}, is not read unless you "
+            f"give it, --source PATH",
+            err=True,
+        )
+    return found

@@ -8,7 +8,16 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from stepwell.cli.console import Progress, check_free, emit, json_option, say, table
+from stepwell.cli.console import (
+    Progress,
+    check_free,
+    data_option,
+    emit,
+    json_option,
+    opened,
+    say,
+    table,
+)
 from stepwell.interfaces import UsageError
 
 SHOWN = 5
@@ -39,10 +48,12 @@ SHOWN = 5
 @click.option("--suspects", type=click.Path(path_type=Path), help="A .csv of doubtful labels.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
+@data_option
 @json_option
 def command(
     ctx: click.Context,
     run: Path,
+    data: str | None,
     labels: str,
     suspects: Path | None,
     overwrite: bool,
@@ -57,14 +68,13 @@ def command(
     """
     from stepwell.finetuning import finetune
     from stepwell.kit.files import write_atomic
-    from stepwell.run import load
 
     if suspects is not None and suspects.suffix != ".csv":
         raise UsageError(f"Expected --suspects to end in .csv, found {suspects.name!r}.")
     check_free(suspects, overwrite)
     _check_together(ctx, suspects is not None, options)
     with Progress(silent=as_json) as observe:
-        found = finetune(load(run), labels, observe=observe, **options)
+        found = finetune(opened(run, data), labels, observe=observe, **options)
     if suspects is not None:
         write_atomic(suspects, _as_csv(found.get("suspects", [])))
     if as_json:

@@ -145,7 +145,7 @@ def command(
     from stepwell.sources import open_source
 
     if resume is not None:
-        return _resume(resume, src, as_json)
+        return _resume(resume, src, options["backbone"], as_json)
     named = options.pop("source")
     if src is not None and named is not None:
         raise click.UsageError("Expected SRC or --source, found both: leave one of them out.")
@@ -191,14 +191,14 @@ def command(
     return None
 
 
-def _resume(path: Path, src: str | None, as_json: bool) -> None:
+def _resume(path: Path, src: str | None, backbone: str | None, as_json: bool) -> None:
     """Go on; what a stopped training was told holds, whatever else is asked for."""
     from stepwell.learner import resume
 
     given = click.get_current_context().get_parameter_source
     names = [p.name for p in click.get_current_context().command.params if p.name]
     extra = [n for n in names if given(n) is ParameterSource.COMMANDLINE]
-    extra = [n for n in extra if n not in ("resume", "src", "as_json")]
+    extra = [n for n in extra if n not in ("resume", "src", "backbone", "as_json")]
     if extra:
         flags = {field: name for name, (field, _) in FLAGS.items()}
         flag = flags.get(extra[0], f"--{extra[0].replace('_', '-')}")
@@ -207,7 +207,7 @@ def _resume(path: Path, src: str | None, as_json: bool) -> None:
             f"that out, or learn anew."
         )
     with Progress(silent=as_json or rank() > 0) as observe:
-        run = resume(path, src, observe=observe)
+        run = resume(path, src, backbone=backbone, observe=observe)
     show(run, as_json)
 
 

@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import check_free, emit, json_option, say, tell_source
+from stepwell.cli.console import (
+    check_free,
+    data_option,
+    emit,
+    json_option,
+    opened,
+    say,
+    tell_source,
+)
 from stepwell.interfaces import Skipped, UsageError
 
 SHOWN = 20
@@ -26,9 +34,11 @@ SHOWN = 20
     help="How often the set of labels holds the right one; default .9, with labels enough.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@data_option
 @json_option
 def command(
     run: Path,
+    data: str | None,
     src: str,
     out: Path | None,
     why: bool,
@@ -44,12 +54,11 @@ def command(
     """
     from stepwell.kit.files import write_atomic
     from stepwell.predicting import predict
-    from stepwell.run import load
 
     if out is not None and out.suffix != ".csv":
         raise UsageError(f"Expected --out to end in .csv, found {out.name!r}.")
     check_free(out, overwrite)
-    learned = load(run)
+    learned = opened(run, data)
     text = learned.config["source"]["kind"] == "text"
     if why and not text:
         raise UsageError("Expected texts for --why, found a run of something else: leave it out.")

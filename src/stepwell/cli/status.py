@@ -47,7 +47,8 @@ def command(where: Path, as_json: bool) -> None:
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    from stepwell.run import load, trained_on
+    from stepwell.run import load
+    from stepwell.runfile import trained_on
     from stepwell.scoring import read_scores
 
     try:

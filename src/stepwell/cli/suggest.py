@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import check_free, emit, json_option, say
+from stepwell.cli.console import check_free, data_option, emit, json_option, opened, say
 
 SHOWN = 20
 
@@ -20,9 +20,11 @@ SHOWN = 20
 @click.option("--out", type=click.Path(path_type=Path), help="A .csv file to write and fill in.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
+@data_option
 @json_option
 def command(
     run: Path,
+    data: str | None,
     count: int,
     labels: str | None,
     out: Path | None,
@@ -37,13 +39,12 @@ def command(
     """
     from stepwell.interfaces import UsageError
     from stepwell.kit.files import write_atomic
-    from stepwell.run import load
     from stepwell.suggesting import known_labels, suggest
 
     if out is not None and out.suffix != ".csv":
         raise UsageError(f"Expected --out to end in .csv, found {out.name!r}.")
     check_free(out, overwrite)
-    learned = load(run)
+    learned = opened(run, data)
     rows = suggest(learned, count, labels, seed=seed)
     if out is not None:
         write_atomic(out, _as_csv(known_labels(learned, labels), rows))
