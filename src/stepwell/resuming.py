@@ -42,6 +42,8 @@ def going_on(path: Path) -> str:
         asked = json.loads((beside(path) / TOLD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return words
+    name = (asked.get("settings") or {}).get("backbone")
+    words += f" --backbone {name}" if name and ":" in name else ""  # code is named each time
     count, each = asked.get("ranks", 1), asked.get("ranks_here", 1)
     if count == 1:
         return words

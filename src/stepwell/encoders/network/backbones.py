@@ -228,7 +228,7 @@ def _small_stem(model: Any) -> None:
 
 
 def _own(spec: Spec, weights: str | None) -> Any:
-    name, function = spec.name, _function_of(spec.name)
+    name, function = spec.name, function_of(spec.name)
     module = function(**_taken(function, spec))
     if not isinstance(module, torch_or_error().nn.Module):
         raise UsageError(f"Expected a torch module from {name}, found {type(module).__name__}.")
@@ -247,10 +247,10 @@ def _own(spec: Spec, weights: str | None) -> Any:
 
 def own_options(spec: Spec) -> dict[str, Any]:
     """What the function of an own backbone is told."""
-    return _taken(_function_of(spec.name), spec)
+    return _taken(function_of(spec.name), spec)
 
 
-def _function_of(name: str) -> Any:
+def function_of(name: str) -> Any:
     """What ``package.module:function`` names."""
     if not _OWN.fullmatch(name):
         raise UsageError(f"Expected a backbone package.module:function, found {name!r}.")
