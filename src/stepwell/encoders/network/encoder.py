@@ -21,6 +21,7 @@ from stepwell.encoders.network.backbones import (
     pretrained_spec,
 )
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
+from stepwell.kit.schema import Schema, whole
 from stepwell.kit.torch import arrays_of, judging, torch_or_error
 from stepwell.kit.trust import trust
 
@@ -210,6 +211,8 @@ class NetworkEncoder(Copies):
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The spec, and the weights as arrays."""
         return {"width": self.width, "spec": self._built().plain()}, arrays_of(self.module)
+
+    schema: ClassVar[Schema] = Schema({"width": whole(1, 1_000_000)}, others=True)
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
