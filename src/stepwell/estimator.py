@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Self
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
 from stepwell.engines import Choice, Law, solve
+
+FEWEST = 2
+"""Pairs of rows that there is something to learn from."""
+_SUMS = ("_square", "_cross", "_mean")
 
 
 class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -24,13 +30,13 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     Parameters
     ----------
     n_components : int
-        Dimensions of the embedding, at most; fewer come out of fewer features.
+        Dimensions of the embedding, at least 1; fewer come out of fewer features.
     rho : float
-        Ridge; see :class:`~stepwell.engines.Choice`.
+        Ridge, at least 0; see :class:`~stepwell.engines.Choice`.
     alpha : float
-        Power of the eigenvalues that weights the modes.
+        Power of the eigenvalues that weights the modes, at least 0.
     mask : float
-        Probability that a feature is masked in a view of a row of a bare X.
+        Probability that a feature is masked in a view of a row of a bare X, in [0, 1).
     random_state : int, RandomState or None
 
     Attributes
@@ -48,6 +54,14 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     >>> SpectralEncoder(n_components=3).fit_transform(X, pairs=X + 0.1).shape
     (200, 3)
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "rho": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "mask": [Interval(Real, 0, 1, closed="left")],
+        "random_state": ["random_state"],
+    }
 
     def __init__(
         self,
@@ -74,31 +88,54 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         pairs : (n, d), optional
             Row i is the partner of row i of X. None: masked views, as described above.
         """
-        for name in ("_square", "_cross", "_sum", "n_pairs_", "_rng"):
+        for name in (*_SUMS, "n_pairs_", "components_", "_rng"):
             if hasattr(self, name):
                 delattr(self, name)
-        return self.partial_fit(X, y, pairs=pairs)
+        self.partial_fit(X, y, pairs=pairs)
+        if self.n_pairs_ < FEWEST:
+            raise ValueError(
+                f"Expected at least {FEWEST} samples (pairs of rows) to fit on, found n_samples = "
+                f"{self.n_pairs_}: partial_fit takes them one by one."
+            )
+        return self
 
     def partial_fit(self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None) -> Self:
-        """Add rows and their partners.
+        """Add rows and their partners; from the second pair on there is something to transform by.
 
         With ``pairs``, the result is that of one fit on all of them. The masked views of a
         bare X are made batch by batch, with masks and means of each batch's own.
         """
+        self._validate_params()
         first = not hasattr(self, "n_pairs_")
-        rows = validate_data(self, X, dtype=np.float64, reset=first, ensure_min_samples=2)
-        if first:
-            d = rows.shape[1]
-            self._square, self._cross = np.zeros((d, d)), np.zeros((d, d))
-            self._sum, self.n_pairs_ = np.zeros(d), 0
+        rows = validate_data(self, X, dtype=np.float64, reset=first)
         one, two = self._views(rows, pairs)
-        self._square += (one.T @ one + two.T @ two) / 2
-        cross = one.T @ two
-        self._cross += (cross + cross.T) / 2
-        self._sum += (one.sum(0) + two.sum(0)) / 2
-        self.n_pairs_ += len(rows)
-        self._solve()
+        self._add(one, two)
+        if self.n_pairs_ >= FEWEST:
+            self._solve()
         return self
+
+    def _add(self, one: NDArray, two: NDArray) -> None:
+        """Add centred moments by the update of Chan, Golub and LeVeque (1983): about the mean of
+        each batch, then moved to that of all. Sums about zero would cancel where features are far
+        from it."""
+        n = len(one)
+        mean = (one.mean(0) + two.mean(0)) / 2
+        one, two = one - mean, two - mean
+        cross = one.T @ two
+        square, cross = (one.T @ one + two.T @ two) / 2, (cross + cross.T) / 2
+        if not hasattr(self, "n_pairs_"):
+            self._square, self._cross, self._mean, self.n_pairs_ = square, cross, mean, n
+            return
+        before = self.n_pairs_
+        apart = mean - self._mean
+        moved = np.outer(apart, apart) * (before * n / (before + n))
+        self._square += square + moved
+        self._cross += cross + moved
+        self._mean += apart * (n / (before + n))
+        self.n_pairs_ += n
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "components_")
 
     def fit_transform(
         self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None
@@ -126,12 +163,11 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return one, two
 
     def _solve(self) -> None:
-        mu = self._sum / self.n_pairs_
-        centre = np.outer(mu, mu)
+        mu = self._mean
         law = Law(
             mu,
-            self._cross / self.n_pairs_ - centre,
-            self._square / self.n_pairs_ - centre,
+            self._cross / self.n_pairs_,
+            self._square / self.n_pairs_,
             # At least as many as half of which n_components are: a scikit-learn user who asks
             # for k components of a small X expects k.
             max(self.n_pairs_, 2 * self.n_components),

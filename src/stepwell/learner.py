@@ -218,8 +218,9 @@ def _learned(
     ):
         entries = gathering.census(source, tell)
         # Before an hour of learning, not after.
-        check_labels(after.evaluate_with, entries, classes=2)
-        check_labels(after.test, entries)
+        root = getattr(source, "path", None)
+        check_labels(after.evaluate_with, entries, 2, root)
+        check_labels(after.test, entries, root=root)
         founders = gathering.founders_of(source, entries, seed, tell)
         ids = {name for name, _ in entries}
         chunk = chunk_of(founders)

@@ -241,6 +241,7 @@ def evaluate(
         "unmatched": left.unmatched,
         "left_out": left.lines(),
         "verdict": labelled_verdict(scores, gaps),
+        **({"pretrained": frozen.how} if frozen is not None else {}),
     }
     with lock(lock_of(run.path), str(run.path)):
         recording.write_scores(run.path, result)

@@ -104,6 +104,8 @@ class LabelTable:
     known : dict of file to label
     line : dict of file to int
         Where it stands first.
+    said : dict of file to list of (line, label)
+        All that is said of each.
     left : LeftOut
     how : dict
         Of a file: the columns of names and labels, and what parts cells.
@@ -111,6 +113,7 @@ class LabelTable:
 
     known: dict[str, str] = field(default_factory=dict)
     line: dict[str, int] = field(default_factory=dict)
+    said: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     left: LeftOut = field(default_factory=LeftOut)
     how: dict[str, str] = field(default_factory=dict)
 
@@ -133,7 +136,8 @@ class LabelTable:
 
     @classmethod
     def _made(cls, rows: Iterable[tuple[int, str, str]]) -> LabelTable:
-        found, said = cls(), dict[str, list[tuple[int, str]]]()
+        found = cls()
+        said = found.said
         for line, written, label in rows:
             file = normalize("NFC", written)
             if not label:
@@ -152,8 +156,16 @@ class LabelTable:
 
 
 def plain(label: Any) -> str:
-    """A label in words; none for None and numbers that are none."""
-    return "" if label is None or label != label else str(label).strip()
+    """A label in words; none for None and for what is not equal to itself: numbers and times that
+    are none (NaN, NaT), and pandas' NA, which can't even be compared.
+
+    Words are classes, whatever they are: ``"nan"`` is Min Nan, ``"None"`` may be a class.
+    """
+    try:
+        missing = label is None or bool(label != label)
+    except (TypeError, ValueError):
+        missing = True
+    return "" if missing else str(label).strip()
 
 
 def _alike(labels: Iterable[str]) -> list[tuple[str, str]]:

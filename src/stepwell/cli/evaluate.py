@@ -55,6 +55,8 @@ def command(
             scores |= {"robustness": rows}
     if as_json:
         return emit(scores)
+    if "pretrained" in scores:
+        say(f"pretrained network: {scores['pretrained']}")
     say(scores["verdict"]["sentence"])
     for line in scores["verdict"]["details"]:
         say(line)

@@ -180,8 +180,10 @@ def label_column(
 
 def few(cells: Sequence[str], most: int | None = None) -> bool:
     """Whether a column holds a few values that come again and again."""
-    values = {cell for cell in cells if cell.strip()}
-    return 1 < len(values) <= max(2, len(cells) // 10 if most is None else most)
+    filled = [cell for cell in cells if cell.strip()]
+    count = len(set(filled))
+    again = 2 * count <= len(filled)
+    return again and 1 < count <= max(2, len(cells) // 10 if most is None else most)
 
 
 def is_number(cell: str) -> bool:
