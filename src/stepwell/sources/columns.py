@@ -25,6 +25,8 @@ from stepwell.sources.pillow import extensions
 from stepwell.sources.sniff import is_image
 
 IMAGE_NAMES = ("image", "img", "jpg", "jpeg", "png", "photo", "picture", "bytes", "content")
+SIGNS = 10_000
+"""Of a text that tell what a column holds."""
 LOOKED, OF_BYTES = 200, 8
 """Cells that tell what a column holds; of bytes, which may be large."""
 
@@ -92,10 +94,15 @@ def columns_of(shards: Any) -> Columns:
             cells[field.name] = [v for _, v, _ in islice(shards.cells(field.name), LOOKED)]
             continue
         looked = OF_BYTES if how == "bytes" else LOOKED
-        first = [value for _, value, _ in islice(shards.cells(field.name), looked)]
+        first = [_start(value) for _, value, _ in islice(shards.cells(field.name), looked)]
         cells[field.name] = first
         kinds[field.name] = _kind(how, field.name, first, noted.get(field.name), folder)
     return Columns(kinds, cells, types, noted)
+
+
+def _start(value: Any) -> Any:
+    """As much of a cell as is looked at."""
+    return value[:SIGNS] if isinstance(value, str) else value
 
 
 def _how_kept(kind: Any) -> str:

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.sources.base import LONGEST
+from stepwell.sources.checked import check_arrow
 from stepwell.sources.splits import split_of_tables
 from stepwell.sources.walk import readable, walk
 
 EXTENSIONS = frozenset((".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"))
+_PACKED, _MUCH, _MOST = 50, 2**24, 2**30
+"""How many times smaller than its content a part of a Parquet file may be; from how many bytes on
+cells may be few and large; and from how many on a part is refused that is smaller than that."""
+_LONG = 4 * (LONGEST + 1)
+"""Bytes of a text that has more signs than an example may have, whatever these are."""
 ROWS = 64
 """Rows of a Parquet file decoded at a time."""
 
@@ -89,14 +96,21 @@ class Table:
         try:
             if _is_parquet(self.file):
                 with parquet.ParquetFile(self.file, memory_map=True, pre_buffer=False) as reader:
+                    packed = _packed_columns(reader.metadata, self.file)
+                # Cells of a dictionary stay one each, not one a row.
+                options = {"read_dictionary": packed} if packed else {}
+                with parquet.ParquetFile(
+                    self.file, memory_map=True, pre_buffer=False, **options
+                ) as reader:
                     yield reader
                 return
+            check_arrow(self.file)
             with pa.memory_map(str(self.file)) as mapped:
                 is_file = mapped.read(6) == b"ARROW1"
                 mapped.seek(0)
                 with (pa.ipc.open_file if is_file else pa.ipc.open_stream)(mapped) as reader:
                     yield reader
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise StepwellError(
                 f"Expected a table in {self.file}, found one that can't be read ({text}): "
@@ -152,17 +166,51 @@ class Shards:
     def cells(self, column: str) -> Iterator[tuple[str, Any, Path]]:
         """Id and value of every row, and the folder that paths in it start from."""
         for prefix, table in self._tables:
-            each = (cell for part in table.batches(column) for cell in part)
-            for row, cell in enumerate(each):
-                yield f"{prefix}#row={row}", value_of(cell), table.file.parent
+            row = 0
+            for part in table.batches(column):
+                written = "string" in str(part.type)
+                for cell in part:
+                    yield f"{prefix}#row={row}", value_of(cell, written), table.file.parent
+                    row += 1
 
 
-def value_of(cell: Any) -> Any:
-    """A cell as Python has it; bytes where a string is no Unicode, as damaged files have it."""
+def _packed_columns(metadata: Any, file: Path) -> list[str]:
+    """Columns of a few large cells that stand in many rows: a dictionary, and hardly more than
+    places in it.
+
+    Raises
+    ------
+    StepwellError
+        Where that is more than could be held.
+    """
+    found = set()
+    for group in range(metadata.num_row_groups):
+        for place in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(place)
+            there, whole = max(chunk.total_compressed_size, 1), chunk.total_uncompressed_size
+            if whole > max(_MOST, _PACKED * there):
+                raise StepwellError(
+                    f"Expected a table in {file}, found {whole / 1e9:.1f} GB in {there:,} bytes of "
+                    f"column {chunk.path_in_schema!r}: that is no data; leave it out."
+                )
+            words = (chunk.data_page_offset or 0) - (chunk.dictionary_page_offset or 0)
+            pointing = there - words <= 2**16 + 8 * chunk.num_values
+            if chunk.has_dictionary_page and whole > _MUCH and pointing:
+                found.add(chunk.path_in_schema)
+    return sorted(found)
+
+
+def value_of(cell: Any, written: bool) -> Any:
+    """A cell as Python has it; bytes where a string is no Unicode, as damaged files have it, and of
+    one that is longer than any example only so much that this shows."""
+    inner = cell.value if written and hasattr(cell, "dictionary") else cell
+    buffer = inner.as_buffer() if written and hasattr(inner, "as_buffer") else None
+    if buffer is not None and buffer.size > _LONG:
+        return buffer.slice(0, _LONG).to_pybytes().decode("utf-8", "replace")
     try:
         return cell.as_py()
     except UnicodeDecodeError:
-        return cell.cast("binary").as_py() if hasattr(cell, "cast") else b"\xff"
+        return b"\xff" if buffer is None else buffer.to_pybytes()
 
 
 def _is_parquet(file: Path) -> bool:
