@@ -133,4 +133,4 @@ def _digests(run: Run) -> Mapping[str, str]:
 
 def _as_csv(rows: Sequence[Row]) -> str:
     names = ["file", "label", "digest"]
-    return csv_text(names, [[row[name] for name in names] for row in rows])
+    return csv_text(names, [[row[name] for name in names] for row in rows], raw=True)

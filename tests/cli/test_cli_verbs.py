@@ -282,10 +282,8 @@ def test_evaluate_beside_a_pretrained_network(call, digits, tiny_run, tmp_path, 
     pytest.importorskip("onnxruntime")
     network = write_network(tmp_path / "net.onnx", ("n", 3, 40, 40))
     seen = set()
-    whole = Frozen._features
-    monkeypatch.setattr(
-        Frozen, "_features", lambda self, x: seen.add(x.shape[1:3]) or whole(self, x)
-    )
+    whole = Frozen._run
+    monkeypatch.setattr(Frozen, "_run", lambda self, x: seen.add(x.shape[1:3]) or whole(self, x))
     words = ("evaluate", tiny_run, "--labels", digits, "--json")
     found = parsed(call(*words, "--pretrained", network))
     assert {row["role"] for row in found["labelled"] if row["name"] == "frozen pretrained"} == {

@@ -12,6 +12,7 @@ from unicodedata import normalize
 from stepwell.interfaces import UsageError
 from stepwell.kit.columns import FILES, IDS, LABELS, first_called
 from stepwell.kit.delimited import Dialect, Record, filled, records
+from stepwell.kit.escape import from_spreadsheet
 from stepwell.kit.lines import lines_of
 
 LOOKED = 200
@@ -188,7 +189,9 @@ def _read(path: Path, how: dict[str, str]) -> Iterator[tuple[int, str, str]]:
     for row in rows:
         _check_row(path, row, names, key)
         told = row.cells[label] if label < len(row.cells) else ""
-        yield row.line, row.cells[key].strip(), told.strip()
+        # Predictions and suggestions come back as they were written for a spreadsheet.
+        file, told = (from_spreadsheet(cell.strip()) for cell in (row.cells[key], told))
+        yield row.line, file, told
 
 
 def _columns(path: Path, names: Sequence[str]) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from stepwell.cli.console import Progress, check_free, emit, json_option, say, tell_source
 from stepwell.interfaces import UsageError
+from stepwell.kit.escape import for_spreadsheet
 
 FORMATS = (".parquet", ".npy", ".csv")
 
@@ -101,7 +102,7 @@ def _csv(path: Path, rows: Iterator[Any], width: int) -> int:
         writer.writerow(["id", *(f"e{i}" for i in range(width))])
         for batch, z in rows:
             for name, vector in zip(batch.ids, z, strict=True):
-                writer.writerow([name, *(f"{v:.7g}" for v in vector)])
+                writer.writerow([for_spreadsheet(str(name)), *(f"{v:.7g}" for v in vector)])
             count += len(z)
     return count
 

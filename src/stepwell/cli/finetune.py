@@ -15,8 +15,10 @@ from stepwell.cli.console import (
     emit,
     json_option,
     opened,
+    raw_option,
     say,
     table,
+    write_csv,
 )
 from stepwell.interfaces import UsageError
 
@@ -48,6 +50,7 @@ SHOWN = 5
 @click.option("--suspects", type=click.Path(path_type=Path), help="A .csv of doubtful labels.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
+@raw_option
 @data_option
 @json_option
 def command(
@@ -57,6 +60,7 @@ def command(
     labels: str,
     suspects: Path | None,
     overwrite: bool,
+    raw_csv: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -67,7 +71,6 @@ def command(
     those of before, and the point between before and after that --retain asks for.
     """
     from stepwell.finetuning import finetune
-    from stepwell.kit.files import write_atomic
 
     if suspects is not None and suspects.suffix != ".csv":
         raise UsageError(f"Expected --suspects to end in .csv, found {suspects.name!r}.")
@@ -76,7 +79,7 @@ def command(
     with Progress(silent=as_json) as observe:
         found = finetune(opened(run, data), labels, observe=observe, **options)
     if suspects is not None:
-        write_atomic(suspects, _as_csv(found.get("suspects", [])))
+        write_csv(suspects, *_as_table(found.get("suspects", [])), raw_csv)
     if as_json:
         return emit(found)
     kinds = "" if options["add"] else f", {len(found['classes'])} classes"
@@ -156,8 +159,6 @@ def _tell_suspects(found: dict[str, Any], path: Path | None) -> None:
     say(f"    all of them: {path}" if path else "    all of them: --suspects FILE.csv")
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    from stepwell.kit.files import csv_text
-
+def _as_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     told = [[r["id"], r["label"], r["rather"], f"{r['doubt']:.4f}"] for r in rows]
-    return csv_text(["file", "label", "rather", "doubt"], told)
+    return ["file", "label", "rather", "doubt"], told

@@ -14,9 +14,12 @@ from stepwell.cli.console import (
     data_option,
     emit,
     json_option,
+    note,
     opened,
+    raw_option,
     say,
     tell_source,
+    write_csv,
 )
 from stepwell.interfaces import Skipped, UsageError
 
@@ -34,6 +37,7 @@ SHOWN = 20
     help="How often the set of labels holds the right one; default .9, with labels enough.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@raw_option
 @data_option
 @json_option
 def command(
@@ -44,6 +48,7 @@ def command(
     why: bool,
     coverage: float | None,
     overwrite: bool,
+    raw_csv: bool,
     as_json: bool,
 ) -> None:
     """Labels of SRC, as RUN was fine-tuned to tell them, and which had better not be believed.
@@ -52,7 +57,6 @@ def command(
     and the reason where several are likely (its set, which holds the right one as often as
     --coverage promises), or where nothing like the example was learned from.
     """
-    from stepwell.kit.files import write_atomic
     from stepwell.predicting import predict
 
     if out is not None and out.suffix != ".csv":
@@ -66,7 +70,7 @@ def command(
         raise UsageError("Expected a run of texts for - (what is piped), found one of images.")
     asked: Any = _piped() if src == "-" else learned.asked(src, word=True)
     if isinstance(asked, list) and " " not in src and src != "-":
-        click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
+        note(f"note    no file is called {src!r}: it is taken as a text")
     source = learned.open(asked)
     rows = list(predict(learned, source, why=why, coverage=coverage))
     tell_source(source)
@@ -75,7 +79,7 @@ def command(
             f"Expected examples to tell labels of, found none that can be read in {src}."
         )
     if out is not None:
-        write_atomic(out, _as_csv(rows))
+        write_csv(out, *_as_table(rows), raw_csv)
     if as_json:
         return emit([*rows, *_set_aside(source.skipped)])
     if out is not None:
@@ -123,14 +127,12 @@ def _piped() -> list[str]:
     return lines
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    from stepwell.kit.files import csv_text
-
+def _as_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     more = ["words"] if "words" in rows[0] else []
     doubt = ["set", "typical", "abstain"]
     shares = [f"share:{name}" for name in rows[0]["shares"]]  # a class may be called label
     head = ["file", "label", "probability", *shares, *doubt, *more]
-    return csv_text(head, [_cells(row) for row in rows])
+    return head, [_cells(row) for row in rows]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

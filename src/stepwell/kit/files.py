@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stepwell.interfaces import StepwellError
+from stepwell.kit.escape import for_spreadsheet
 
 _FAR = 2**20  # where no byte is: a lock there hides nothing from readers
 _TRIES, _PAUSE_S = 5, 0.02
@@ -54,12 +55,13 @@ def _finite(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
-def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table as CSV."""
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool = False) -> str:
+    """A table as CSV; an apostrophe stands before cells that a spreadsheet would compute, unless
+    ``raw``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
+    kept = [head, *rows]
+    writer.writerows(kept if raw else ([for_spreadsheet(cell) for cell in row] for row in kept))
     return text.getvalue()
 
 

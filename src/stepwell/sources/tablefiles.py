@@ -166,12 +166,23 @@ class Shards:
     def cells(self, column: str) -> Iterator[tuple[str, Any, Path]]:
         """Id and value of every row, and the folder that paths in it start from."""
         for prefix, table in self._tables:
-            row = 0
-            for part in table.batches(column):
-                written = "string" in str(part.type)
-                for cell in part:
-                    yield f"{prefix}#row={row}", value_of(cell, written), table.file.parent
-                    row += 1
+            values = (value for part in table.batches(column) for value in values_of(part))
+            for row, value in enumerate(values):
+                yield f"{prefix}#row={row}", value, table.file.parent
+
+
+def values_of(part: Any) -> Iterator[Any]:
+    """Cells of an Arrow array as Python has them; of a dictionary each of its values once."""
+    if not hasattr(part, "dictionary"):
+        written = "string" in str(part.type)
+        yield from (value_of(cell, written) for cell in part)
+        return
+    known: dict[int, Any] = {}
+    written = "string" in str(part.type)
+    for place in part.indices.to_pylist():
+        if place is not None and place not in known:
+            known[place] = value_of(part.dictionary[place], written)
+        yield None if place is None else known[place]
 
 
 def _packed_columns(metadata: Any, file: Path) -> list[str]:
@@ -203,8 +214,7 @@ def _packed_columns(metadata: Any, file: Path) -> list[str]:
 def value_of(cell: Any, written: bool) -> Any:
     """A cell as Python has it; bytes where a string is no Unicode, as damaged files have it, and of
     one that is longer than any example only so much that this shows."""
-    inner = cell.value if written and hasattr(cell, "dictionary") else cell
-    buffer = inner.as_buffer() if written and hasattr(inner, "as_buffer") else None
+    buffer = cell.as_buffer() if written and hasattr(cell, "as_buffer") else None
     if buffer is not None and buffer.size > _LONG:
         return buffer.slice(0, _LONG).to_pybytes().decode("utf-8", "replace")
     try:
