@@ -8,8 +8,6 @@ import io
 import json
 import math
 import os
-import re
-import shutil
 import sys
 import time
 import uuid
@@ -79,61 +77,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def sync_tree(root: Path) -> None:
-    """fsync every file and folder below ``root``."""
-    for folder, _, names in os.walk(root):
-        for name in names:
-            with open(Path(folder) / name, "rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(Path(folder))
-
-
-@contextlib.contextmanager
-def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A scratch folder that becomes ``target`` when the block ends well, else vanishes.
-
-    Folders that a killed process left behind are cleared away first.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(target)
-    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
-    try:
-        scratch.mkdir()
-        yield scratch
-        sync_tree(scratch)
-        if target.exists() and overwrite:
-            old = scratch.with_suffix(".old")
-            os.replace(target, old)
-            os.replace(scratch, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(scratch, target)
-        sync_folder(target.parent)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _tidy(target: Path) -> None:
-    """Undo what a killed process left: bring back a run it had moved aside, drop the rest."""
-    left = [path for suffix in ("partial", "old") for path in scratch_of(target, suffix)]
-    for path in left:
-        if path.suffix == ".old" and not target.exists():
-            os.rename(path, target)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def scratch_of(target: Path, suffix: str = "partial") -> list[Path]:
-    """What :func:`new_folder` has beside ``target``: folders in the making, or moved aside.
-
-    Names are matched in full: ``.a.b.0123abcd.old`` belongs to a run a.b, not to a run a.
-    """
-    if not target.parent.is_dir():
-        return []
-    mine = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.{suffix}")
-    return sorted(path for path in target.parent.iterdir() if mine.fullmatch(path.name))
 
 
 def there(name: str) -> bool:
