@@ -66,6 +66,9 @@ def mapped(path: Path) -> Rows:
     try:
         with open(path, "rb") as file:
             header = _header(file)
+            there = path.stat().st_size - file.tell()
+        if not header.dtype.hasobject:
+            check_claimed(header.shape or (1,), header.dtype, there, False, str(path))
         expect_images(header.shape, header.dtype, path.name)
         return held(np.load(path, mmap_mode="r", allow_pickle=False))
     except StepwellError:
