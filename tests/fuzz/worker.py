@@ -1,5 +1,6 @@
-"""Reads mutated files one after the other, and writes down what happens: ``python worker.py KIND SEED
-FIRST COUNT FOLDER``.
+"""Reads mutated files one after the other, and writes down what happens.
+
+``python worker.py KIND SEED FIRST COUNT FOLDER``.
 
 A line of the journal for each case: its number when it begins, ``ok``, ``ours`` or the name of an
 exception that is not ours when it ends. Whoever started it sees from the last line where it died or
@@ -69,8 +70,8 @@ def picture(i: int, kind: str = "PNG") -> bytes:
     return held.getvalue()
 
 
-WORDS = "warm quiet story friends dull plot end sight old told well film".split()
-TEXTS = [" ".join(random.Random(i).choices(WORDS, k=8)) for i in range(40)]
+WORDS = "warm quiet story friends dull plot end sight old told well film"
+TEXTS = [" ".join(random.Random(i).choices(WORDS.split(), k=8)) for i in range(40)]
 
 
 def folder(kind: str) -> Files:

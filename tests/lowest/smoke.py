@@ -41,9 +41,9 @@ def made(root: Path) -> None:
         folder = root / "images" / ("wide" if i % 2 else "narrow")
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(folder / f"{i}.png")
-    words = "warm quiet story friends dull plot end sight old told well film".split()
+    words = "warm quiet story friends dull plot end sight old told well film"
     rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice(words, 9)) for _ in range(120)]
+    texts = [" ".join(rng.choice(words.split(), 9)) for _ in range(120)]
     labels = ["good" if "warm" in text else "bad" for text in texts]
     with open(root / "texts.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["text", "label"], *zip(texts, labels, strict=True)])

@@ -8,9 +8,12 @@ import io
 import json
 import math
 import os
+import platform
+import re
 import sys
 import time
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,11 @@ _TRIES, _PAUSE_S = 5, 0.02
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one, never a part."""
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    for left in abandoned(path.parent, path.name):
+        left.unlink(missing_ok=True)
+    scratch = path.with_name(
+        f".{path.name}.{_host():04x}{os.getpid():08x}.{uuid.uuid4().hex[:8]}.tmp"
+    )
     try:
         with open(scratch, "wb") as file:
             file.write(raw)
@@ -35,6 +42,38 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     finally:
         scratch.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def abandoned(folder: Path, name: str | None = None) -> list[Path]:
+    """Files in the making (of one name, or of any) whose process on this machine is no more."""
+    wanted = ".+" if name is None else re.escape(name)
+    mine = re.compile(rf"\.{wanted}\.{_host():04x}([0-9a-f]{{8}})\.[0-9a-f]{{8}}\.tmp")
+    found = ((path, mine.fullmatch(path.name)) for path in _listed(folder))
+    return [path for path, match in found if match and not _alive(int(match[1], 16))]
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _alive(process: int) -> bool:
+    if process == os.getpid() or os.name == "nt":  # where asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _host() -> int:
+    """16 bits of the name of this machine: folders may be shared."""
+    return zlib.crc32(platform.node().encode()) & 0xFFFF
 
 
 def json_text(content: Any, indent: int | None = None) -> str:

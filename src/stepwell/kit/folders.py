@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from stepwell.kit.files import held, lock, lock_of, sync_folder
+from stepwell.kit.files import abandoned, held, lock, lock_of, sync_folder
 
 SUFFIXES = ("partial", "new", "old")
 """In the making; whole, and about to be put in place; moved aside."""
@@ -131,9 +131,12 @@ def tidy(target: Path) -> str:
             sync_folder(target.parent)
             told = "brought back: its replacement had been interrupted"
             break
-    left = [path for suffix in SUFFIXES for path in scratch_of(target, suffix)]
+    left = _left(target)
     for path in left:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return told or ("tidied: what an interrupted command had left is gone" if left else "")
 
 
@@ -145,10 +148,9 @@ def recover(target: Path, lock_file: Path | None = None) -> str:
     lock_file : path, optional
         Which lock a writer holds; default: that of ``target``.
     """
-    left = [path for suffix in SUFFIXES for path in scratch_of(target, suffix)]
-    if not left:
-        return ""
     lock_file = lock_file or lock_of(target)
+    if not _left(target) and not lock_file.exists():
+        return ""
     for _ in range(_TRIES):
         if not held(lock_file):
             # A folder that only may be read stays as it is.
@@ -156,14 +158,12 @@ def recover(target: Path, lock_file: Path | None = None) -> str:
                 return tidy(target)
             return ""
         if target.exists():
-            return ""  # being replaced just now, and there
+            return ""  # somebody is at it, and it is there
         time.sleep(_WAIT_S)
     return ""
 
 
-def tidy_files(folder: Path) -> None:
-    """Remove files in the making that a killed process left; the lock is held."""
-    mine = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
-    for path in folder.iterdir():
-        if mine.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+def _left(target: Path) -> list[Path]:
+    """All that a killed process may have left of a target."""
+    found = [path for suffix in SUFFIXES for path in scratch_of(target, suffix)]
+    return found + abandoned(target) + abandoned(target.parent, target.name)

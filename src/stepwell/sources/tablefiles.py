@@ -10,14 +10,14 @@ from typing import Any
 
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.sources.base import LONGEST
-from stepwell.sources.checked import check_arrow
+from stepwell.sources.checked import check_arrow, packed_columns
 from stepwell.sources.splits import split_of_tables
 from stepwell.sources.walk import readable, walk
 
 EXTENSIONS = frozenset((".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"))
-_PACKED, _MUCH, _MOST = 50, 2**24, 2**30
-"""How many times smaller than its content a part of a Parquet file may be; from how many bytes on
-cells may be few and large; and from how many on a part is refused that is smaller than that."""
+_PACKED, _MUCH = 4, 2**24
+"""How many times larger than its file the content of a table is that is looked at with care, and
+from how many bytes on."""
 _LONG = 4 * (LONGEST + 1)
 """Bytes of a text that has more signs than an example may have, whatever these are."""
 ROWS = 64
@@ -186,29 +186,12 @@ def values_of(part: Any) -> Iterator[Any]:
 
 
 def _packed_columns(metadata: Any, file: Path) -> list[str]:
-    """Columns of a few large cells that stand in many rows: a dictionary, and hardly more than
-    places in it.
-
-    Raises
-    ------
-    StepwellError
-        Where that is more than could be held.
-    """
-    found = set()
-    for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
-            chunk = metadata.row_group(group).column(place)
-            there, whole = max(chunk.total_compressed_size, 1), chunk.total_uncompressed_size
-            if whole > max(_MOST, _PACKED * there):
-                raise StepwellError(
-                    f"Expected a table in {file}, found {whole / 1e9:.1f} GB in {there:,} bytes of "
-                    f"column {chunk.path_in_schema!r}: that is no data; leave it out."
-                )
-            words = (chunk.data_page_offset or 0) - (chunk.dictionary_page_offset or 0)
-            pointing = there - words <= 2**16 + 8 * chunk.num_values
-            if chunk.has_dictionary_page and whole > _MUCH and pointing:
-                found.add(chunk.path_in_schema)
-    return sorted(found)
+    """Columns of a few large cells that stand in many rows, where the file is packed so well that
+    there may be some."""
+    groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
+    if max(groups, default=0) < _MUCH or sum(groups) < _PACKED * file.stat().st_size:
+        return []
+    return packed_columns(file)
 
 
 def value_of(cell: Any, written: bool) -> Any:
