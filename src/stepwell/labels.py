@@ -19,6 +19,7 @@ from stepwell.kit.columns import LABELS
 from stepwell.kit.plugins import registered
 from stepwell.run import Run, read_like
 from stepwell.sources import SOURCES, open_source
+from stepwell.sources.facts import facts_of
 
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
@@ -28,7 +29,7 @@ def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
         known, left = told([str(i) for i in run.index[0]], labels, root)
         return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    return source, _own_labels(source, labels), LeftOut()
+    return source, _own_labels(source, labels), LeftOut(how=facts_of(source))
 
 
 def labelled_batch(
@@ -100,7 +101,7 @@ def told(ids: Sequence[str], labels: Any, root: Any = None) -> tuple[dict[str, s
         why = " ".join(table.left.lines())
         raise UsageError(f"Expected labels in {named(labels)}, found none yet. {why}".rstrip())
     found = _Named(ids, root)
-    left = replace(table.left, repeated=[], contradictory=[])
+    left = replace(table.left, repeated=[], contradictory=[], how=dict(table.how))
     said: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
     for file, rows in table.said.items():
         which = found(file)

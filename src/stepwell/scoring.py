@@ -241,6 +241,7 @@ def evaluate(
         "test": len(truth),
         "unmatched": left.unmatched,
         "left_out": left.lines(),
+        "read": left.how,
         "verdict": labelled_verdict(scores, gaps),
         **({"pretrained": frozen.how} if frozen is not None else {}),
     }
