@@ -43,6 +43,13 @@ def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name in names}
 
 
+def same_path(one: Any, other: Any) -> bool:
+    """Whether two things are one path."""
+    if not (isinstance(one, (str, Path)) and isinstance(other, (str, Path))):
+        return False
+    return Path(one).absolute() == Path(other).absolute()
+
+
 class Run:
     """What ``learn`` left behind. Open one with :func:`stepwell.load`."""
 
@@ -119,9 +126,10 @@ class Run:
     def open(self, src: Any, *, canvas: int | None = None, **options: Any) -> Any:
         """A source as this run reads it, so that pixels are the same; or on another canvas."""
         same = self.config["source"].get("options", {})
-        source = open_source(
-            src, like=read_like(same) | ({"canvas": canvas} if canvas else {}), **options
-        )
+        like = read_like(same) | ({"canvas": canvas} if canvas else {})
+        if same_path(src, self.config["source"].get("path")):  # it is read as it was
+            options, like = {**same, **like, **options}, {}
+        source = open_source(src, like=like, **options)
         if source.kind != self._kind:
             raise UsageError(
                 f"Expected {self._kind}, which the run was learned from, found {source.kind}: give "

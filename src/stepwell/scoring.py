@@ -300,7 +300,8 @@ def _labelled(
 def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDArray:
     """(n, d) features of a pretrained network, which sees images as large as it takes."""
     canvas = max(frozen.side, int(run.config["source"].get("options", {}).get("canvas") or 0))
-    source = run.own_source(canvas) if is_table(labels) else run.open(labels, canvas=canvas)
+    table = is_table(labels, run.config["source"].get("path"))
+    source = run.own_source(canvas) if table else run.open(labels, canvas=canvas)
     found: dict[str, NDArray] = {}
     for batch in source.batches(run.chunk, ids=set(ids)):
         found |= zip(map(str, batch.ids), frozen(batch), strict=True)
