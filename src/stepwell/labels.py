@@ -17,7 +17,8 @@ from stepwell.adapt.table import NAMED, plain
 from stepwell.interfaces import Batch, UsageError, concatenate
 from stepwell.kit.columns import LABELS
 from stepwell.kit.plugins import registered
-from stepwell.run import Run, read_like, same_path
+from stepwell.run import Run
+from stepwell.runfile import read_like, same_path
 from stepwell.sources import SOURCES, open_source
 from stepwell.sources.facts import facts_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,33 +21,21 @@ from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
 from stepwell.kit.trust import sealed
-from stepwell.runfile import identity, read_config, whole_file
+from stepwell.runfile import (
+    identity,
+    misfit,
+    not_ours,
+    read_config,
+    read_like,
+    replaced,
+    same_path,
+    whole_file,
+)
 from stepwell.sources import open_source
 from stepwell.sources.texts import MARKED, in_words
 
 if TYPE_CHECKING:
     from os import PathLike
-
-_PIXELS = ("canvas", "channels", "scale", "group_by")
-"""Settings of a source that carry over to new data: they decide what a pixel means."""
-
-
-def batch_size(batch_bytes: int) -> int:
-    """Examples a chunk, so that a chunk of float32 views stays near 64 MB."""
-    return max(16, min(512, 2**23 // max(batch_bytes, 1)))
-
-
-def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a source that another has to follow, so that pixels mean the same."""
-    names = (*_PIXELS, "unit", "column") if "unit" in options else _PIXELS  # of texts
-    return {name: value for name, value in options.items() if name in names}
-
-
-def same_path(one: Any, other: Any) -> bool:
-    """Whether two things are one path."""
-    if not (isinstance(one, (str, Path)) and isinstance(other, (str, Path))):
-        return False
-    return Path(one).absolute() == Path(other).absolute()
 
 
 class Run:
@@ -86,10 +74,7 @@ class Run:
         StepwellError
         """
         if identity(self.path) != self._identity:
-            raise StepwellError(
-                f"Expected the run that was opened at {self.path}, found that another has taken "
-                f"its place: load it again."
-            )
+            raise replaced(self.path)
 
     def has(self, name: str) -> bool:
         """Whether a run holds a part; older ones lack those that came later."""
@@ -106,11 +91,7 @@ class Run:
         """Features φ to the embedding."""
         found: SpectralMap = self.part("map")
         if len(found.mu) != self.encoder.width or found.width != self.width:
-            raise StepwellError(
-                f"Expected parts that fit each other in {self.path}, found an encoder with "
-                f"{self.encoder.width} features and a map of {len(found.mu)} to {found.width}: the "
-                f"run is damaged, or was changed; bring back a copy."
-            )
+            raise misfit(self.path, self.encoder.width, found)
         return found
 
     @property
@@ -151,11 +132,7 @@ class Run:
         where = self.given if self.given is not None else source.get("path")
         where = self.data if where is None else where
         if isinstance(where, str) and self.given is None and not self.made_here:
-            raise StepwellError(
-                f"Expected a run that was learned by you on this machine, found one that names "
-                f"{where}: its files are only read where you say so. Give the data: --source PATH "
-                f"(in Python stepwell.load(run, source=PATH))."
-            )
+            raise not_ours(where)
         options = dict(source.get("options", {}))
         if canvas is None:
             return open_source(where, **options)

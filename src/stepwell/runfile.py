@@ -153,3 +153,51 @@ def whole_file(path: Path) -> Iterator[None]:
             f"({type(error).__name__}: {' '.join(str(error).split())[:200]}): learn again, or "
             f"bring back a copy."
         ) from None
+
+
+_PIXELS = ("canvas", "channels", "scale", "group_by")
+"""Settings of a source that carry over to new data: they decide what a pixel means."""
+
+
+def batch_size(batch_bytes: int) -> int:
+    """Examples a chunk, so that a chunk of float32 views stays near 64 MB."""
+    return max(16, min(512, 2**23 // max(batch_bytes, 1)))
+
+
+def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a source that another has to follow, so that pixels mean the same."""
+    names = (*_PIXELS, "unit", "column") if "unit" in options else _PIXELS  # of texts
+    return {name: value for name, value in options.items() if name in names}
+
+
+def same_path(one: Any, other: Any) -> bool:
+    """Whether two things are one path."""
+    if not (isinstance(one, (str, Path)) and isinstance(other, (str, Path))):
+        return False
+    return Path(one).absolute() == Path(other).absolute()
+
+
+def replaced(path: Path) -> StepwellError:
+    """Of a run in whose place another one is."""
+    return StepwellError(
+        f"Expected the run that was opened at {path}, found that another has taken its place: load "
+        f"it again."
+    )
+
+
+def not_ours(where: str) -> StepwellError:
+    """Of a run that somebody else learned, and what it names."""
+    return StepwellError(
+        f"Expected a run that was learned by you on this machine, found one that names {where}: its "
+        f"files are only read where you say so. Give the data: --source PATH (in Python "
+        f"stepwell.load(run, source=PATH))."
+    )
+
+
+def misfit(path: Path, width: int, found: Any) -> StepwellError:
+    """Of parts that do not fit each other."""
+    return StepwellError(
+        f"Expected parts that fit each other in {path}, found an encoder with {width} features and "
+        f"a map of {len(found.mu)} to {found.width}: the run is damaged, or was changed; bring "
+        f"back a copy."
+    )
