@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, LabelSums, Terms, Witnesses
-from stepwell.encoders import ENCODERS
-from stepwell.engines import MOMENTS, PairCounts, SpectralMap
-from stepwell.evaluate.strangeness import Usual
-from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
+from stepwell.engines import SpectralMap
+from stepwell.interfaces import Batch, Encoder, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
-from stepwell.kit.plugins import registered
 from stepwell.kit.trust import sealed
 from stepwell.runfile import (
     identity,
     misfit,
     not_ours,
+    part_kinds,
     read_config,
+    read_json,
     read_like,
     replaced,
     same_path,
@@ -54,15 +51,10 @@ class Run:
         facts = self.config["data"]
         return f"Run({str(self.path)!r}: {facts['examples']:,} examples, {self.width} dimensions)"
 
-    def _kinds(self) -> dict[str, type[Part]]:
-        own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
-        own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums, Usual, Witnesses)}
-        return own | registered("encoders", ENCODERS)
-
     def part(self, name: str) -> Any:
         """A part by name: ``encoder``, ``map``, ``moments``, ``gradient``, ``shuffled`` …"""
         self.check_same()
-        found = load_part(self.path / "parts" / name, self._kinds())
+        found = load_part(self.path / "parts" / name, part_kinds())
         self.check_same()
         return found
 
@@ -134,10 +126,9 @@ class Run:
         if isinstance(where, str) and self.given is None and not self.made_here:
             raise not_ours(where)
         options = dict(source.get("options", {}))
-        if canvas is None:
-            return open_source(where, **options)
-        options.pop("canvas", None)
-        return open_source(where, like={"canvas": canvas}, **options)
+        if canvas is not None:
+            options |= {"canvas": None, "like": {"canvas": canvas}}
+        return open_source(where, **{k: v for k, v in options.items() if v is not None})
 
     @property
     def made_here(self) -> bool:
@@ -328,11 +319,7 @@ class Run:
     def answers(self) -> list[dict[str, str]]:
         """What it says to texts that were held out, where it translates or goes on with them:
         ``asked``, ``answer``, ``wanted``."""
-        path = self.path / "answers.json"
-        with whole_file(path):
-            found: list[dict[str, str]] = (
-                json.loads(path.read_text("utf-8")) if path.is_file() else []
-            )
+        found: list[dict[str, str]] = read_json(self.path / "answers.json", list)
         return found
 
     def report(self, src: Any = None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -9,9 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stepwell.interfaces import StepwellError, UsageError
+from stepwell.adapt import Head, LabelSums, Terms, Witnesses
+from stepwell.encoders import ENCODERS
+from stepwell.engines import MOMENTS, PairCounts, SpectralMap
+from stepwell.evaluate.strangeness import Usual
+from stepwell.interfaces import Part, StepwellError, UsageError
 from stepwell.kit.folders import recover
 from stepwell.kit.names import nearest
+from stepwell.kit.plugins import registered
 from stepwell.kit.schema import Rule, number, several, whole, word
 from stepwell.resuming import going_on, unfinished
 
@@ -188,8 +194,8 @@ def replaced(path: Path) -> StepwellError:
 def not_ours(where: str) -> StepwellError:
     """Of a run that somebody else learned, and what it names."""
     return StepwellError(
-        f"Expected a run that was learned by you on this machine, found one that names {where}: its "
-        f"files are only read where you say so. Give the data: --source PATH (in Python "
+        f"Expected a run that was learned by you on this machine, found one that names {where}: "
+        f"its files are only read where you say so. Give the data: --source PATH (in Python "
         f"stepwell.load(run, source=PATH))."
     )
 
@@ -201,3 +207,27 @@ def misfit(path: Path, width: int, found: Any) -> StepwellError:
         f"a map of {len(found.mu)} to {found.width}: the run is damaged, or was changed; bring "
         f"back a copy."
     )
+
+
+def part_kinds() -> dict[str, type[Part]]:
+    """Classes of parts by the names that they are written down with."""
+    own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
+    own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums, Usual, Witnesses)}
+    return own | registered("encoders", ENCODERS)
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """What a JSON file of a run holds, a list or an object; an empty one where there is no file.
+
+    Raises
+    ------
+    StepwellError
+        If it is damaged.
+    """
+    if not path.is_file():
+        return kind()
+    with whole_file(path):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, kind):
+            raise ValueError(f"no {kind.__name__}")
+    return found
