@@ -82,3 +82,19 @@ def test_everything_left_out_is_told(call, tmp_path):
     assert "read    set aside" in said.err
     told = json.loads(call("embed", run, path, "--out", tmp_path / "f.npy", "--json").out)
     assert sum(told["source"]["set_aside"].values()) == len(told["skipped"]) == 2
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_dry_run_says_what_is_read_even_where_it_can_not_be_learned(call, tmp_path, as_json):
+    rows = [f"Widget{i},{i}" for i in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["name,price", *rows]))
+    words = ("learn", tmp_path / "t.csv", "-o", "column=name", "--dry-run")
+    said = call(*words, "--json") if as_json else call(*words)
+    assert said.code == 1
+    if as_json:
+        told = json.loads(said.out)
+        assert told["found"] == 30
+        assert "words come again" in told["refused"]
+    else:
+        assert "found  30" in said.out
+        assert "words come again" in said.err
