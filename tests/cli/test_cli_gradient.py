@@ -95,7 +95,6 @@ def test_a_budget_is_turned_into_samples(call, digits, tmp_path):
     assert said.code == 0, said.err
     config = stepwell.load(tmp_path / "r").config
     assert config["train"]["samples"] == config["train"]["steps"] * 32 > 32
-    assert config["cost"]["seconds"] < 30
 
 
 @pytest.mark.parametrize(

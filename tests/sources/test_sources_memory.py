@@ -20,9 +20,8 @@ def test_images_of_unequal_size_share_a_canvas():
     colour = [np.full((20 + i, 30, 3), i, np.uint8) for i in range(12)]
     assert shape(colour) == (12, 28, 28, 3)
     assert shape([np.ones((9 + i, 12)) for i in range(5)])[3] == 1
-    assert (
-        shape([np.zeros((3, 9 + i, 12), np.uint8) for i in range(5)])[3] == 3
-    )  # as torch has them
+    as_torch = [np.zeros((3, 9 + i, 12), np.uint8) for i in range(5)]
+    assert shape(as_torch)[3] == 3
     mixed = [np.zeros((10, 10), np.uint8), np.zeros((12, 10, 3), np.uint8)]
     assert shape(mixed)[3] == 3
     assert shape([Image.new("RGB", (9 + i, 9)) for i in range(4)])[0] == 4
