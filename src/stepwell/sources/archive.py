@@ -195,7 +195,7 @@ def _members(file: zipfile.ZipFile, passed: Counter[str]) -> dict[str, zipfile.Z
     images = {}
     for info in file.infolist():
         id = _id(_name(info))
-        if info.is_dir() or id.endswith("/") or not _shown(id):
+        if not id or id.endswith("/") or not _shown(id):
             continue
         if _is_image(id) or (_may_be(id) and _head(file, info)):
             passed["another file of a name that comes later"] += id in images
