@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from campaign import run
+from tries import run
 from source_kinds import MAKERS, one
 
 from stepwell.interfaces import StepwellError
