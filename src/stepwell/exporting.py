@@ -13,7 +13,8 @@ from stepwell.encoders.network import load_backbone
 from stepwell.encoders.network.backbones import function_of, made_with, own_options
 from stepwell.engines.quantise import LEVELS
 from stepwell.interfaces import Batch, StepwellError, UsageError, concatenate
-from stepwell.kit.files import new_folder, write_atomic, write_json
+from stepwell.kit.files import write_atomic, write_json
+from stepwell.kit.folders import new_folder
 from stepwell.kit.torch import torch_or_error
 from stepwell.run import Run
 

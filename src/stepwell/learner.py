@@ -24,7 +24,8 @@ from stepwell import (
 )
 from stepwell.encoders.transformer.saved import placed
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
-from stepwell.kit.files import held, lock, lock_of, new_folder
+from stepwell.kit.files import held, lock, lock_of
+from stepwell.kit.folders import new_folder
 from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.trust import trust

@@ -21,7 +21,7 @@ from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
 from stepwell.kit.plugins import registered
 from stepwell.kit.trust import sealed
-from stepwell.runfile import read_config
+from stepwell.runfile import identity, read_config, whole_file
 from stepwell.sources import open_source
 from stepwell.sources.texts import MARKED, in_words
 
@@ -52,6 +52,8 @@ class Run:
     def __init__(self, path: str | PathLike[str], source: Any = None) -> None:
         self.path, self.given = Path(path), source
         self.config = read_config(self.path)
+        self._identity = identity(self.path)
+        self.tuned: int | None = None
 
     def __repr__(self) -> str:
         facts = self.config["data"]
@@ -64,7 +66,23 @@ class Run:
 
     def part(self, name: str) -> Any:
         """A part by name: ``encoder``, ``map``, ``moments``, ``gradient``, ``shuffled`` …"""
-        return load_part(self.path / "parts" / name, self._kinds())
+        self.check_same()
+        found = load_part(self.path / "parts" / name, self._kinds())
+        self.check_same()
+        return found
+
+    def check_same(self) -> None:
+        """Raise where another run has taken the place of this one: parts of both would not fit.
+
+        Raises
+        ------
+        StepwellError
+        """
+        if identity(self.path) != self._identity:
+            raise StepwellError(
+                f"Expected the run that was opened at {self.path}, found that another has taken "
+                f"its place: load it again."
+            )
 
     def has(self, name: str) -> bool:
         """Whether a run holds a part; older ones lack those that came later."""
@@ -80,6 +98,12 @@ class Run:
     def map(self) -> SpectralMap:
         """Features φ to the embedding."""
         found: SpectralMap = self.part("map")
+        if len(found.mu) != self.encoder.width or found.width != self.width:
+            raise StepwellError(
+                f"Expected parts that fit each other in {self.path}, found an encoder with "
+                f"{self.encoder.width} features and a map of {len(found.mu)} to {found.width}: the "
+                f"run is damaged, or was changed; bring back a copy."
+            )
         return found
 
     @property
@@ -166,14 +190,13 @@ class Run:
         import pyarrow.parquet as parquet
 
         path = self.path / "embeddings.parquet"
-        if not path.is_file():
-            raise StepwellError(
-                f"Expected a whole run at {self.path}, found it without {path.name}: learn again, "
-                f"or bring back a copy."
-            )
-        table = parquet.read_table(path)
-        flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return np.array(table["id"].to_pylist(), dtype=str), flat.reshape(len(table), -1)
+        with whole_file(path):
+            table = parquet.read_table(path, memory_map=False)
+            flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            codes = np.asarray(flat, np.float16).reshape(len(table), self.width)
+            ids = np.array(table["id"].to_pylist(), dtype=str)
+        self.check_same()
+        return ids, codes
 
     def search(self, query: Any, n: int = 10) -> list[Row]:
         """The n examples it learned from that are most similar to ``query``.
@@ -321,7 +344,10 @@ class Run:
         """What it says to texts that were held out, where it translates or goes on with them:
         ``asked``, ``answer``, ``wanted``."""
         path = self.path / "answers.json"
-        found: list[dict[str, str]] = json.loads(path.read_text("utf-8")) if path.is_file() else []
+        with whole_file(path):
+            found: list[dict[str, str]] = (
+                json.loads(path.read_text("utf-8")) if path.is_file() else []
+            )
         return found
 
     def report(self, src: Any = None) -> Path:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.folders import recover
 from stepwell.kit.names import nearest
+from stepwell.kit.schema import Rule, number, several, whole, word
 from stepwell.resuming import going_on, unfinished
 
 FORMAT = 2
@@ -25,6 +30,7 @@ def read_config(path: Path) -> dict[str, Any]:
         If its training was stopped, or a newer stepwell wrote it.
     """
     file = path / "config.toml"
+    recover(path.absolute())
     if not file.is_file() and unfinished(path):
         raise StepwellError(
             f"Expected a finished run, found a training that was stopped at {path}: "
@@ -42,12 +48,22 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{nearest(path.name, near)} `stepwell learn SRC --out RUN` makes one; `stepwell "
             f"status` lists those in runs/."
         )
-    config = tomllib.loads(file.read_text(encoding="utf-8"))
-    if config.get("format", 0) > FORMAT:
+    try:
+        config = tomllib.loads(file.read_text(encoding="utf-8"))
+        form = config.get("format", 0)
+        whole(0, 10**6)(form)
+        if form <= FORMAT:
+            _check(config)
+    except (ValueError, OSError, RecursionError) as error:
         raise StepwellError(
-            f"Expected a run of format ≤ {FORMAT}, found format {config['format']} in {path}: "
-            f"it was written by stepwell {config.get('versions', {}).get('stepwell', '?')}; "
-            f"install that version or a newer one."
+            f"Expected a whole run at {path}, found its config.toml damaged ("
+            f"{' '.join(str(error).split())[:200]}): learn again, or bring back a copy."
+        ) from None
+    if form > FORMAT:
+        raise StepwellError(
+            f"Expected a run of format ≤ {FORMAT}, found format {form} in {path}: it was written "
+            f"by stepwell {dict(config.get('versions') or {}).get('stepwell', '?')}; install that "
+            f"version or a newer one."
         )
     return config
 
@@ -61,3 +77,79 @@ def trained_on(config: dict) -> str:
         f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
         f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
     )
+
+
+_SECTIONS: dict[str, dict[str, Rule]] = {
+    "source": {"kind": word(), "name": word()},
+    "learn": {"seed": whole(-(2**63), 2**63), "encoder": word(), "pretext": word()},
+    "choice": {"k": whole(1)},
+    "data": {name: whole(0, 2**60) for name in ("examples", "founders", "distinct", "skipped")},
+    "cost": {"seconds": number(0), "cpu_seconds": number(0), "peak_mb": number(0)},
+}
+"""What every run tells of itself; all else may be missing in older ones."""
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    """Raise ValueError for what no run of ours has."""
+    word()(config.get("created", ""))
+    for section, rules in _SECTIONS.items():
+        found = config.get(section)
+        if not isinstance(found, dict):
+            raise ValueError(f"no section {section}")
+        for name, rule in rules.items():
+            try:
+                rule(found.get(name))
+            except ValueError as error:
+                raise ValueError(f"{section}.{name} = {error}") from None
+    for name, kind in (("options", dict), ("read", dict), ("path", str)):
+        if not isinstance(config["source"].get(name, kind()), kind):
+            raise ValueError(f"source.{name} is no {kind.__name__}")
+    whole(1, 10**6)(config["learn"].get("chunk", 256))
+    for name in ("views", "skipped"):
+        several(_row, 10**6)(config.get(name, []))
+
+
+def _row(value: Any) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r}")
+
+
+Identity = tuple[int, int, int]
+
+
+def identity(path: Path) -> Identity:
+    """Which generation of a run is at a path: another one is another folder, with another
+    ``config.toml``.
+
+    Raises
+    ------
+    StepwellError
+        If there is none.
+    """
+    try:
+        folder, file = os.stat(path), os.stat(path / "config.toml")
+    except OSError:
+        raise StepwellError(
+            f"Expected the run at {path}, found it gone since it was opened: load it again."
+        ) from None
+    return folder.st_ino, file.st_ino, file.st_mtime_ns
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a file of a run, as one of our errors."""
+    try:
+        yield
+    except StepwellError:
+        raise
+    except FileNotFoundError:
+        raise StepwellError(
+            f"Expected a whole run at {path.parent}, found it without {path.name}: learn again, or "
+            f"bring back a copy."
+        ) from None
+    except Exception as error:  # of Arrow, JSON, numpy …
+        raise StepwellError(
+            f"Expected a whole run at {path.parent}, found {path.name} damaged "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:200]}): learn again, or "
+            f"bring back a copy."
+        ) from None

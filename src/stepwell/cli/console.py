@@ -83,8 +83,8 @@ def write_csv(out: Path, head: Sequence[str], rows: Sequence[Sequence[Any]], raw
     count = 0 if raw else formulas(rows)
     if count:
         note(
-            f"note    {count:,} cells of {out} begin with an apostrophe now, for a spreadsheet would "
-            f"compute them: --raw-csv leaves them"
+            f"note    {count:,} cells of {out} begin with an apostrophe now: a spreadsheet would "
+            f"compute them (--raw-csv leaves them)"
         )
 
 
