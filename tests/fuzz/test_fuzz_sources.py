@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from tries import run
 from source_kinds import MAKERS, one
+from tries import run
 
 from stepwell.interfaces import StepwellError
 
