@@ -94,7 +94,7 @@ def _decoded(content: bytes, canvas: int) -> NDArray[np.uint8]:
     image.draft(None, (canvas, canvas))
     width, height = image.size
     taken = memory_of(image, whole)
-    if max(taken, 4 * inner_pixels(content)) > MOST_DECODED:
+    if taken > MOST_DECODED:
         raise TooLarge(f"too large: {width}×{height} pixels are more than memory is taken for")
     with GATE.holding(taken):
         try:
@@ -115,6 +115,8 @@ def _opened(content: bytes) -> Any:
     library = pillow()
     if not content:
         raise Unreadable("the file is empty")
+    if 4 * inner_pixels(content) > MOST_DECODED:
+        raise TooLarge(_too_large("an icon in it announces"))
     try:
         try:
             image = library.open(io.BytesIO(content), formats=formats())

@@ -71,7 +71,8 @@ class Table:
         rows = max(1, min(rows, BATCH_BYTES // max(widest, 1)))
         with self._reader(by_number) as reader:
             for batch in reader.iter_batches(batch_size=rows, columns=[column]):
-                yield batch.column(0)
+                # Arrow also gives what is called so within another column.
+                yield batch.column(batch.schema.names.index(column))
 
     @contextmanager
     def _reader(self, by_number: Sequence[str] = ()) -> Iterator[Any]:
