@@ -14,7 +14,7 @@ from tries import run
 
 from stepwell.interfaces import StepwellError
 
-PROCESSES = ("arrow", "feather", "saved")
+PROCESSES = ("parquet", "arrow", "feather", "saved")
 """Kinds of which each file is looked through by a process of its own, which takes its time."""
 MOST_MB, MOST_S = 1000, 60
 

@@ -123,7 +123,7 @@ def _opened(content: bytes) -> Any:
         except library.UnidentifiedImageError:
             image = library.open(io.BytesIO(as_colours(content)), formats=formats())
     except library.UnidentifiedImageError:
-        raise Unreadable(_instead(content)) from None
+        raise Unreadable(instead(content)) from None
     except library.DecompressionBombError:
         raise TooLarge(_too_large("its header announces")) from None
     except Exception as error:
@@ -183,7 +183,7 @@ def _reason(error: Exception, content: bytes) -> str:
     return f"damaged: {text}"
 
 
-def _instead(content: bytes) -> str:
+def instead(content: bytes) -> str:
     """What bytes are that no image begins with."""
     head = content[:1024]
     if not head.strip(b"\0"):

@@ -57,7 +57,8 @@ def ordered(
                 waiting.append((pool.submit(work, task, stop), own))
                 held += own
                 del task  # else the last one would be held while the next is drawn
-                if len(waiting) >= ahead:
+                # Not even the next is drawn before there is room: drawing may load it.
+                while len(waiting) >= ahead or (waiting and held >= HELD_BYTES // 2):
                     done, its = waiting.popleft()
                     held -= its
                     yield done.result()
