@@ -196,6 +196,20 @@ def test_pages_are_found_however_they_are_written(tmp_path, version, encoding):
     assert found == rows
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("limit", [2**20, 2**30], ids=["some written out", "all in dictionaries"])
+def test_large_dictionaries_in_several_parts(tmp_path, nested, limit):
+    draw = np.random.default_rng(0)
+    cells = [draw.bytes(200_000) for _ in range(40)] * 3
+    cells[7] = None
+    column = pa.array([{"bytes": c} for c in cells]) if nested else pa.array(cells)
+    path = tmp_path / "a.parquet"
+    options = {"row_group_size": 50, "dictionary_pagesize_limit": limit, "data_page_size": 10**6}
+    parquet.write_table(pa.table({"image": column}), path, write_batch_size=10, **options)
+    found = [cell for array in Table(path).batches("image") for cell in array.to_pylist()]
+    assert found == column.to_pylist()
+
+
 def test_columns_are_told_apart_by_their_whole_path(tmp_path):
     table = pa.table({"a": [{"b": "x"}], "a.b": ["y"], "ab": ["z"]})
     parquet.write_table(table, tmp_path / "a.parquet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,20 @@ class Table:
             widest = max(shape.prefixed, _fixed_width(_schema(reader).field(place).type))
             repeats = shape.dictionary * ROWS > BATCH_BYTES
             by_number = _texts_within(reader.metadata, column) if repeats else []
+            if by_number != [column] and shape.plain:
+                by_number = []  # Arrow can't have both within an object
+            groups = range(reader.metadata.num_row_groups)
         if not by_number:
             widest = max(widest, shape.dictionary)
         rows = ROWS_BY_NUMBER if by_number and not shape.plain else ROWS
         rows = max(1, min(rows, BATCH_BYTES // max(widest, 1)))
         with self._reader(by_number) as reader:
-            for batch in reader.iter_batches(batch_size=rows, columns=[column]):
+            # Each group has a dictionary of its own, which Arrow can't join within an object.
+            parts = [[group] for group in groups] if by_number else [groups]
+            options = {"batch_size": rows, "columns": [column]}
+            for batch in chain.from_iterable(
+                reader.iter_batches(row_groups=part, **options) for part in parts
+            ):
                 # Arrow also gives what is called so within another column.
                 yield batch.column(batch.schema.names.index(column))
 
