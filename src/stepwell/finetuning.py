@@ -124,6 +124,7 @@ def finetune(
         "labelled": len(batch),
         "unmatched": left.unmatched,
         "left_out": left.lines(),
+        "read": left.how,
     }
     if add:
         more = _added(run, batch, told)

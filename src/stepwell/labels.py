@@ -17,18 +17,20 @@ from stepwell.adapt.table import NAMED, plain
 from stepwell.interfaces import Batch, UsageError, concatenate
 from stepwell.kit.columns import LABELS
 from stepwell.kit.plugins import registered
-from stepwell.run import Run, read_like
+from stepwell.run import Run
+from stepwell.runfile import read_like, same_path
 from stepwell.sources import SOURCES, open_source
+from stepwell.sources.facts import facts_of
 
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
     """A source, the label of each of its ids, and what of a table was left out."""
-    if is_table(labels):
-        root = run.config["source"].get("path")
+    root = run.config["source"].get("path")
+    if is_table(labels, root):
         known, left = told([str(i) for i in run.index[0]], labels, root)
         return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    return source, _own_labels(source, labels), LeftOut()
+    return source, _own_labels(source, labels), LeftOut(how=facts_of(source))
 
 
 def labelled_batch(
@@ -37,7 +39,7 @@ def labelled_batch(
     """Labelled examples (``most`` of them, drawn), their labels, and what was left out: examples
     that are the same and labelled otherwise too, or again."""
     source, known, left = label_source(run, labels)
-    if not is_table(labels):
+    if not is_table(labels, run.config["source"].get("path")):
         blank = [(0, name) for name, _ in source.entries() if name not in known]
         left = replace(left, missing=blank)
     ids = set(known)
@@ -100,7 +102,7 @@ def told(ids: Sequence[str], labels: Any, root: Any = None) -> tuple[dict[str, s
         why = " ".join(table.left.lines())
         raise UsageError(f"Expected labels in {named(labels)}, found none yet. {why}".rstrip())
     found = _Named(ids, root)
-    left = replace(table.left, repeated=[], contradictory=[])
+    left = replace(table.left, repeated=[], contradictory=[], how=dict(table.how))
     said: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
     for file, rows in table.said.items():
         which = found(file)
@@ -200,15 +202,12 @@ def _called(root: Any) -> set[str]:
 
 
 def check_labels(
-    labels: Any, entries: list[tuple[str, str]], classes: int = 1, root: Any = None
+    labels: Any, source: Any, entries: list[tuple[str, str]], classes: int = 1
 ) -> None:
-    """Raise what :func:`evaluate` would, without a run; ``entries`` are its examples."""
+    """Raise what :func:`evaluate` would, without a run; ``entries`` are those of ``source``."""
     if labels is None:
         return
-    if not is_table(labels):
-        known = _own_labels(open_source(labels), labels)
-    else:
-        known, _ = told([name for name, _ in entries], labels, root)
+    known = labels_of(labels, source, entries)[1]
     if len(set(known.values())) < classes:
         raise UsageError(f"Expected at least two classes, found one in {named(labels)}.")
 
@@ -219,8 +218,10 @@ def labels_of(
     """Where labelled examples are read like those of ``source``, and their labels by id."""
     if labels is None:
         return source, {}
+    root = getattr(source, "path", None)
+    if same_path(labels, root):
+        return source, _own_labels(source, labels)
     if is_table(labels):
-        root = getattr(source, "path", None)
         return source, told([name for name, _ in entries], labels, root)[0]
     own = open_source(labels, like=read_like(source.options))
     return own, _own_labels(own, labels)
@@ -231,8 +232,11 @@ def named(labels: Any) -> str:
     return "a table" if isinstance(labels, Mapping) else str(labels)
 
 
-def is_table(labels: Any) -> bool:
-    """Whether they are names with their labels, not examples of their own."""
+def is_table(labels: Any, root: Any = None) -> bool:
+    """Whether they are names with their labels, not examples of their own, as what a run was
+    learned from (``root``) is."""
+    if same_path(labels, root):
+        return False
     path = isinstance(labels, (str, Path))
     return isinstance(labels, Mapping) or (
         path and Path(labels).suffix.lower() in (".csv", ".tsv") and not _has_source(labels)

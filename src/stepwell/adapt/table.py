@@ -41,6 +41,8 @@ class LeftOut:
         Labelled examples that can't be read.
     alike : list of (str, str)
         Classes that differ in capitals only; they stay two.
+    how : dict
+        How labels were read: the columns of a table, or what was decided of a source.
     """
 
     missing: list[tuple[int, str]] = field(default_factory=list)
@@ -50,6 +52,7 @@ class LeftOut:
     several: list[tuple[int, str]] = field(default_factory=list)
     unread: list[tuple[int, str]] = field(default_factory=list)
     alike: list[tuple[str, str]] = field(default_factory=list)
+    how: dict[str, Any] = field(default_factory=dict)
 
     @property
     def unmatched(self) -> int:
@@ -57,7 +60,7 @@ class LeftOut:
         return len(self.unknown) + len(self.several)
 
     def __bool__(self) -> bool:
-        return any(vars(self).values())
+        return any(value for name, value in vars(self).items() if name != "how")
 
     def lines(self) -> list[str]:
         """What was left out and why, a sentence each."""

@@ -290,6 +290,17 @@ def tell_source(source: Any, *, aside: bool = True) -> None:
         note(f"read    {line}")
 
 
+def tell_labels(how: Mapping[str, Any]) -> None:
+    """How labels were read: the columns of a table, or what was chosen of a source."""
+    from stepwell.sources.facts import lines_of
+
+    if "decisions" in how:
+        for line in lines_of(how):
+            note(f"read    {line}")
+    elif how:
+        note(f"read    labels     {', '.join(f'{name} {value!r}' for name, value in how.items())}")
+
+
 data_option = click.option(
     "--source",
     "data",

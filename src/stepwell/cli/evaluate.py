@@ -16,6 +16,7 @@ from stepwell.cli.console import (
     say,
     scorecard,
     table,
+    tell_labels,
 )
 
 
@@ -55,6 +56,7 @@ def command(
             scores |= {"robustness": rows}
     if as_json:
         return emit(scores)
+    tell_labels(scores["read"])
     if "pretrained" in scores:
         say(f"pretrained network: {scores['pretrained']}")
     say(scores["verdict"]["sentence"])

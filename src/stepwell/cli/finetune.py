@@ -18,6 +18,7 @@ from stepwell.cli.console import (
     raw_option,
     say,
     table,
+    tell_labels,
     write_csv,
 )
 from stepwell.interfaces import UsageError
@@ -82,6 +83,7 @@ def command(
         write_csv(suspects, *_as_table(found.get("suspects", [])), raw_csv)
     if as_json:
         return emit(found)
+    tell_labels(found["read"])
     kinds = "" if options["add"] else f", {len(found['classes'])} classes"
     say(f"{found['labelled']:,} labelled examples{kinds}")
     for line in found["left_out"]:

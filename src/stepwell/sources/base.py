@@ -156,12 +156,19 @@ class WrittenSource(BatchedSource):
             if problem:
                 self._set_aside([Skipped(id, problem)])
                 continue
-            held.append((id, {name: self._valid(text) for name, text in columns.items()}))
+            held.append((id, columns))
             if len(held) == size:
-                yield written(held)
+                yield self._batch(held)
                 held = []
         if held:
-            yield written(held)
+            yield self._batch(held)
+
+    def _batch(self, held: Sequence[tuple[str, Mapping[str, str]]]) -> Batch:
+        try:
+            return written(held)
+        except UnicodeEncodeError:
+            valid = [(id, {n: self._valid(text) for n, text in row.items()}) for id, row in held]
+            return written(valid)
 
     def _valid(self, text: str) -> str:
         """A text as Unicode allows it: halves of signs (lone surrogates, as JSON may have them)

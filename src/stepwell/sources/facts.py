@@ -41,7 +41,8 @@ def _kind_of(reason: str) -> str:
 
 def lines_of(facts: Mapping[str, Any], skipped: Sequence[Mapping[str, Any]] = ()) -> list[str]:
     """For people: a line for each decision, and for what was left out."""
-    lines = [f"{row['what']:<10} {row['value']} ({row['why']})" for row in facts["decisions"]]
+    lines = [_line(**row) for row in facts["decisions"]]
+    lines = lines or [f"{'kind':<10} {facts['kind']}"]
     for name, word in (("passed_over", "passed over"), ("mended", "mended")):
         found = Counter(facts.get(name, {}))
         if found:
@@ -54,3 +55,7 @@ def lines_of(facts: Mapping[str, Any], skipped: Sequence[Mapping[str, Any]] = ()
     if len(skipped) > SHOWN:
         lines.append(f"set aside  {len(skipped) - SHOWN:,} more")
     return lines
+
+
+def _line(what: str, value: str, why: str) -> str:
+    return f"{what:<10} {value}" + (f" ({why})" if why and why != value else "")
