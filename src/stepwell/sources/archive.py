@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import struct
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import IO, Any, cast, final
 
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.hashing import digest_bytes
+from stepwell.sources.decode import instead
 from stepwell.sources.encoded import EncodedSource, Item, broken, folder_labels
 from stepwell.sources.pillow import MOST_BYTES, Unreadable, extensions
 from stepwell.sources.sniff import HEAD, is_image, may_be_image, passed_over
@@ -26,9 +29,14 @@ from stepwell.sources.walk import Found, is_hidden, readable
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MOST_HEADER = 2**20
 """Bytes of the header of a member in a tar archive."""
+PIECE = 2**20
+"""Bytes of a member that are unpacked at a time."""
+_STARTS_TELL = frozenset((".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp"))
+"""Extensions of images that begin with a mark."""
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError),
     *(ValueError, struct.error, NotImplementedError, KeyError, IndexError, OverflowError),
+    *(RecursionError, MemoryError),
 )
 
 
@@ -98,7 +106,7 @@ class ArchiveSource(EncodedSource):
     def _from_tar(self) -> Iterator[Item]:
         """Images of a tar file, each to be loaded before the next is asked for."""
         assert self.path is not None
-        seen: set[str] = set()
+        seen: set[tuple[int, int]] = set()
         self.passed = passed = Counter[str]()
         try:
             with _tar(self.path) as (tar, file):
@@ -113,10 +121,10 @@ class ArchiveSource(EncodedSource):
                         continue
                     if not member.isreg():
                         yield broken(id, "a link or a device in the archive, not a file")
-                    elif id in seen:
+                    elif (key := digest_bytes(id.encode())) in seen:
                         yield broken(f"{id} (again)", "a second file of this name")
                     else:
-                        seen.add(id)
+                        seen.add(key)
                         load = partial(_from_open_tar, tar, member)
                         yield Item(id, load, partial(int, member.size))
         except _DAMAGE as error:
@@ -136,11 +144,12 @@ class _Bounded:
     claim gigabytes, which would be read into memory."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.most, self.last = file, MOST_HEADER, -1
+        self._file, self.left, self.last = file, MOST_HEADER, -1
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= self.most:
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        if not 0 <= size <= self.left:
+            raise tarfile.ReadError(f"a header of {max(size, MOST_HEADER):,} bytes or more")
+        self.left -= size
         return self._file.read(size)
 
     def __getattr__(self, name: str) -> Any:
@@ -164,11 +173,12 @@ def _tar(path: Path) -> Iterator[tuple[tarfile.TarFile, _Bounded]]:
 
 def _next(tar: tarfile.TarFile, file: _Bounded) -> tarfile.TarInfo | None:
     """The next member; names of it are bounded, and it lies behind the one before."""
-    file.most = MOST_HEADER
+    # All headers of a member together: of those that list holes, one may go on without end.
+    file.left = MOST_HEADER
     try:
         member = tar.next()
     finally:
-        file.most = MOST_BYTES + 1
+        file.left = 2 * (MOST_BYTES + 1)  # its content, and what it begins with
     if member is not None:
         if member.size < 0 or member.offset_data <= file.last:
             raise tarfile.ReadError("a member of a negative size")
@@ -195,7 +205,7 @@ def _members(file: zipfile.ZipFile, passed: Counter[str]) -> dict[str, zipfile.Z
     images = {}
     for info in file.infolist():
         id = _id(_name(info))
-        if info.is_dir() or id.endswith("/") or not _shown(id):
+        if not id or id.endswith("/") or not _shown(id):
             continue
         if _is_image(id) or (_may_be(id) and _head(file, info)):
             passed["another file of a name that comes later"] += id in images
@@ -259,7 +269,7 @@ def _may_be(id: str) -> bool:
 def _from_zip(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with file.open(info) as member:
-            return _capped(member)
+            return _capped(member, info.filename)
     except RuntimeError as error:  # the word zipfile has for a missing password
         locked = "password" in str(error)
         reason = "protected by a password" if locked else f"can't be unpacked: {error}"
@@ -271,14 +281,27 @@ def _from_zip(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 def _from_open_tar(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     try:
         content = tar.extractfile(member)
-        return _capped(content) if content else b""
+        return _capped(content, member.name) if content else b""
     except _DAMAGE as error:
         raise Unreadable(f"damaged in the archive: {error}") from None
 
 
-def _capped(member: IO[bytes]) -> bytes:
-    """All bytes of a member, however many it hides behind the size it declares."""
-    content = member.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise Unreadable(f"too large: more than {MOST_BYTES // 10**6} MB")
-    return content
+def _capped(member: IO[bytes], name: str) -> bytes:
+    """All bytes of a member, however many it hides behind the size it declares.
+
+    A large one that does not begin like the image it is called is left where it is: unpacking
+    zeros by the gigabyte takes time, and holding them memory.
+    """
+    content, piece = io.BytesIO(), member.read(PIECE)
+    if len(piece) == PIECE and _known_by_start(name) and not is_image(piece[:HEAD]):
+        raise Unreadable(instead(piece))
+    while piece:
+        content.write(piece)
+        if content.tell() > MOST_BYTES:
+            raise Unreadable(f"too large: more than {MOST_BYTES // 10**6} MB")
+        piece = member.read(PIECE)
+    return content.getvalue()
+
+
+def _known_by_start(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in _STARTS_TELL

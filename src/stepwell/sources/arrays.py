@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.interfaces import UsageError
+from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.nested import as_label
 from stepwell.sources.layout import why_no_images
@@ -121,10 +121,21 @@ class ArraySource(RowSource):
             if changed and name in found and found[name].shape in ((n,), (n, 1)):
                 if found[name].dtype.hasobject:
                     continue
-                labels = loaded(self.path, name).reshape(-1).tolist()
+                labels = _plain(loaded(self.path, name), self.path)
                 named = ((self._id(row), as_label(label)) for row, label in enumerate(labels))
                 return {id: label for id, label in named if label}
         return None
+
+
+def _plain(labels: NDArray[Any], path: Path) -> list[Any]:
+    """Labels as Python has them."""
+    try:
+        return labels.reshape(-1).tolist()
+    except (SystemError, ValueError, OverflowError) as error:
+        raise StepwellError(
+            f"Expected labels beside the images in {path}, found some that are no text or number "
+            f"({error}): write them again."
+        ) from None
 
 
 def _largest(found: dict[str, Header]) -> str | None:

@@ -135,7 +135,7 @@ class BatchedSource(ABC):
             self._aside = {skipped.id for skipped in self.skipped}
         new = {problem.id: problem for problem in problems if problem.id not in self._aside}
         self.skipped += new.values()
-        self._aside |= new.keys()
+        self._aside.update(new)  # in place: `|=` with keys makes a copy of the set each time
 
 
 class WrittenSource(BatchedSource):

@@ -1,114 +1,143 @@
-"""Tables, looked through in another process before this one reads them.
-
-Arrow's IPC format is read by taking offsets in the file for what they are: a file that was
-damaged, or made to do harm, ends the process that reads it. So another process opens it first and
-validates every batch in full; what ends that one is an error here. Once for each file as it is.
-"""
+"""Tables, looked through in another process before this one reads them; once as long as they
+stay as they are."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from stepwell.interfaces import StepwellError
+from stepwell.sources import tablecheck
 
-_CODE = """
-import sys
-try:
-    import resource
-    resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-except (ImportError, ValueError, OSError):
-    pass
-
-def validate(path):
-    import pyarrow as pa
-    with pa.memory_map(path) as mapped:
-        is_file = mapped.read(6) == b"ARROW1"
-        mapped.seek(0)
-        with (pa.ipc.open_file if is_file else pa.ipc.open_stream)(mapped) as reader:
-            if is_file:
-                batches = (reader.get_batch(i) for i in range(reader.num_record_batches))
-            else:
-                batches = iter(reader)
-            for batch in batches:
-                batch.validate(full=True)
-
-def packed(path):
-    import pyarrow.parquet as parquet
-    with parquet.ParquetFile(path, memory_map=True) as reader:
-        metadata = reader.metadata
-    for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
-            chunk = metadata.row_group(group).column(place)
-            there, whole = max(chunk.total_compressed_size, 1), chunk.total_uncompressed_size
-            if whole > max(2**30, 50 * there):
-                raise ValueError(f"{whole / 1e9:.1f} GB of a column in {there:,} bytes: no data")
-            words = (chunk.data_page_offset or 0) - (chunk.dictionary_page_offset or 0)
-            pointing = there - words <= 2**16 + 8 * chunk.num_values
-            if chunk.has_dictionary_page and whole > 2**24 and pointing:
-                print(chunk.path_in_schema)
-
-try:
-    {"validate": validate, "packed": packed}[sys.argv[1]](sys.argv[2])
-except Exception as error:
-    print((str(error).splitlines() or [type(error).__name__])[0][:300], file=sys.stderr)
-    sys.exit(3)
-"""
-"""What the other process does; which of both, and the path, are arguments, not part of it."""
-_SECONDS, _SECONDS_MB = 60.0, 0.5
-"""How long it may take, and how much longer for each MB."""
-_known: dict[tuple[str, str, int, int], str] = {}
+WAIT_S = 120
+"""Seconds that looking through a file may take, and one more for each 8 MB."""
 
 
-def check_arrow(path: Path) -> None:
-    """Raise unless Arrow can read the file through.
+class State(NamedTuple):
+    """A file as it is now."""
+
+    path: str
+    size: int
+    changed: int
+    node: int
+
+
+_known: dict[State, str] = {}
+"""What is wrong with files, empty where nothing is."""
+
+
+def check_tables(files: Sequence[Path]) -> None:
+    """Raise unless Arrow can read all these files; one process looks through those that are new.
 
     Raises
     ------
     StepwellError
     """
-    _asked("validate", path)
+    states = [_state(file) for file in files]
+    new = [state for state in dict.fromkeys(states) if state not in _known]
+    if new:
+        _known.update(zip(new, _problems(new), strict=True))
+    for file, state in zip(files, states, strict=True):
+        if _known[state]:
+            raise damaged(file, _known[state])
 
 
-def packed_columns(path: Path) -> list[str]:
-    """Columns of a Parquet file that are a dictionary of large cells, and hardly more than places
-    in it: read as they are, each row would hold its cell.
-
-    Raises
-    ------
-    StepwellError
-        Where a column is more than could be held.
-    """
-    return sorted(set(_asked("packed", path).splitlines()))
-
-
-def _asked(what: str, path: Path) -> str:
-    """What another process says of a file, once for each file as it is."""
-    about = os.stat(path)
-    key = (what, os.fspath(path.absolute()), about.st_size, about.st_mtime_ns)
-    if key in _known or not sys.executable:
-        return _known.get(key, "")
-    words = [sys.executable, "-c", _CODE, what, os.fspath(path.absolute())]
-    most = _SECONDS + _SECONDS_MB * about.st_size / 2**20
-    try:
-        done = subprocess.run(
-            words, capture_output=True, timeout=most, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired:
-        raise _damaged(path, f"reading it does not end within {most:.0f} s") from None
-    if done.returncode == 3:
-        raise _damaged(path, done.stderr.decode("utf-8", "replace").strip())
-    if done.returncode:
-        raise _damaged(path, "reading it ends the process that does")
-    _known[key] = done.stdout.decode("utf-8", "replace")
-    return _known[key]
-
-
-def _damaged(path: Path, why: str) -> StepwellError:
+def damaged(file: Path, why: str) -> StepwellError:
+    """What is said of a table that can't be read."""
     return StepwellError(
-        f"Expected a table in {path}, found one that can't be read ({why}): download or write it "
+        f"Expected a table in {file}, found one that can't be read ({why}): download or write it "
         f"again."
     )
+
+
+def _state(file: Path) -> State:
+    try:
+        about = os.stat(file)
+    except OSError as error:
+        raise damaged(file, error.strerror or str(error)) from None
+    return State(os.path.abspath(file), about.st_size, about.st_mtime_ns, about.st_ino)
+
+
+def _problems(states: Sequence[State]) -> Iterator[str]:
+    """What is wrong with each; a process that ends early is to blame on the file it was at."""
+    left, command = list(states), _command()
+    while left:
+        if command is None:
+            yield from _here(left, "no Python to start was found")
+            return
+        said, why = _asked(command, left)
+        if said is None:
+            yield from _here(left, why)
+            return
+        yield from said
+        left = left[len(said) :]
+        if left:
+            yield why
+            left = left[1:]
+
+
+def _asked(command: list[str], states: Sequence[State]) -> tuple[list[str] | None, str]:
+    """What a process says of files, none if it can't look at any, and why it said no more."""
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps([state.path for state in states]).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            timeout=WAIT_S * len(states) + sum(state.size for state in states) / 2**23,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        return _lines(error.stdout), "it takes too long to be looked through"
+    except OSError as error:
+        return None, str(error)
+    if done.returncode == tablecheck.MISSING:
+        return None, "it finds no pyarrow"
+    said = _lines(done.stdout)
+    if done.returncode == 0 and len(said) < len(states):
+        return None, "it gives no answer"
+    if done.returncode == -getattr(signal, "SIGXCPU", 0):
+        return said, "it takes too long to be looked through"
+    return said, f"damaged: whatever reads it ends with code {done.returncode}"
+
+
+def _lines(answer: bytes | None) -> list[str]:
+    """Whole lines of what a process said."""
+    whole = (answer or b"").rpartition(b"\n")[0]
+    return [str(json.loads(line)) for line in whole.splitlines()]
+
+
+def _command() -> list[str] | None:
+    """How to look through files: without the user's settings, packages and start-up files, and
+    nothing taken from the folder one happens to be in."""
+    python, script = sys.executable or "", tablecheck.__file__
+    # In a program that is frozen, or has Python built in, this may be that program.
+    name = re.match(r"(python|pypy)[\d.]*[wtd]*(\.exe)?$", os.path.basename(python).lower())
+    if getattr(sys, "frozen", False) or not name or not os.path.isfile(script):
+        return None
+    import numpy
+    import pyarrow
+
+    folders = dict.fromkeys(os.path.dirname(m.__path__[0]) for m in (pyarrow, numpy))
+    return [python, "-I", "-S", script, *folders]
+
+
+def _here(states: Sequence[State], why: str) -> Iterator[str]:
+    """The same in this process: what is damaged is found, but what ends a process ends this."""
+    warnings.warn(
+        f"Tables are looked through without a process of their own ({why}): one that was made to "
+        f"do harm could end this one.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    for state in states:
+        yield tablecheck.problem(state.path)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.sources.notes import named, without_notes
+from stepwell.sources.gate import GATE, inner_pixels, memory_of
+from stepwell.sources.notes import as_colours, jpeg_layout, named, without_notes
 from stepwell.sources.pillow import (
     LARGE_PIXELS,
     MOST_DECODED,
     MOST_PIXELS,
+    TooLarge,
     Unreadable,
     formats,
-    one_at_a_time,
     pillow,
     resample,
 )
 from stepwell.sources.tones import to_rgb
 
+T = TypeVar("T")
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -31,10 +34,6 @@ _TURNS = {
     8: "ROTATE_90",
 }
 """What undoes each value of the EXIF tag Orientation (EXIF 2.3, 4.6.4)."""
-
-
-_OF_NOTES = "text chunk"
-"""What Pillow says where the notes of a PNG are larger than it reads."""
 
 
 def decode(content: bytes, canvas: int) -> NDArray[np.uint8]:
@@ -58,24 +57,46 @@ def decode(content: bytes, canvas: int) -> NDArray[np.uint8]:
     Unreadable
         With a reason a person understands.
     """
+    return _whatever_its_notes(content, lambda part: _decoded(part, canvas))
+
+
+def size_of(content: bytes) -> tuple[int, int]:
+    """(height, width) by the header alone.
+
+    Raises
+    ------
+    Unreadable
+    """
+    width, height = _whatever_its_notes(content, lambda part: _opened(part).size)
+    return height, width
+
+
+def _whatever_its_notes(content: bytes, read: Callable[[bytes], T]) -> T:
+    """What is read of a file; without its notes where it can't be read with them."""
     try:
-        return _decoded(_opened(content), canvas)
+        return read(content)
     except Unreadable as error:
-        plain = without_notes(content) if _OF_NOTES in str(error) else content
-        if len(plain) == len(content):
+        if error.final or not (plain := without_notes(content)):
             raise
-    return _decoded(_opened(plain), canvas)
+        first = error
+    try:
+        return read(plain)
+    except Unreadable:
+        raise first from None
 
 
-def _decoded(image: Any, canvas: int) -> NDArray[np.uint8]:
-    """Pixels of an image of which only the header has been read."""
+def _decoded(content: bytes, canvas: int) -> NDArray[np.uint8]:
+    """Pixels of a file."""
+    image = _opened(content)
+    whole = image.size
     # A JPEG can be decoded at 1/2, 1/4 or 1/8 in a fraction of the time; draft never goes
     # below what is asked for. Other formats ignore it.
     image.draft(None, (canvas, canvas))
     width, height = image.size
-    if width * height * _held_bytes(image) > MOST_DECODED:
-        raise Unreadable(f"too large: {width}×{height} pixels are more than memory is taken for")
-    with one_at_a_time(width * height > LARGE_PIXELS):
+    taken = memory_of(image, whole)
+    if taken > MOST_DECODED:
+        raise TooLarge(f"too large: {width}×{height} pixels are more than memory is taken for")
+    with GATE.holding(taken):
         try:
             image.load()
             small = _squeezed(image, canvas)
@@ -86,30 +107,7 @@ def _decoded(image: Any, canvas: int) -> NDArray[np.uint8]:
         except Unreadable:
             raise
         except Exception as error:  # every plug-in of Pillow has errors of its own
-            raise Unreadable(_reason(error)) from None
-
-
-def _held_bytes(image: Any) -> int:
-    """Bytes of a pixel as Pillow holds it."""
-    if image.mode.startswith("I;16"):
-        return 2
-    return 1 if image.mode in ("1", "L", "P") else 4
-
-
-def size_of(content: bytes) -> tuple[int, int]:
-    """(height, width) by the header alone.
-
-    Raises
-    ------
-    Unreadable
-    """
-    try:
-        width, height = _opened(content).size
-    except Unreadable as error:
-        if _OF_NOTES not in str(error):
-            raise
-        width, height = _opened(without_notes(content)).size
-    return height, width
+            raise Unreadable(_reason(error, content)) from None
 
 
 def _opened(content: bytes) -> Any:
@@ -117,17 +115,22 @@ def _opened(content: bytes) -> Any:
     library = pillow()
     if not content:
         raise Unreadable("the file is empty")
+    if 4 * inner_pixels(content) > MOST_DECODED:
+        raise TooLarge(_too_large("an icon in it announces"))
     try:
-        image = library.open(io.BytesIO(content), formats=formats())
+        try:
+            image = library.open(io.BytesIO(content), formats=formats())
+        except library.UnidentifiedImageError:
+            image = library.open(io.BytesIO(as_colours(content)), formats=formats())
     except library.UnidentifiedImageError:
-        raise Unreadable(_instead(content)) from None
+        raise Unreadable(instead(content)) from None
     except library.DecompressionBombError:
-        raise Unreadable(_too_large("its header announces")) from None
+        raise TooLarge(_too_large("its header announces")) from None
     except Exception as error:
-        raise Unreadable(_reason(error)) from None
+        raise Unreadable(_reason(error, content)) from None
     width, height = image.size
     if width * height > MOST_PIXELS:
-        raise Unreadable(_too_large(f"{width}×{height} pixels are"))
+        raise TooLarge(_too_large(f"{width}×{height} pixels are"))
     return image
 
 
@@ -169,25 +172,25 @@ def _too_large(found: str) -> str:
     return f"too large: {found} more than {MOST_PIXELS // 10**6} megapixels"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, content: bytes) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, MemoryError):
         return "too large for the memory there is"
     if isinstance(error, EOFError) or "truncated" in text.lower():
         return "cut short: the file ends before the image does"
-    if "MAX_TEXT_CHUNK" in text or "text chunks" in text:
-        return f"a {_OF_NOTES} is too large"
+    if layout := jpeg_layout(content):
+        return f"a JPEG in a layout that can't be read here ({layout})"
     return f"damaged: {text}"
 
 
-def _instead(content: bytes) -> str:
+def instead(content: bytes) -> str:
     """What bytes are that no image begins with."""
     head = content[:1024]
     if not head.strip(b"\0"):
         return "not an image: nothing but zero bytes"
     if head.lstrip()[:9].lower() in (b"<!doctype", b"<html") or b"<html" in head[:200].lower():
         return "not an image: the content is a web page"
-    if content[:4] in (b"%PDF", b"8BPS"):
+    if content[:4] in (b"%PDF", b"8BPS", b"%!PS") or b"<svg" in head:
         return named(content)
     # A character may be cut in two at the end of the sample.
     text = head.decode("utf-8", "ignore")

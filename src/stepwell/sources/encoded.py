@@ -141,7 +141,7 @@ class EncodedSource(ImageSource):
         # Of thumbnails, most of the work is Python's own: threads would only take turns.
         workers = 1 if _mean_size(first) < THUMBNAIL_BYTES else self._workers
         tasks = (chunk for chunk in chain([first], chunks))
-        for piece, problems in ordered(self._decoded, tasks, workers, ahead):
+        for piece, problems in ordered(self._decoded, tasks, workers, ahead, _weight):
             self._set_aside(problems)
             if piece is not None:
                 yield piece
@@ -210,6 +210,11 @@ def _mean_size(items: list[Item]) -> float:
         except Unreadable:
             continue
     return sum(sizes) / max(len(sizes), 1)
+
+
+def _weight(items: list[Item]) -> int:
+    """Bytes that items hold already."""
+    return sum(item.held for item in items)
 
 
 def _chunks(items: Iterator[Item]) -> Iterator[list[Item]]:

@@ -6,7 +6,9 @@ big-endian 32-bit integers, then the numbers (LeCun, yann.lecun.com/exdb/mnist).
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import math
 import os
 import re
 import struct
@@ -18,7 +20,7 @@ from typing import IO, Any, cast, final
 import numpy as np
 
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.sources.rows import Rows, RowSource, check_claimed, streamed
+from stepwell.sources.rows import MOST_PACKED, Rows, RowSource, check_claimed, streamed
 from stepwell.sources.walk import readable
 
 _IMAGES = re.compile(r"images?[-._]idx[34][-._]ubyte(\.gz)?$", re.IGNORECASE)
@@ -85,9 +87,10 @@ class IdxSource(RowSource):
         for file in (self._file.with_name(plain), self._file.with_name(f"{plain}.gz")):
             if file.is_file() and file != self._file:
                 rows = _rows(file)
+                if rows.shape != self._rows.shape[:1]:
+                    continue
                 values = np.concatenate([block.reshape(-1) for block in rows.blocks(2**16)])
-                if len(values) == self._rows.shape[0]:
-                    return {self._id(row): str(label) for row, label in enumerate(values.tolist())}
+                return {self._id(row): str(label) for row, label in enumerate(values.tolist())}
         return None
 
 
@@ -134,7 +137,7 @@ def _header(stream: IO[bytes], file: Path) -> tuple[tuple[int, ...], np.dtype[An
     try:
         zero, kind, axes = struct.unpack(">HBB", stream.read(4))
         shape = struct.unpack(f">{axes}I", stream.read(4 * axes))
-        if zero or not axes:
+        if zero or not 1 <= axes <= 4:
             raise ValueError("it begins with other bytes")
         return shape, np.dtype(_TYPES[kind])
     except (struct.error, ValueError, KeyError, OSError, EOFError, zlib.error) as error:
@@ -147,8 +150,28 @@ def _header(stream: IO[bytes], file: Path) -> tuple[tuple[int, ...], np.dtype[An
 def _rows(file: Path) -> Rows:
     with _open(file) as stream:
         shape, dtype = _header(stream, file)
-    check_claimed(shape, dtype, os.path.getsize(file), _packed(file), str(file))
+        start, size = 4 + 4 * len(shape), os.path.getsize(file)
+        claimed = math.prod(shape) * dtype.itemsize
+        room = _unpacked(stream, file, start, claimed) if _packed(file) else size - start
+    check_claimed(shape, dtype, room, size, str(file))
     return streamed(partial(_at_data, file), shape, dtype, file.name)
+
+
+def _unpacked(stream: IO[bytes], file: Path, start: int, claimed: int) -> int:
+    """Bytes of numbers in a packed file, up to those that are claimed: counted only where the
+    length at its end does not confirm them."""
+    size = os.path.getsize(file)
+    if claimed > MOST_PACKED * size:
+        return MOST_PACKED * size
+    with open(file, "rb") as raw:
+        raw.seek(max(0, size - 4))
+        if int.from_bytes(raw.read(4), "little") == (start + claimed) % 2**32:
+            return claimed
+    left = claimed
+    with contextlib.suppress(OSError, EOFError, zlib.error):
+        while left and (piece := stream.read(min(left, 2**18))):
+            left -= len(piece)
+    return claimed - left
 
 
 def _at_data(file: Path) -> IO[bytes]:

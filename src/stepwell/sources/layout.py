@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from stepwell.interfaces import UsageError
 
 _USUAL = (1, 3, 4)
+MOST_ROW = 2**28
+"""Bytes of one image."""
 
 
 def channels_first(shape: tuple[int, ...], told: str | None = None) -> bool:
@@ -39,6 +42,10 @@ def why_no_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
         return f"has {len(shape)} axes: reshape it to (n, h, w) or (n, h, w, c)"
     if 0 in shape:
         return "is empty"
+    if min(shape) < 0:
+        return "has an axis of negative length: write it again"
+    if math.prod(shape[1:]) * dtype.itemsize > MOST_ROW:
+        return f"has images of more than {MOST_ROW // 10**6} MB each: make them smaller"
     if len(shape) == 3 and shape[2] <= 4 < shape[1]:
         return "looks like a single image: put it into an array of shape (1, h, w, c)"
     return ""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Iterator
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_NOTES = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
-"""Chunks of a PNG that say something about it; pixels do not need them."""
+_NEEDED = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf")
+"""Chunks of a PNG without which its pixels, or which way is up, are not known."""
+_MARKERS = {*range(0xE0, 0xF0), 0xFE} - {0xEE}
+"""Segments of a JPEG that say something about it; 0xEE tells how colours are kept."""
 _KINDS = (
     (b"%PDF", 0, "a PDF document"),
+    (b"%!PS", 0, "a PostScript document"),
+    (b"n+1\0", 344, "a NIfTI file"),
     (b"DICM", 128, "a DICOM file"),
     (b"\x89HDF\r\n", 0, "an HDF5 file"),
     (b"\x1f\x8b", 0, "a compressed file"),
@@ -43,6 +49,10 @@ def named(content: bytes) -> str:
         return "a BigTIFF in a layout that can't be read here"
     if content[4:8] == b"ftyp":
         return f"{_BRANDS.get(content[8:11], 'a video')} that can't be read here"
+    if layout := jpeg_layout(content):
+        return f"a JPEG in a layout that can't be read here ({layout})"
+    if b"<svg" in content[:1024]:
+        return "an SVG drawing that can't be read here"
     for start, at, kind in _KINDS:
         if content[at : at + len(start)] == start:
             return f"{kind} that can't be read here"
@@ -85,14 +95,86 @@ def _tags(content: bytes) -> dict[int, list[int]]:
 
 
 def without_notes(content: bytes) -> bytes:
-    """A PNG without texts and colour profile, whose size Pillow limits; other files as they are."""
-    if not content.startswith(_PNG):
-        return content
-    kept, at = [content[:8]], 8
+    """A PNG or JPEG without what is said about it in texts, profiles and previews: empty where
+    there is nothing of the kind, or it is another file."""
+    parts = _png_parts(content) if content.startswith(_PNG) else _jpeg_parts(content)
+    plain = b"".join(parts)
+    return plain if len(plain) < len(content) else b""
+
+
+def _png_parts(content: bytes) -> Iterator[bytes]:
+    """The signature, and chunks that are needed: another that was damaged costs nothing."""
+    yield content[:8]
+    at = 8
     while at + 8 <= len(content):
-        length = int.from_bytes(content[at : at + 4], "big")
-        end = at + 12 + length
-        if content[at + 4 : at + 8] not in _NOTES:
-            kept.append(content[at:end])
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+        kind = content[at + 4 : at + 8]
+        whole = content[end - 4 : end] == zlib.crc32(content[at + 4 : end - 4]).to_bytes(4, "big")
+        if kind in _NEEDED and (whole or kind != b"eXIf"):
+            yield content[at:end]
         at = end
-    return b"".join(kept)
+
+
+def _jpeg_parts(content: bytes) -> Iterator[bytes]:
+    """Segments before the pixels that are needed, and all that follows."""
+    at = 2
+    if content[:2] != b"\xff\xd8":
+        yield content
+        return
+    yield content[:2]
+    for marker, at, end in _segments(content):
+        exif = marker == 0xE1 and content[at + 4 : at + 10] == b"Exif\0\0"
+        if marker not in _MARKERS or exif:
+            yield content[at:end]
+        at = end
+    yield content[at:]
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """(marker, start, end) of the segments of a JPEG that stand before its pixels."""
+    at = 2
+    while at + 4 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        end = at + 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        if marker in (0xDA, 0xD9) or end > len(content):
+            return
+        yield marker, at, end
+        at = end
+
+
+def jpeg_layout(content: bytes) -> str:
+    """How a JPEG is kept, where that is a way which few can read: empty for all others."""
+    if content[:2] != b"\xff\xd8":
+        return ""
+    for marker, at, _ in _segments(content):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            bits = content[at + 4]
+            kind = {0xC3: "lossless", 0xC5: "hierarchical", 0xC6: "hierarchical"}
+            kind |= dict.fromkeys((0xC9, 0xCA), "arithmetic coding")
+            kind |= dict.fromkeys((0xC7, 0xCB, 0xCD, 0xCE, 0xCF), "lossless or hierarchical")
+            found = [kind[marker]] if marker in kind else []
+            return ", ".join([*found, f"{bits} bit"] if bits != 8 else found)
+    return ""
+
+
+def as_colours(content: bytes) -> bytes:
+    """A TIFF of three or four bands called grey, as some programs leave satellite images, with
+    its first three called colours; any other file as it is."""
+    order = _TIFF.get(content[:4])
+    try:
+        tags = _tags(content) if order else {}
+        bands, bits = tags.get(277, [1])[0], {*tags.get(258, [1])}
+        if not (bands in (3, 4) and bits in ({8}, {16}) and tags.get(262) in ([0], [1])):
+            return content
+        (at,) = struct.unpack_from(f"{order}I", content, 4)
+        (count,) = struct.unpack_from(f"{order}H", content, at)
+        for place in range(at + 2, at + 2 + 12 * count, 12):
+            if struct.unpack_from(f"{order}HHI", content, place) == (262, 3, 1):
+                colours = struct.pack(f"{order}H", 2)
+                return content[: place + 8] + colours + content[place + 10 :]
+    except (struct.error, IndexError):
+        pass
+    return content

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -14,18 +17,22 @@ from numpy.typing import NDArray
 
 from stepwell.interfaces import StepwellError
 from stepwell.sources.layout import expect_images
+from stepwell.sources.pillow import MOST_BYTES
 from stepwell.sources.rows import MOST_PACKED, Rows, check_claimed, held, streamed
 
-_LOADED = 2**29
-"""Bytes of an array with its columns first, which has to be loaded whole."""
+LONGEST_HEADER = 2**16
+"""Bytes; numpy itself takes no more than 10,000 signs for safe."""
+DENSEST = 16
+"""Times that arrays of any size may be packed which have to be held whole."""
 
 
 class Header(NamedTuple):
-    """What an array's header says."""
+    """What an array's header says, and where its numbers begin."""
 
     shape: tuple[int, ...]
     columns_first: bool
     dtype: np.dtype[Any]
+    start: int
 
 
 def headers(path: Path) -> dict[str, Header]:
@@ -36,23 +43,21 @@ def headers(path: Path) -> dict[str, Header]:
     StepwellError
     """
     found = {}
-    try:
-        with zipfile.ZipFile(path) as file:
-            for member in file.namelist():
-                if member.endswith(".npy"):
-                    with file.open(member) as stream:
-                        header = _header(stream)
-                        start = stream.tell()
-                    info = file.getinfo(member)
-                    there = min(info.file_size - start, info.compress_size * MOST_PACKED)
-                    if not header.dtype.hasobject:
-                        where = f"{path}, array {member!r}"
-                        check_claimed(header.shape or (1,), header.dtype, there, False, where)
-                    found[member.removesuffix(".npy")] = header
-    except StepwellError:
-        raise
-    except Exception as error:  # of zipfile, zlib, numpy, Python's tokenizer …
-        raise _damaged(path, error) from None
+    with _reading(path), zipfile.ZipFile(path) as file:
+        for member in file.namelist():
+            if member.endswith(".npy"):
+                with file.open(member) as stream:
+                    header = _header(stream)
+                info = file.getinfo(member)
+                if not header.dtype.hasobject:
+                    room = min(info.file_size, info.compress_size * MOST_PACKED) - header.start
+                    where = f"{path}, array {member!r}"
+                    shape, on_disk = (
+                        header.shape or (1,),
+                        min(info.compress_size, path.stat().st_size),
+                    )
+                    check_claimed(shape, header.dtype, room, on_disk, where)
+                found[member.removesuffix(".npy")] = header
     return found
 
 
@@ -63,47 +68,46 @@ def mapped(path: Path) -> Rows:
     ------
     UsageError, StepwellError
     """
-    try:
+    with _reading(path):
         with open(path, "rb") as file:
             header = _header(file)
-            there = path.stat().st_size - file.tell()
-        if not header.dtype.hasobject:
-            check_claimed(header.shape or (1,), header.dtype, there, False, str(path))
         expect_images(header.shape, header.dtype, path.name)
+        size = path.stat().st_size
+        check_claimed(header.shape, header.dtype, size - header.start, size, str(path))
         return held(np.load(path, mmap_mode="r", allow_pickle=False))
-    except StepwellError:
-        raise
-    except Exception as error:  # of zipfile, zlib, numpy, Python's tokenizer …
-        raise _damaged(path, error) from None
 
 
 def member(path: Path, name: str, header: Header) -> Rows:
     """An array of an .npz file, read forward; loaded only if its columns come first."""
-    if header.columns_first and not header.dtype.hasobject:
-        if math.prod(header.shape) * header.dtype.itemsize > _LOADED:
-            raise StepwellError(
-                f"Expected array {name!r} of {path} with its rows one after the other, found its "
-                f"columns so, which would have to be loaded whole: save np.ascontiguousarray(x)."
-            )
+    label = f"{path.name}, array {name!r}"
+    expect_images(header.shape, header.dtype, label)
+    if header.columns_first:
         return held(loaded(path, name))
-    opened = partial(_stream, path, name)
-    return streamed(opened, header.shape, header.dtype, f"{path.name}, array {name!r}")
+    return streamed(partial(_stream, path, name), header.shape, header.dtype, label)
 
 
 def loaded(path: Path, name: str) -> NDArray[Any]:
-    """An array of an .npz file.
+    """An array of an .npz file, whole.
 
     Raises
     ------
     StepwellError
+        Also if it is large, and packed so well that a small file could fill the memory.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return np.asarray(file[name])
-    except StepwellError:
-        raise
-    except Exception as error:  # of zipfile, zlib, numpy, Python's tokenizer …
-        raise _damaged(path, error) from None
+    with _reading(path), zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as stream:
+        header, info = _header(stream), file.getinfo(f"{name}.npy")
+        size = math.prod(header.shape) * header.dtype.itemsize
+        if size > max(MOST_BYTES, DENSEST * min(info.compress_size, path.stat().st_size)):
+            raise StepwellError(
+                f"Expected array {name!r} of {path} with its rows one after the other, found "
+                f"{size / 1e6:,.0f} MB that would have to be loaded whole: save "
+                f"np.ascontiguousarray(x)."
+            )
+        raw = stream.read(size)
+        if len(raw) < size:
+            raise ValueError(f"{size:,} bytes of array {name!r} announced, {len(raw):,} there")
+        array = np.frombuffer(raw, header.dtype)
+        return array.reshape(header.shape, order="F" if header.columns_first else "C")
 
 
 def _stream(path: Path, name: str) -> IO[bytes]:
@@ -115,12 +119,31 @@ def _stream(path: Path, name: str) -> IO[bytes]:
 
 
 def _header(file: IO[bytes]) -> Header:
-    read = npy.read_array_header_1_0 if npy.read_magic(file)[0] == 1 else npy.read_array_header_2_0
-    return Header(*read(file))
+    """The header where a stream begins, of a length that makes sense."""
+    wide = npy.read_magic(file)[0] > 1
+    announced = file.read(4 if wide else 2)
+    length = int.from_bytes(announced, "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"a header of {length:,} bytes is announced")
+    content = io.BytesIO(announced + file.read(length))
+    read = npy.read_array_header_2_0 if wide else npy.read_array_header_1_0
+    shape, columns_first, dtype = read(content)
+    if any(isinstance(n, bool) or n < 0 for n in shape):
+        raise ValueError(f"the shape {shape} is announced")
+    return Header(shape, columns_first, dtype, npy.MAGIC_LEN + len(announced) + length)
 
 
-def _damaged(path: Path, error: Exception) -> StepwellError:
-    return StepwellError(
-        f"Expected a {path.suffix.lower()} file in {path}, found one that can't be read ({error}): "
-        f"download or write it again."
-    )
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong within is damage of the file: archives, what unpacks them, numpy and
+    Python's tokenizer each have errors of their own."""
+    try:
+        yield
+    except StepwellError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise StepwellError(
+            f"Expected a {path.suffix.lower()} file in {path}, found one that can't be read "
+            f"({lines[0][:300]}): download or write it again."
+        ) from None

@@ -29,6 +29,15 @@ _large = threading.RLock()
 class Unreadable(Exception):
     """An example that can't be read; the message is the reason, for a person to read."""
 
+    final = False
+    """Whether another look at it is of no use."""
+
+
+class TooLarge(Unreadable):
+    """An image of more pixels than are read."""
+
+    final = True
+
 
 @lru_cache(maxsize=1)
 def pillow() -> ModuleType:

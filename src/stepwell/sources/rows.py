@@ -17,12 +17,12 @@ from stepwell.sources.base import ImageSource
 from stepwell.sources.canvas import checked, choose, fit
 from stepwell.sources.layout import channels_first, expect_images
 from stepwell.sources.pool import ordered
+from stepwell.sources.tablecheck import claims_too_many
 from stepwell.sources.tones import Scale, scale_of, to_bytes
 
 BLOCK_BYTES = 2**22
-MOST_PACKED = 1100
-"""How many bytes deflate makes of one at most, about."""
-MOST_ROWS = 1_000_000_000
+MOST_PACKED = 1032
+"""How many bytes deflate makes of one at most (zlib.net/zlib_tech.html)."""
 
 _KNOWN_SCALES: dict[str, Scale] = {"u1": (0, 255), "u2": (0, 65535), "i1": (-128, 127)}
 
@@ -36,20 +36,25 @@ class Rows(NamedTuple):
 
 
 def check_claimed(
-    shape: tuple[int, ...], dtype: np.dtype[Any], there: int, packed: bool, name: str
+    shape: tuple[int, ...], dtype: np.dtype[Any], room: int, on_disk: int, name: str
 ) -> None:
-    """Raise where a header claims more than a file of so many bytes can hold.
+    """Raise where a header claims more than ``room`` bytes of numbers can be, or more rows than a
+    file of so many bytes on disk can tell of.
 
     Raises
     ------
     StepwellError
     """
-    claimed = math.prod(shape) * dtype.itemsize
-    most = there * MOST_PACKED if packed else there
-    if claimed > most or shape[0] > MOST_ROWS or min(shape) < 0:
-        row = max(math.prod(shape[1:]) * dtype.itemsize, 1)
-        why = f"its header says shape {shape}, the file has {there:,} bytes"
-        raise _cut_short(name, shape[0], max(most, 0) // row, why)
+    # In Python's own numbers: those of a machine wrap around.
+    row = math.prod(shape[1:]) * dtype.itemsize
+    if min(shape) < 0 or shape[0] * row > room:
+        why = f"its header says shape {shape}, the file has room for {max(room, 0):,} bytes"
+        raise _cut_short(name, shape[0], max(room, 0) // max(row, 1), why)
+    if claims_too_many(shape[0], on_disk):
+        raise StepwellError(
+            f"Expected data in {name}, found {shape[0]:,} rows packed into {on_disk:,} bytes: only "
+            f"repetition is that small; write fewer rows."
+        )
 
 
 def held(array: NDArray[Any]) -> Rows:
@@ -147,8 +152,8 @@ class RowSource(ImageSource):
         return max(1, min(1024, BLOCK_BYTES // max(row_bytes, 1)))
 
     def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
-        ahead = self._workers + 1
-        for piece, problems in ordered(self._read, self._tasks(ids), self._workers, ahead):
+        tasks, ahead = self._tasks(ids), self._workers + 1
+        for piece, problems in ordered(self._read, tasks, self._workers, ahead, _weight):
             self._set_aside(problems)
             if len(piece):
                 yield piece
@@ -196,6 +201,11 @@ class RowSource(ImageSource):
             images = images.transpose(0, 2, 3, 1)
         ids = np.array([self._id(row) for row in numbers], np.str_)
         return Batch(ids, {"image": fit(images, self.canvas)}, ids, digest), problems
+
+
+def _weight(task: tuple[NDArray[np.intp], NDArray]) -> int:
+    """Bytes of a block: as it is, as it is hashed, as it is shown."""
+    return 3 * task[1].nbytes
 
 
 def _checked_scale(scale: Sequence[float] | None) -> Scale | None:
