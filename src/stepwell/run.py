@@ -15,7 +15,7 @@ from stepwell.interfaces import Batch, Encoder, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
-from stepwell.kit.trust import sealed
+from stepwell.kit.trust import sealed, without_paths
 from stepwell.runfile import (
     identity,
     misfit,
@@ -101,7 +101,8 @@ class Run:
         same = self.config["source"].get("options", {})
         like = read_like(same) | ({"canvas": canvas} if canvas else {})
         if same_path(src, self.config["source"].get("path")):  # it is read as it was
-            options, like = {**same, **like, **options}, {}
+            known = same if self.made_here else without_paths(same)
+            options, like = {**known, **like, **options}, {}
         source = open_source(src, like=like, **options)
         if source.kind != self._kind:
             raise UsageError(
@@ -125,7 +126,8 @@ class Run:
         where = self.data if where is None else where
         if isinstance(where, str) and self.given is None and not self.made_here:
             raise not_ours(where)
-        options = dict(source.get("options", {}))
+        options = source.get("options", {})
+        options = dict(options if self.made_here else without_paths(options))
         if canvas is not None:
             options |= {"canvas": None, "like": {"canvas": canvas}}
         return open_source(where, **{k: v for k, v in options.items() if v is not None})
@@ -136,6 +138,15 @@ class Run:
         source = self.config["source"]
         content = {"path": source.get("path"), "options": source.get("options", {})}
         return sealed(content, source.get("seal", ""))
+
+    @property
+    def source_told(self) -> dict[str, Any]:
+        """What a page tells of the source: paths only where they may be followed."""
+        source = {k: v for k, v in self.config["source"].items() if k != "seal"}
+        if self.made_here:
+            return source
+        source["options"] = without_paths(source.get("options", {}))
+        return {name: value for name, value in source.items() if name != "path"}
 
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""
