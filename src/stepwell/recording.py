@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from inspect import signature
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from stepwell.engines import SpectralMap
 from stepwell.evaluate.strangeness import Usual, sampled
-from stepwell.interfaces import Batch, Observer, Pretext, UsageError
+from stepwell.interfaces import Batch, Observer, Pretext, StepwellError, UsageError
 from stepwell.kit.files import json_text, write_atomic, write_json
 from stepwell.kit.hashing import fold_of
 from stepwell.kit.names import nearest
@@ -270,6 +271,13 @@ def pretext_of(config: Mapping[str, Any], **changed: Any) -> Pretext:
     """The pretext a run was learned with; ``changed`` replaces options it has."""
     found = by_name("pretexts", PRETEXTS, config["learn"]["pretext"], config["source"]["kind"])
     options = config["learn"].get("options", {})
+    known = signature(found).parameters
+    others = [name for name in options if name not in known]
+    if others and not any(each.kind is each.VAR_KEYWORD for each in known.values()):
+        raise StepwellError(
+            f"Expected options of the pretext {found.name} ({', '.join(known) or 'none'}), found "
+            f"{', '.join(map(repr, others))}: the run is damaged, or a newer stepwell wrote it."
+        )
     pretext: Pretext = found(**options | {k: v for k, v in changed.items() if k in options})
     return pretext
 

@@ -22,7 +22,7 @@ from stepwell.report import render
 from stepwell.report.figures import score_bars, score_curves
 from stepwell.report.pictures import picture_of
 from stepwell.run import Run
-from stepwell.runfile import trained_on
+from stepwell.runfile import source_told, trained_on
 from stepwell.scoring import read_scores
 from stepwell.staircase.orders import WHITENED
 from stepwell.timeline import explained_on, sight_of, staircase
@@ -65,7 +65,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
     }
     album = Album(run, src, ids, shown)
     if album.batch is None and not bare:
-        where = src or run.config["source"].get("path") or "(it was an array)"
+        where = src or source_told(run.config["source"]).get("path", "its place")
         raise StepwellError(
             f"Expected the data of this run at {where}, found none of it there: the page stays "
             f"as it is. Say where the data is now: stepwell report {run.path} --src PATH, or "
@@ -108,7 +108,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
         "answers": run.answers,
         "scores": score_bars(scores),
         "curves": score_curves(scores | {"curve": curve_of(run)}),
-        "recipe": _recipe(config),
+        "recipe": _recipe(run),
         "next": next_commands(run, str(ids[queries[0]])),
     }
 
@@ -247,7 +247,8 @@ def _map(
     }
 
 
-def _recipe(config: dict) -> dict[str, Any]:
+def _recipe(run: Run) -> dict[str, Any]:
+    config = run.config
     cost, trained = config["cost"], trained_on(config)
     facts = [
         ["time, without this page", duration(cost["seconds"])],
@@ -256,7 +257,8 @@ def _recipe(config: dict) -> dict[str, Any]:
         ["peak memory", f"{cost['peak_mb']:,.0f} MB"],
         ["energy, estimated", f"{cost['energy_wh']:.2f} Wh"],
     ]
-    shown = {k: config[k] for k in ("learn", "train", "choice", "source", "data") if config.get(k)}
+    shown = {k: config[k] for k in ("learn", "train", "choice", "data") if config.get(k)}
+    shown["source"] = source_told(config["source"])
     return {"facts": facts, "config": toml(shown), "versions": list(config["versions"].items())}
 
 
@@ -274,7 +276,8 @@ def next_commands(run: Run, example: str) -> list[dict[str, str]]:
     import shlex
 
     name = shlex.quote(_short(run.path))
-    source = shlex.quote(run.config["source"].get("path") or "SRC")
+    told = source_told(run.config["source"])
+    source = shlex.quote(told.get("path") or "SRC")
     taught = run.config.get("train", {}).get("pretext")
     first = {
         Parallel.name: {"command": f'stepwell translate {name} "…"', "what": "its translation"},

@@ -8,8 +8,10 @@ stays untouched.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 from stepwell.interfaces import Observer, Source, StepwellError, UsageError
 from stepwell.kit.files import write_atomic, write_json
 from stepwell.kit.ranks import ranks, ranks_here
-from stepwell.kit.trust import TRUST, seal, sealed, trust, trusted
+from stepwell.kit.trust import TRUST, seal, sealed, trust, trusted, without_paths
 
 TOLD, STATE, LOG = "resume.json", "checkpoint.safetensors", "steps.jsonl"
 EVERY_S = 60.0
@@ -39,12 +41,13 @@ def going_on(path: Path) -> str:
     """The command that goes on with a stopped training, by as many processes as began it."""
     words = f"stepwell learn --resume {path}"
     try:
-        asked = json.loads((beside(path) / TOLD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        asked = _checked(beside(path) / TOLD)
+    except StepwellError:
         return words
-    name = (asked.get("settings") or {}).get("backbone")
-    words += f" --backbone {name}" if name and ":" in name else ""  # code is named each time
-    count, each = asked.get("ranks", 1), asked.get("ranks_here", 1)
+    name = (asked["settings"] or {}).get("backbone")
+    # Code is named each time.
+    words += f" --backbone {shlex.quote(name)}" if name and ":" in name else ""
+    count, each = asked["ranks"], asked["ranks_here"]
     if count == 1:
         return words
     nodes = "--standalone" if count == each else f"--nnodes {count // each} …"
@@ -143,13 +146,29 @@ def asked_again(target: Path, src: Any, backbone: str | None) -> dict[str, Any]:
         )
     _check_named(settings.get("backbone"), backbone, target)
     if not ours(asked):
+        if asked["overwrite"] and target.exists():
+            raise UsageError(
+                f"Expected a free name, found a run at {target} that a training which you did not "
+                f"begin here would replace: move it away first."
+            )
         reads = [name for name in ("weights", "founders_from") if settings.get(name) is not None]
+        name = settings.get("backbone") or ""
+        reads += ["backbone"] if backbone is None and Path(name, "config.json").exists() else []
         if src is None or reads:
             rest = f" and {', '.join(reads)}: learn anew" if reads else ""
             raise StepwellError(
                 f"Expected a training that was begun by you on this machine, found one that names "
                 f"the data {where}{rest}. If that is what you want read, give it: stepwell learn "
                 f"DATA --resume {target}"
+            )
+        asked["overwrite"] = False
+        asked["source"]["options"] = without_paths(asked["source"]["options"])
+        labels = asked["after"].get("evaluate_with")
+        if labels is not None:
+            warnings.warn(
+                f"Labels at {labels!r}, named by a training that you did not begin here, are left "
+                f"alone: stepwell evaluate {target} --labels PATH scores with yours.",
+                stacklevel=3,
             )
         asked["after"] = {"report": asked["after"].get("report") is True}
     return asked
@@ -165,10 +184,11 @@ def _check_named(found: str | None, named: str | None, target: Path) -> None:
     if named is not None:
         trust(named)
     if found is not None and ":" in found and not trusted(found):
+        name = shlex.quote(found)
         raise StepwellError(
             f"Expected a backbone that timm makes, found the code {found!r} named by the training "
             f"at {target}: going on would run it. If you trust it, name it too: add --backbone "
-            f"{found}, or set {TRUST}={found}."
+            f"{name}, or set {TRUST}={name}."
         )
 
 
@@ -211,15 +231,19 @@ def _checked(path: Path) -> dict[str, Any]:
     StepwellError
     """
     try:
-        found: dict[str, Any] = {"ranks": 1, "ranks_here": 1, "seal": ""}
+        found: dict[str, Any] = {"ranks": 1, "ranks_here": 1, "seal": "", "overwrite": False}
         found |= json.loads(path.read_text(encoding="utf-8"))
         parts: list[tuple[dict[str, Any], Mapping[str, tuple[type, ...]]]]
         parts = [(found, _KINDS), (found["source"], _SOURCE), (found["after"], _AFTER)]
         parts += [(found["settings"], _SETTINGS)] if found["settings"] is not None else []
         for part, kinds in parts:
-            wrong = [n for n, value in part.items() if not isinstance(value, kinds.get(n, ()))]
+            wrong = [n for n, value in part.items() if not _is(value, kinds.get(n, ()))]
             if wrong:
                 raise ValueError(f"{wrong[0]!r}")
+        _check_plain(found["source"]["options"])
+        _check_plain((found["settings"] or {}).get("training", {}))
+        if not 1 <= found["ranks_here"] <= found["ranks"]:
+            raise ValueError(f"{found['ranks_here']} of {found['ranks']} processes")
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise StepwellError(
             f"Expected what a training was told in {path}, found something else "
@@ -227,6 +251,19 @@ def _checked(path: Path) -> dict[str, Any]:
             f"--overwrite."
         ) from None
     return found
+
+
+def _is(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a value is of one of these types; yes and no are no numbers."""
+    return isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds)
+
+
+def _check_plain(found: Mapping[str, Any]) -> None:
+    """Raise ValueError for keywords that are none, and for values with something in them."""
+    for name, value in found.items():
+        each = value if isinstance(value, list) else [value]
+        if not name.isidentifier() or any(isinstance(one, (list, dict)) for one in each):
+            raise ValueError(f"{name[:80]!r}")
 
 
 class Keeper:
@@ -278,7 +315,7 @@ class Keeper:
 
     def check(self, what: str, expected: Any) -> None:
         """Raise if something of the stopped training is not what it is now."""
-        if self.state is not None and self.state[what] != expected:
+        if self.state is not None and self.state.get(what) != expected:
             raise StepwellError(
                 f"Expected the {what} of the training that was stopped, found other: bring it "
                 f"back, or learn anew with --overwrite."

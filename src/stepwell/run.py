@@ -15,11 +15,12 @@ from stepwell.interfaces import Batch, Encoder, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
-from stepwell.kit.trust import sealed
 from stepwell.runfile import (
+    followed,
     identity,
     misfit,
     not_ours,
+    own,
     part_kinds,
     read_config,
     read_json,
@@ -101,7 +102,7 @@ class Run:
         same = self.config["source"].get("options", {})
         like = read_like(same) | ({"canvas": canvas} if canvas else {})
         if same_path(src, self.config["source"].get("path")):  # it is read as it was
-            options, like = {**same, **like, **options}, {}
+            options, like = {**followed(self.config["source"]), **like, **options}, {}
         source = open_source(src, like=like, **options)
         if source.kind != self._kind:
             raise UsageError(
@@ -125,7 +126,7 @@ class Run:
         where = self.data if where is None else where
         if isinstance(where, str) and self.given is None and not self.made_here:
             raise not_ours(where)
-        options = dict(source.get("options", {}))
+        options = followed(source)
         if canvas is not None:
             options |= {"canvas": None, "like": {"canvas": canvas}}
         return open_source(where, **{k: v for k, v in options.items() if v is not None})
@@ -133,9 +134,7 @@ class Run:
     @property
     def made_here(self) -> bool:
         """Whether this user learned it on this machine, so that the paths in it are the user's."""
-        source = self.config["source"]
-        content = {"path": source.get("path"), "options": source.get("options", {})}
-        return sealed(content, source.get("seal", ""))
+        return own(self.config["source"])
 
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""

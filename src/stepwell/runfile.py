@@ -19,6 +19,7 @@ from stepwell.kit.folders import recover
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import registered
 from stepwell.kit.schema import Rule, number, several, whole, word
+from stepwell.kit.trust import sealed, without_paths
 from stepwell.resuming import going_on, unfinished
 
 FORMAT = 2
@@ -174,6 +175,25 @@ def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a source that another has to follow, so that pixels mean the same."""
     names = (*_PIXELS, "unit", "column") if "unit" in options else _PIXELS  # of texts
     return {name: value for name, value in options.items() if name in names}
+
+
+def own(source: Mapping[str, Any]) -> bool:
+    """Whether this user learned from a source on this machine, so that paths are the user's."""
+    content = {"path": source.get("path"), "options": source.get("options", {})}
+    return sealed(content, source.get("seal", ""))
+
+
+def followed(source: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a source; paths among them only where they may be followed."""
+    told = dict(source.get("options", {}))
+    return told if own(source) else without_paths(told)
+
+
+def source_told(source: Mapping[str, Any]) -> dict[str, Any]:
+    """What a page tells of a source: paths only where they may be followed."""
+    left = ("seal",) if own(source) else ("seal", "path")
+    told = {name: value for name, value in source.items() if name not in left}
+    return told | {"options": followed(source)}
 
 
 def same_path(one: Any, other: Any) -> bool:

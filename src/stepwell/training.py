@@ -108,7 +108,7 @@ class Training:
             self._trained = shuffled_like.encoder.module.state_dict()
             self._regulated_before = shuffled_like.regulated
         elif "plan" in before:
-            self.plan, self.seen = Plan(**before["plan"]), set(before["seen"])
+            self.plan, self.seen = _plan_of(before)
             check_plan(self, self.plan)
         else:
             self.plan, self.seen = plan_for(self, wish)
@@ -243,6 +243,17 @@ class Training:
     def _probe(self) -> list[Any]:
         rows = self.data.rows_of(0, min(PROBED, len(self.data)), self.seed + 1)[0]
         return list(shown_of(self.pairs, self.data.take(rows), self.seed + 1, 0).views[:2])
+
+
+def _plan_of(before: Mapping[str, Any]) -> tuple[Plan, set[int]]:
+    """The plan of a training that was stopped, and the steps that are looked at."""
+    try:
+        return Plan(**before["plan"]), set(before["seen"])
+    except (KeyError, TypeError) as error:
+        raise StepwellError(
+            f"Expected the plan of the training that was stopped, found {error}: bring back its "
+            f"checkpoint, or learn anew with --overwrite."
+        ) from None
 
 
 def trainer_for(plan: Any, ranks: int) -> Any:

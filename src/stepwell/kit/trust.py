@@ -14,7 +14,9 @@ import hmac
 import json
 import os
 import secrets
+import stat
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from stepwell.interfaces import StepwellError
 
 TRUST = "STEPWELL_TRUST"
 """Environment variable that names code of one's own that may be run when a run is opened."""
+PATHS = ("target",)
+"""Options of a source that are paths: followed only where the source's own path is."""
 _NAMED: set[str] = set()
 _SECRET = "secret"
 
@@ -53,6 +57,11 @@ def check_code(name: str) -> None:
         )
 
 
+def without_paths(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a source that say how it is read, not what."""
+    return {name: value for name, value in options.items() if name not in PATHS}
+
+
 def seal(content: Any) -> str:
     """What shows later that this user's stepwell wrote it; empty where no secret can be kept.
 
@@ -77,12 +86,19 @@ def _secret() -> bytes | None:
     for folder in _places():
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+            if not _private(folder):
                 continue
             return _kept(folder / _SECRET)
         except OSError:
             continue
     return None
+
+
+def _private(folder: Path) -> bool:
+    """Whether a folder is one of the user's own, and no link that somebody laid there."""
+    found = folder.lstat() if folder.parent == Path(tempfile.gettempdir()) else folder.stat()
+    own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    return own and stat.S_ISDIR(found.st_mode)
 
 
 def _places() -> list[Path]:

@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from stepwell.encoders.network.load_backbone import FETCHING, PLAIN
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.torch import timm_or_error, torch_or_error
@@ -23,8 +24,6 @@ TRANSFORMERS = ("vit", "deit")
 """What names of transformers that take a size of patches begin with."""
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _PLAIN = (str, int, float, bool, type(None))
-_FETCHING = ("pretrained", "checkpoint", "cache_dir", "hf_", "url", "file")
-"""What options of timm begin with that read files or fetch them."""
 GRID = 8
 """Patches a side of a transformer on small images."""
 
@@ -93,7 +92,7 @@ def made_with(spec: Spec) -> dict[str, Any]:
     """Keywords that timm makes the backbone with; none that reads or fetches something."""
     return {
         **small_options(spec),
-        **{k: v for k, v in spec.options.items() if not k.startswith(_FETCHING)},
+        **{k: v for k, v in spec.options.items() if not k.startswith(FETCHING)},
     }
 
 
@@ -139,7 +138,7 @@ def _seeded(torch: Any, seed: int) -> Any:
 
 def _known(name: str) -> str:
     timm = timm_or_error()
-    if not timm.is_model(name.split(".")[0]):
+    if not PLAIN.fullmatch(name) or not timm.is_model(name.split(".")[0]):
         hint = nearest(name, timm.list_models())
         raise UsageError(
             f"Expected a backbone that timm knows, or package.module:function, found {name!r}."
@@ -159,11 +158,10 @@ def _timm(spec: Spec, weights: str | None) -> Any:
     try:
         model = make(**options)
     except (RuntimeError, KeyError) as error:
-        why = str(error).splitlines()[0]
-        raise UsageError(
-            f"Expected weights of {spec.name} in {weights}, found others: {why}"
-        ) from None
-    except TypeError as error:
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        asked = f"weights of {spec.name} in {weights}" if weights else f"options of {spec.name}"
+        raise UsageError(f"Expected {asked}, found others: {why}") from None
+    except (TypeError, ValueError, AttributeError, AssertionError) as error:
         raise UsageError(f"Expected options of {spec.name}, found {error}.") from None
     if weights is not None:
         torch_or_error().set_rng_state(random)

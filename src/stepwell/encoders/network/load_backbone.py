@@ -11,10 +11,15 @@ A network that is made by a function of yours is given that function once:
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+PLAIN = re.compile(r"\w+(\.[\w-]+)?", re.ASCII)
+"""Names of models; never addresses or folders, such as ``hf-hub:`` and ``local-dir:``."""
+FETCHING = ("pretrained", "checkpoint", "cache_dir", "hf_", "url", "file")
+"""What options of timm begin with that read files or fetch them."""
 _loaded: dict[Path, Any] = {}
 
 
@@ -29,7 +34,7 @@ def load(folder: Path = HERE, make: Any = None) -> Any:
     from safetensors.torch import load_file
 
     told = facts(folder)
-    options = {name: value for name, value in told["options"].items() if name.isidentifier()}
+    options = told["options"]
     if told["own"]:
         if make is None:
             raise ValueError(
@@ -40,8 +45,14 @@ def load(folder: Path = HERE, make: Any = None) -> Any:
     else:
         import timm
 
+        name = told["name"]
+        wrong = [each for each in options if not each.isidentifier() or each.startswith(FETCHING)]
+        if wrong or not PLAIN.fullmatch(name) or not timm.is_model(name.split(".")[0]):
+            raise ValueError(
+                f"Expected a model of timm and plain settings of it, found {name!r}, {wrong}."
+            )
         model = timm.create_model(
-            told["name"], pretrained=False, num_classes=0, in_chans=told["channels"], **options
+            name, pretrained=False, num_classes=0, in_chans=told["channels"], **options
         )
     if told["stem"]:  # of small images: no early loss of resolution
         if told["stem"] != "pool":

@@ -21,24 +21,32 @@ _OFFSET = ("roberta", "camembert", "mpnet", "longformer")
 """Models that count places from after the number of their padding."""
 KNOWN = frozenset(
     """
-    albert bart bert bert-generation big_bird bigbird_pegasus biogpt bloom camembert canine codegen
-    convbert cohere ctrl data2vec-text deberta deberta-v2 distilbert electra ernie esm falcon
-    flaubert fnet funnel gemma gemma2 gemma3_text glm gpt-sw3 gpt2 gpt_bigcode gpt_neo gpt_neox gptj
-    granite ibert led llama longformer longt5 luke m2m_100 mamba marian mbart mega megatron-bert
-    mistral mobilebert modernbert mpnet mpt mt5 mvp nezha nystromformer olmo olmo2 openai-gpt
-    opt pegasus phi phi3 plbart qdqbert qwen2 qwen3 reformer rembert roberta roberta-
-    prelayernorm roc_bert roformer smollm3 splinter squeezebert stablelm starcoder2
-    switch_transformers t5 t5gemma umt5 xglm xlm xlm-roberta xlm-roberta-xl xlnet xmod yoso
+    albert bart bert bert-generation big_bird bigbird_pegasus biogpt blenderbot blenderbot-small
+    bloom camembert canine codegen cohere cohere2 convbert ctrl data2vec-text deberta deberta-v2
+    distilbert electra ernie esm eurobert exaone4 falcon flaubert fnet funnel gemma gemma2
+    gemma3_text glm glm4 gpt-sw3 gpt2 gpt_bigcode gpt_neo gpt_neox gpt_neox_japanese gptj granite
+    helium ibert jina_embeddings_v3 led llama longformer longt5 luke m2m_100 marian mbart mega
+    megatron-bert ministral mistral mobilebert modernbert modernbert-decoder mpnet mpt mt5 mvp
+    nemotron nezha nomic_bert nystromformer olmo olmo2 olmo3 openai-gpt opt pegasus pegasus_x
+    persimmon phi phi3 plbart qdqbert qwen2 qwen3 reformer rembert roberta roberta-prelayernorm
+    roc_bert roformer smollm3 splinter squeezebert stablelm starcoder2 switch_transformers t5
+    t5gemma umt5 xglm xlm xlm-roberta xlm-roberta-xl xlnet xmod
     """.split()  # noqa: SIM905 - a list would take a line each
 )
 """Kinds of text models, as ``model_type`` names them, that need nothing but their own weights.
 
-Others are refused before the library sees them: some of them fetch parts from a hub.
+Others are refused before the library sees them: some of them fetch parts from a hub, or kernels
+(mamba, yoso).
 """
-_NOT_TAKEN = ("auto_map", "attn_implementation", "quantization_config", "use_kernels", "adapter")
+_NOT_TAKEN = (
+    *("auto_map", "attn_implementation", "experts_implementation", "quantization_config"),
+    *("use_kernels", "adapter", "name_or_path"),
+)
 """What of a configuration could make the library fetch or import something."""
 _MOST, _MOST_LAYERS = 10_000_000, 1_000
 """Largest whole number of a configuration, and of its layers, heads and experts."""
+_LEGACY = ("special_tokens_map_file", "tokenizer_file")
+"""Old folders say where these once were; those of the folder take their place."""
 _OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -54,6 +62,7 @@ def opened(name: str) -> tuple[Any, str, dict[str, Any]]:
     folder, library = model_folder(name), transformers_or_error()
     with _told(folder), offline():
         checked_config(_json(folder / "config.json"), str(folder))
+        _check_alone(folder)
         tokenizer = library.AutoTokenizer.from_pretrained(folder, **_OFFLINE)
         model, info = _attending(
             library.AutoModel.from_pretrained,
@@ -65,6 +74,28 @@ def opened(name: str) -> tuple[Any, str, dict[str, Any]]:
         )
         _check_whole(model, info)
         return model, _tokenizer(folder, tokenizer), _described(folder, model.config, tokenizer)
+
+
+def _check_alone(folder: Path) -> None:
+    """Raise for a folder that leads the library to another model, or to files outside of it.
+
+    Raises
+    ------
+    UsageError
+    """
+    if (folder / "adapter_config.json").exists():
+        raise UsageError(
+            f"Expected a whole text model, found an adapter to another one in {folder}: merge the "
+            f"two (merge_and_unload of peft) and save that."
+        )
+    told = _json(folder / "tokenizer_config.json")
+    for name, value in told.items() if isinstance(told, dict) else ():
+        outside = isinstance(value, str) and Path(value).name != value
+        if name.endswith("_file") and outside and name not in _LEGACY:
+            raise UsageError(
+                f"Expected a tokenizer whose files are in its folder, found {name} = {value!r} in "
+                f"{folder / 'tokenizer_config.json'}: leave that line out."
+            )
 
 
 def model_folder(name: str) -> Path:

@@ -52,12 +52,12 @@ def load(path: Path) -> dict[str, Any]:
         with safe_open(path, "pt") as file:
             plain = json.loads(file.metadata()["plain"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        found: dict[str, Any] = dict(_joined(plain, tensors))
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise StepwellError(
             f"Expected a whole checkpoint at {path}, found {type(error).__name__}: {error}. "
             f"Restore the file, or learn again."
         ) from None
-    found: dict[str, Any] = _joined(plain, tensors)
     return found
 
 
