@@ -11,7 +11,7 @@ from stepwell.adapt import suggest_rows, unsure_of
 from stepwell.heads import own_labels
 from stepwell.interfaces import Row, UsageError
 from stepwell.kit.sampling import evenly
-from stepwell.labels import told
+from stepwell.labels import told, where_of
 from stepwell.run import Run
 
 POOL = 20_000
@@ -72,8 +72,7 @@ def suggest(run: Run, count: int = 20, labels: Any = None, *, seed: int = 0) -> 
 def known_labels(run: Run, labels: Any) -> dict[str, str]:
     """Labels of examples of this run: those that are given, or those it was fine-tuned on."""
     if labels is not None:
-        root = run.config["source"].get("path")
-        return told([str(i) for i in run.index[0]], labels, root)[0]
+        return told([str(i) for i in run.index[0]], labels, *where_of(run))[0]
     return own_labels(run)
 
 
