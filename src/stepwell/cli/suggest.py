@@ -16,6 +16,7 @@ from stepwell.cli.console import (
     opened,
     raw_option,
     say,
+    tell_labels,
     write_csv,
 )
 
@@ -49,15 +50,17 @@ def command(
     and give the file to finetune --labels.
     """
     from stepwell.interfaces import UsageError
-    from stepwell.suggesting import known_labels, suggest
+    from stepwell.suggesting import labels_there_are, suggest
 
     if out is not None and out.suffix != ".csv":
         raise UsageError(f"Expected --out to end in .csv, found {out.name!r}.")
     check_free(out, overwrite)
     learned = opened(run, data)
     rows = suggest(learned, count, labels, seed=seed)
+    known, left = labels_there_are(learned, labels)
+    tell_labels(left.how, left.lines())
     if out is not None:
-        write_csv(out, *_as_table(known_labels(learned, labels), rows), raw_csv)
+        write_csv(out, *_as_table(known, rows), raw_csv)
     if as_json:
         return emit(rows)
     for row in rows[: SHOWN if out is None else 5]:
