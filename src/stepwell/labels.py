@@ -144,7 +144,7 @@ def _believed(said: Mapping[str, list[tuple[int, str, str]]], left: LeftOut) -> 
 
 
 def _taken(folder: str, roots: Sequence[Any]) -> str:
-    where = f"{roots[0]}" if roots else "where the examples are"
+    where = os.path.normpath(roots[0]) if roots else "where the examples are"
     return f"names begin with {folder}/, which was taken for {where}, moved"
 
 

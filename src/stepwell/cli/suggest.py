@@ -26,7 +26,10 @@ SHOWN = 20
 @click.command("suggest")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--n", "count", default=20, show_default=True, help="How many.")
-@click.option("--labels", help="A CSV of file,label: labels there are. Default: those of the head.")
+@click.option(
+    "--labels",
+    help="A CSV of file,label, or the data itself, labelled in part. Default: those of the head.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="A .csv file to write and fill in.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
