@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from stepwell.kit.files import csv_text, json_text, lock_of
 from stepwell.kit.folders import new_folder, recover
 from stepwell.kit.parts import save_part
 from stepwell.run import Run
-from stepwell.runfile import whole_file
+from stepwell.runfile import read_json, whole_file
 
 FOLDER, LABELS, CURVE, ADAPTED = "tuned", "labels.csv", "curve.json", "adapted"
 _BEFORE = (Head.name, Terms.name)
@@ -78,8 +77,7 @@ def keep(run: Run, kept: Kept) -> None:
 
 def curve_of(run: Run) -> list[Row]:
     """What was gained and kept by training on a network; empty where none was."""
-    path = run.path / "parts" / FOLDER / CURVE
-    found: list[Row] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    found: list[Row] = read_json(run.path / "parts" / FOLDER / CURVE, list)
     return found
 
 

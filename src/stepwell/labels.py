@@ -18,14 +18,16 @@ from stepwell.adapt.table import NAMED, plain, words_of_none
 from stepwell.interfaces import Batch, UsageError, concatenate
 from stepwell.kit.columns import LABELS
 from stepwell.kit.plugins import registered
-from stepwell.run import Run, read_like
+from stepwell.run import Run
+from stepwell.runfile import read_like, same_path
 from stepwell.sources import SOURCES, open_source
 from stepwell.sources.facts import facts_of
 
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
     """A source, the label of each of its ids, and what of a table was left out."""
-    if is_table(labels):
+    root = run.config["source"].get("path")
+    if is_table(labels, root):
         known, left = told([str(i) for i in run.index[0]], labels, *where_of(run))
         return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
@@ -41,7 +43,7 @@ def labelled_batch(
     """Labelled examples (``most`` of them, drawn), their labels, and what was left out: examples
     that are the same and labelled otherwise too, or again."""
     source, known, left = label_source(run, labels)
-    if not is_table(labels):
+    if not is_table(labels, run.config["source"].get("path")):
         blank = [(0, name) for name, _ in source.entries() if name not in known]
         left = replace(left, missing=blank)
     ids = set(known)
@@ -183,15 +185,12 @@ def _called(root: Any) -> list[str]:
 
 
 def check_labels(
-    labels: Any, entries: list[tuple[str, str]], classes: int = 1, root: Any = None
+    labels: Any, source: Any, entries: list[tuple[str, str]], classes: int = 1
 ) -> None:
-    """Raise what :func:`evaluate` would, without a run; ``entries`` are its examples."""
+    """Raise what :func:`evaluate` would, without a run; ``entries`` are those of ``source``."""
     if labels is None:
         return
-    if not is_table(labels):
-        known = _own_labels(open_source(labels), labels)
-    else:
-        known, _ = told([name for name, _ in entries], labels, root)
+    known = labels_of(labels, source, entries)[1]
     if len(set(known.values())) < classes:
         raise UsageError(f"Expected at least two classes, found one in {named(labels)}.")
 
@@ -202,8 +201,10 @@ def labels_of(
     """Where labelled examples are read like those of ``source``, and their labels by id."""
     if labels is None:
         return source, {}
+    root = getattr(source, "path", None)
+    if same_path(labels, root):
+        return source, _own_labels(source, labels)
     if is_table(labels):
-        root = getattr(source, "path", None)
         return source, told([name for name, _ in entries], labels, root)[0]
     own = open_source(labels, like=read_like(source.options))
     return own, _own_labels(own, labels)
@@ -214,8 +215,11 @@ def named(labels: Any) -> str:
     return "a table" if isinstance(labels, Mapping) else str(labels)
 
 
-def is_table(labels: Any) -> bool:
-    """Whether they are names with their labels, not examples of their own."""
+def is_table(labels: Any, root: Any = None) -> bool:
+    """Whether they are names with their labels, not examples of their own, as what a run was
+    learned from (``root``) is."""
+    if same_path(labels, root):
+        return False
     path = isinstance(labels, (str, Path))
     return isinstance(labels, Mapping) or (
         path and Path(labels).suffix.lower() in (".csv", ".tsv") and not _has_source(labels)

@@ -219,9 +219,8 @@ def _learned(
     ):
         entries = gathering.census(source, tell)
         # Before an hour of learning, not after.
-        root = getattr(source, "path", None)
-        check_labels(after.evaluate_with, entries, 2, root)
-        check_labels(after.test, entries, root=root)
+        check_labels(after.evaluate_with, source, entries, classes=2)
+        check_labels(after.test, source, entries)
         founders = gathering.founders_of(source, entries, seed, tell)
         ids = {name for name, _ in entries}
         chunk = chunk_of(founders)

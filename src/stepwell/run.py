@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,36 +10,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, LabelSums, Terms, Witnesses
-from stepwell.encoders import ENCODERS
-from stepwell.engines import MOMENTS, PairCounts, SpectralMap
-from stepwell.evaluate.strangeness import Usual
-from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
+from stepwell.engines import SpectralMap
+from stepwell.interfaces import Batch, Encoder, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
-from stepwell.kit.plugins import registered
 from stepwell.kit.trust import sealed
-from stepwell.runfile import identity, read_config, whole_file
+from stepwell.runfile import (
+    identity,
+    misfit,
+    not_ours,
+    part_kinds,
+    read_config,
+    read_json,
+    read_like,
+    replaced,
+    same_path,
+    whole_file,
+)
 from stepwell.sources import open_source
 from stepwell.sources.texts import MARKED, in_words
 
 if TYPE_CHECKING:
     from os import PathLike
-
-_PIXELS = ("canvas", "channels", "scale", "group_by")
-"""Settings of a source that carry over to new data: they decide what a pixel means."""
-
-
-def batch_size(batch_bytes: int) -> int:
-    """Examples a chunk, so that a chunk of float32 views stays near 64 MB."""
-    return max(16, min(512, 2**23 // max(batch_bytes, 1)))
-
-
-def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a source that another has to follow, so that pixels mean the same."""
-    names = (*_PIXELS, "unit", "column") if "unit" in options else _PIXELS  # of texts
-    return {name: value for name, value in options.items() if name in names}
 
 
 class Run:
@@ -59,15 +51,10 @@ class Run:
         facts = self.config["data"]
         return f"Run({str(self.path)!r}: {facts['examples']:,} examples, {self.width} dimensions)"
 
-    def _kinds(self) -> dict[str, type[Part]]:
-        own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
-        own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums, Usual, Witnesses)}
-        return own | registered("encoders", ENCODERS)
-
     def part(self, name: str) -> Any:
         """A part by name: ``encoder``, ``map``, ``moments``, ``gradient``, ``shuffled`` …"""
         self.check_same()
-        found = load_part(self.path / "parts" / name, self._kinds())
+        found = load_part(self.path / "parts" / name, part_kinds())
         self.check_same()
         return found
 
@@ -79,10 +66,7 @@ class Run:
         StepwellError
         """
         if identity(self.path) != self._identity:
-            raise StepwellError(
-                f"Expected the run that was opened at {self.path}, found that another has taken "
-                f"its place: load it again."
-            )
+            raise replaced(self.path)
 
     def has(self, name: str) -> bool:
         """Whether a run holds a part; older ones lack those that came later."""
@@ -99,11 +83,7 @@ class Run:
         """Features φ to the embedding."""
         found: SpectralMap = self.part("map")
         if len(found.mu) != self.encoder.width or found.width != self.width:
-            raise StepwellError(
-                f"Expected parts that fit each other in {self.path}, found an encoder with "
-                f"{self.encoder.width} features and a map of {len(found.mu)} to {found.width}: the "
-                f"run is damaged, or was changed; bring back a copy."
-            )
+            raise misfit(self.path, self.encoder.width, found)
         return found
 
     @property
@@ -119,9 +99,10 @@ class Run:
     def open(self, src: Any, *, canvas: int | None = None, **options: Any) -> Any:
         """A source as this run reads it, so that pixels are the same; or on another canvas."""
         same = self.config["source"].get("options", {})
-        source = open_source(
-            src, like=read_like(same) | ({"canvas": canvas} if canvas else {}), **options
-        )
+        like = read_like(same) | ({"canvas": canvas} if canvas else {})
+        if same_path(src, self.config["source"].get("path")):  # it is read as it was
+            options, like = {**same, **like, **options}, {}
+        source = open_source(src, like=like, **options)
         if source.kind != self._kind:
             raise UsageError(
                 f"Expected {self._kind}, which the run was learned from, found {source.kind}: give "
@@ -143,16 +124,11 @@ class Run:
         where = self.given if self.given is not None else source.get("path")
         where = self.data if where is None else where
         if isinstance(where, str) and self.given is None and not self.made_here:
-            raise StepwellError(
-                f"Expected a run that was learned by you on this machine, found one that names "
-                f"{where}: its files are only read where you say so. Give the data: --source PATH "
-                f"(in Python stepwell.load(run, source=PATH))."
-            )
+            raise not_ours(where)
         options = dict(source.get("options", {}))
-        if canvas is None:
-            return open_source(where, **options)
-        options.pop("canvas", None)
-        return open_source(where, like={"canvas": canvas}, **options)
+        if canvas is not None:
+            options |= {"canvas": None, "like": {"canvas": canvas}}
+        return open_source(where, **{k: v for k, v in options.items() if v is not None})
 
     @property
     def made_here(self) -> bool:
@@ -343,11 +319,7 @@ class Run:
     def answers(self) -> list[dict[str, str]]:
         """What it says to texts that were held out, where it translates or goes on with them:
         ``asked``, ``answer``, ``wanted``."""
-        path = self.path / "answers.json"
-        with whole_file(path):
-            found: list[dict[str, str]] = (
-                json.loads(path.read_text("utf-8")) if path.is_file() else []
-            )
+        found: list[dict[str, str]] = read_json(self.path / "answers.json", list)
         return found
 
     def report(self, src: Any = None) -> Path:

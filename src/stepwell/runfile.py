@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -9,9 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stepwell.interfaces import StepwellError, UsageError
+from stepwell.adapt import Head, LabelSums, Terms, Witnesses
+from stepwell.encoders import ENCODERS
+from stepwell.engines import MOMENTS, PairCounts, SpectralMap
+from stepwell.evaluate.strangeness import Usual
+from stepwell.interfaces import Part, StepwellError, UsageError
 from stepwell.kit.folders import recover
 from stepwell.kit.names import nearest
+from stepwell.kit.plugins import registered
 from stepwell.kit.schema import Rule, number, several, whole, word
 from stepwell.resuming import going_on, unfinished
 
@@ -153,3 +159,75 @@ def whole_file(path: Path) -> Iterator[None]:
             f"({type(error).__name__}: {' '.join(str(error).split())[:200]}): learn again, or "
             f"bring back a copy."
         ) from None
+
+
+_PIXELS = ("canvas", "channels", "scale", "group_by")
+"""Settings of a source that carry over to new data: they decide what a pixel means."""
+
+
+def batch_size(batch_bytes: int) -> int:
+    """Examples a chunk, so that a chunk of float32 views stays near 64 MB."""
+    return max(16, min(512, 2**23 // max(batch_bytes, 1)))
+
+
+def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a source that another has to follow, so that pixels mean the same."""
+    names = (*_PIXELS, "unit", "column") if "unit" in options else _PIXELS  # of texts
+    return {name: value for name, value in options.items() if name in names}
+
+
+def same_path(one: Any, other: Any) -> bool:
+    """Whether two things are one path."""
+    if not (isinstance(one, (str, Path)) and isinstance(other, (str, Path))):
+        return False
+    return Path(one).absolute() == Path(other).absolute()
+
+
+def replaced(path: Path) -> StepwellError:
+    """Of a run in whose place another one is."""
+    return StepwellError(
+        f"Expected the run that was opened at {path}, found that another has taken its place: load "
+        f"it again."
+    )
+
+
+def not_ours(where: str) -> StepwellError:
+    """Of a run that somebody else learned, and what it names."""
+    return StepwellError(
+        f"Expected a run that was learned by you on this machine, found one that names {where}: "
+        f"its files are only read where you say so. Give the data: --source PATH (in Python "
+        f"stepwell.load(run, source=PATH))."
+    )
+
+
+def misfit(path: Path, width: int, found: Any) -> StepwellError:
+    """Of parts that do not fit each other."""
+    return StepwellError(
+        f"Expected parts that fit each other in {path}, found an encoder with {width} features and "
+        f"a map of {len(found.mu)} to {found.width}: the run is damaged, or was changed; bring "
+        f"back a copy."
+    )
+
+
+def part_kinds() -> dict[str, type[Part]]:
+    """Classes of parts by the names that they are written down with."""
+    own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
+    own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums, Usual, Witnesses)}
+    return own | registered("encoders", ENCODERS)
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """What a JSON file of a run holds, a list or an object; an empty one where there is no file.
+
+    Raises
+    ------
+    StepwellError
+        If it is damaged.
+    """
+    if not path.is_file():
+        return kind()
+    with whole_file(path):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, kind):
+            raise ValueError(f"no {kind.__name__}")
+    return found

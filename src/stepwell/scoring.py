@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ from stepwell.kit.hashing import fifth_of, keys
 from stepwell.labels import is_table, label_source, named, none_read
 from stepwell.pretexts import suited
 from stepwell.run import Run
-from stepwell.runfile import whole_file
+from stepwell.runfile import read_json
 
 OURS = "stepwell"
 ROLES = {
@@ -302,7 +301,8 @@ def _labelled(
 def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDArray:
     """(n, d) features of a pretrained network, which sees images as large as it takes."""
     canvas = max(frozen.side, int(run.config["source"].get("options", {}).get("canvas") or 0))
-    source = run.own_source(canvas) if is_table(labels) else run.open(labels, canvas=canvas)
+    table = is_table(labels, run.config["source"].get("path"))
+    source = run.own_source(canvas) if table else run.open(labels, canvas=canvas)
     found: dict[str, NDArray] = {}
     for batch in source.batches(run.chunk, ids=set(ids)):
         found |= zip(map(str, batch.ids), frozen(batch), strict=True)
@@ -316,9 +316,5 @@ def _small(features: NDArray) -> NDArray:
 
 def read_scores(run: Run) -> dict[str, Any]:
     """``scores.json``, or an empty dict."""
-    path = run.path / "scores.json"
-    with whole_file(path):
-        scores: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        if not isinstance(scores, dict):
-            raise ValueError("no object")
+    scores: dict[str, Any] = read_json(run.path / "scores.json", dict)
     return scores

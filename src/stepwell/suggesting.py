@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from stepwell.interfaces import Row, UsageError
 from stepwell.kit.sampling import evenly
 from stepwell.labels import is_table, label_source, told, where_of
 from stepwell.run import Run
+from stepwell.runfile import same_path
 
 POOL = 20_000
 """Examples that are looked at, at most, of those with labels and of those without."""
@@ -81,10 +81,11 @@ def labels_there_are(run: Run, labels: Any) -> tuple[dict[str, str], LeftOut]:
     """The same, and how they were read and what of them was left out."""
     if labels is None:
         return own_labels(run), LeftOut()
-    if is_table(labels) or not isinstance(labels, (str, Path)) or not Path(labels).exists():
-        return told([str(i) for i in run.index[0]], labels, *where_of(run))
-    places = [os.path.realpath(place) for place in where_of(run)]
-    if os.path.realpath(labels) not in places:
+    places = where_of(run)
+    table = is_table(labels, run.config["source"].get("path"))
+    if table or not isinstance(labels, (str, Path)) or not Path(labels).exists():
+        return told([str(i) for i in run.index[0]], labels, *places)
+    if not any(same_path(labels, place) for place in places):
         raise UsageError(
             f"Expected labels of what the run was learned from, found {labels}: give a CSV with "
             f"the columns file,label, or that data itself ({places[0] if places else 'none'})."

@@ -202,3 +202,14 @@ def test_paths_out_of_the_folder_are_only_followed_where_that_is_asked_for(tmp_p
     source = open_source(tmp_path / "data" / "t.parquet", anywhere=True)
     assert isinstance(source, TableSource)
     assert count(source) == 2
+
+
+@pytest.mark.parametrize(
+    "values", [[0, 1], [0.0, 1.0], [False, True], ["a", "b"], [b"a", b"b"], [None, 1.0]]
+)
+def test_labels_of_every_type_are_read(tmp_path, values):
+    table = pa.table({"text": TEXTS, "label": values * 45})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    found = set(open_source(tmp_path / "t.parquet").labels().values())
+    expected = {v.decode() if isinstance(v, bytes) else str(v) for v in values if v is not None}
+    assert found == expected

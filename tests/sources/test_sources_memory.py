@@ -20,6 +20,9 @@ def test_images_of_unequal_size_share_a_canvas():
     colour = [np.full((20 + i, 30, 3), i, np.uint8) for i in range(12)]
     assert shape(colour) == (12, 28, 28, 3)
     assert shape([np.ones((9 + i, 12)) for i in range(5)])[3] == 1
+    assert (
+        shape([np.zeros((3, 9 + i, 12), np.uint8) for i in range(5)])[3] == 3
+    )  # as torch has them
     mixed = [np.zeros((10, 10), np.uint8), np.zeros((12, 10, 3), np.uint8)]
     assert shape(mixed)[3] == 3
     assert shape([Image.new("RGB", (9 + i, 9)) for i in range(4)])[0] == 4
@@ -31,6 +34,7 @@ def test_what_is_among_them_is_named():
         ([np.zeros((8, 8, 3)), "x"], "str in row 1"),
         ([np.zeros((8, 8, 3)), np.zeros((8, 9, 7, 3))], "Expected images"),
         ([[1, 2], [3]], "Expected images"),
+        ([np.zeros((8, 8, 7)), np.zeros((8, 9, 7))], "neither 1, 3 nor 4 channels"),
         ([{"image": 1}], "dict in row 0"),
         ({"a"}, "found set"),
         ((x for x in "ab"), "found generator"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.core import ParameterSource
 from stepwell.cli.console import (
     Progress,
     emit,
+    fail,
     json_option,
     judged,
     say,
@@ -215,13 +217,17 @@ def _resume(path: Path, src: str | None, backbone: str | None, as_json: bool) ->
 def _show_plan(found: dict[str, Any], as_json: bool) -> None:
     from stepwell.sources.facts import lines_of
 
+    refused = found.get("refused")
     if as_json:
-        return emit(found)
+        emit(found)
+        sys.exit(1 if refused else 0)
+    found.pop("refused", None)
     for line in lines_of(found.pop("read")):
         say(f"{'read':>16}  {line}")
     for name, value in found.items():
         say(f"{name.replace('_', ' '):>16}  {value}")
-    return None
+    if refused:
+        fail(refused, 1)
 
 
 def show(run: Any, as_json: bool) -> None:

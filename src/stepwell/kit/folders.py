@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from stepwell.interfaces import StepwellError
 from stepwell.kit.files import abandoned, held, lock, lock_of, sync_folder
 
 SUFFIXES = ("partial", "new", "old")
@@ -154,7 +155,7 @@ def recover(target: Path, lock_file: Path | None = None) -> str:
     for _ in range(_TRIES):
         if not held(lock_file):
             # A folder that only may be read stays as it is.
-            with contextlib.suppress(OSError), lock(lock_file, str(target)):
+            with contextlib.suppress(OSError, StepwellError), lock(lock_file, str(target)):
                 return tidy(target)
             return ""
         if target.exists():
@@ -165,5 +166,5 @@ def recover(target: Path, lock_file: Path | None = None) -> str:
 
 def _left(target: Path) -> list[Path]:
     """All that a killed process may have left of a target."""
-    found = [path for suffix in SUFFIXES for path in scratch_of(target, suffix)]
+    found = scratch_of(target, f"({'|'.join(SUFFIXES)})")
     return found + abandoned(target) + abandoned(target.parent, target.name)

@@ -106,13 +106,15 @@ def _start(value: Any) -> Any:
 
 
 def _how_kept(kind: Any) -> str:
-    """``bytes``, ``words``, ``within`` (of objects and lists), ``numbers`` (whole ones) or
-    ``other``, by an Arrow type."""
+    """``bytes``, ``words``, ``within`` (of objects and lists), ``numbers`` or ``other``, by an
+    Arrow type."""
     import pyarrow.types as types
 
     if types.is_dictionary(kind):
         return _how_kept(kind.value_type)
     text = str(kind)
+    if types.is_map(kind):
+        return "other"
     if types.is_struct(kind):
         names = [kind.field(i).name for i in range(kind.num_fields)]
         return "bytes" if "bytes" in names else "within"
@@ -125,7 +127,8 @@ def _how_kept(kind: Any) -> str:
         return "bytes"
     if "string" in text or "utf8" in text:
         return "words"
-    return "numbers" if types.is_integer(kind) or types.is_boolean(kind) else "other"
+    tests = (types.is_integer, types.is_boolean, types.is_floating, types.is_decimal)
+    return "numbers" if any(test(kind) for test in tests) else "other"
 
 
 def _kind(how: str, name: str, cells: Sequence[Any], noted: Any, folder: Path) -> str:

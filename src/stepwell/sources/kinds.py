@@ -20,15 +20,8 @@ from stepwell.sources.idx import IdxSource
 from stepwell.sources.pillow import extensions
 from stepwell.sources.sniff import head_of, is_image, may_be_image
 from stepwell.sources.tablefiles import EXTENSIONS, Shards, Table
-from stepwell.sources.textfiles import (
-    ANY,
-    PLAIN,
-    TABLES,
-    Column,
-    format_of,
-    has_words,
-    looked_at,
-)
+from stepwell.sources.textcolumns import ANY, Column, looked_at
+from stepwell.sources.textfiles import PLAIN, TABLES, format_of, has_words
 from stepwell.sources.textfolder import is_about
 from stepwell.sources.walk import Found, walk
 

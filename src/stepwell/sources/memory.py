@@ -79,8 +79,11 @@ def _images(several: Sequence[Any]) -> NDArray[Any]:
         return np.stack(arrays)
     if any(each.ndim not in (2, 3) for each in arrays):
         return np.stack([np.zeros(0)])  # which says what is wrong with it
+    arrays = [_last(each) for each in arrays]
     for row, each in enumerate(arrays):
         why = why_no_images((1, *each.shape), each.dtype)
+        if not why and each.ndim == 3 and each.shape[2] not in (1, 3, 4):
+            why = "has neither 1, 3 nor 4 channels"
         if why:
             raise UsageError(
                 f"Expected images, found one in row {row} of shape {each.shape}: it {why}."
@@ -91,6 +94,12 @@ def _images(several: Sequence[Any]) -> NDArray[Any]:
     return np.concatenate(
         [fit(_coloured(to_bytes(each[None], scale), grey), canvas) for each in arrays]
     )
+
+
+def _last(image: NDArray[Any]) -> NDArray[Any]:
+    """With its channels last: (c, h, w) is what torch has."""
+    first = image.ndim == 3 and image.shape[2] not in (1, 3, 4) and image.shape[0] in (1, 3, 4)
+    return np.moveaxis(image, 0, -1) if first else image
 
 
 def _array(row: int, image: Any) -> NDArray[Any]:

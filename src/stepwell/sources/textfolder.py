@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from stepwell.sources.sniff import passed_over
 from stepwell.sources.splits import split_of_tables
-from stepwell.sources.textfiles import ANY, PLAIN, TABLES, Column, Wish, format_of
+from stepwell.sources.textcolumns import ANY, Column, Wish
+from stepwell.sources.textfiles import PLAIN, TABLES, format_of
 from stepwell.sources.walk import readable, walk
 
 _ABOUT = frozenset(

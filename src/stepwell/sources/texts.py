@@ -13,12 +13,11 @@ from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.lines import Writing
 from stepwell.sources.base import WrittenSource
 from stepwell.sources.tablefiles import EXTENSIONS
+from stepwell.sources.textcolumns import Column, Wish
 from stepwell.sources.textfiles import (
     PLAIN,
     TABLES,
     Cells,
-    Column,
-    Wish,
     check_encoding,
     format_of,
     units,
