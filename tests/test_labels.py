@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,41 @@ def test_folders_that_were_not_learned_from_are_others():
         told(ids, {f"images/{i}.png": "x" for i in range(30)}, "/data/train")
     assert len(told(ids, {f"pics/{i}.png": "x" for i in range(30)}, "/data/pics.tar.gz")[0]) == 30
     assert len(told(["t.csv#row=1"], {"data/t.csv#row=1": "x"}, "/some/data/t.csv")[0]) == 1
+
+
+def test_what_is_guessed_and_left_out_is_told():
+    ids = [f"{i}.png" for i in range(4)]
+    table = {"/home/me/train/0.png": "a", "1.png": "b", "test/2.png": "a", "./1.png": "b"}
+    known, left = told(ids, table, "/data/train")
+    assert known == {"0.png": "a", "1.png": "b"}
+    assert left.lines() == [
+        "names begin with /home/me/train/, which was taken for /data/train, moved",
+        "1 row names no example of this run (line 3: test/2.png): left out",
+        "1 row says the same again (line 4: ./1.png): left out",
+    ]
+    with pytest.raises(UsageError, match="fold1/train/, which is not where"):
+        told(ids, {f"fold1/train/{i}.png": "a" for i in range(4)}, "/data/fold2/train")
+    # Every row that names nothing counts, also where it is named again.
+    _, left = told(ids, {"test/1.png": "a", "0.png": "b", "test/./1.png": "c"}, "/data/train")
+    assert left.unmatched == 2
+
+
+def test_the_place_of_the_data_is_known_behind_links_and_from_here(tmp_path, monkeypatch):
+    (tmp_path / "disk" / "v2").mkdir(parents=True)
+    (tmp_path / "train").symlink_to(tmp_path / "disk" / "v2")
+    monkeypatch.chdir(tmp_path)
+    for before in (tmp_path / "disk" / "v2", tmp_path / "train", "train", "v2", "disk/v2"):
+        known, left = told(["0.png"], {f"{before}/0.png": "a"}, Path("train"))
+        assert known == {"0.png": "a"}
+        assert not left.guessed
+
+
+def test_classes_called_like_nothing_are_told(tmp_path):
+    rows = "0.png,NA\n1.png,NA\n2.png,cat\n3.png,\n"
+    (tmp_path / "l.csv").write_text(f"file,label\n{rows}")
+    known, left = told([f"{i}.png" for i in range(4)], tmp_path / "l.csv")
+    assert set(known.values()) == {"NA", "cat"}
+    assert "classes called 'NA' (2) are kept: only an empty cell is no label" in left.lines()
 
 
 def test_contradictions_in_other_spellings_are_found():

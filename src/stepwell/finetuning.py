@@ -131,7 +131,11 @@ def finetune(
         return facts | more | {"left_out": left.lines() + more["left_out"]}
     facts["replaced"] = len(labels_before(run))
     if engine == "gradient":
-        asked = None if old is None else labelled_batch(run, old)[:2]
+        asked = None
+        if old is not None:
+            examples, theirs, less = labelled_batch(run, old)
+            asked = examples, theirs
+            facts["left_out"] = [*left.lines(), *(f"old task: {line}" for line in less.lines())]
         found = tune(
             run, batch, told, retain=retain, old=asked, seed=seed, observe=observe, **options
         )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt import LabelTable, LeftOut
-from stepwell.adapt.table import NAMED, plain
+from stepwell.adapt.naming import Meant, named_in
+from stepwell.adapt.table import NAMED, plain, words_of_none
 from stepwell.interfaces import Batch, UsageError, concatenate
 from stepwell.kit.columns import LABELS
 from stepwell.kit.plugins import registered
@@ -27,10 +28,13 @@ def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
     """A source, the label of each of its ids, and what of a table was left out."""
     root = run.config["source"].get("path")
     if is_table(labels, root):
-        known, left = told([str(i) for i in run.index[0]], labels, root)
+        known, left = told([str(i) for i in run.index[0]], labels, *where_of(run))
         return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    return source, _own_labels(source, labels), LeftOut(how=facts_of(source))
+    known, left = _own_labels(source, labels), LeftOut(how=facts_of(source))
+    if any(row["what"] == "label" for row in left.how["decisions"]):  # a column, not folders
+        left.words += words_of_none(known.values())
+    return source, known, left
 
 
 def labelled_batch(
@@ -85,7 +89,7 @@ def none_read(labels: Any) -> UsageError:
     )
 
 
-def told(ids: Sequence[str], labels: Any, root: Any = None) -> tuple[dict[str, str], LeftOut]:
+def told(ids: Sequence[str], labels: Any, *roots: Any) -> tuple[dict[str, str], LeftOut]:
     """What a table says of examples, and what of it says nothing.
 
     Parameters
@@ -93,112 +97,91 @@ def told(ids: Sequence[str], labels: Any, root: Any = None) -> tuple[dict[str, s
     ids : sequence of str
         Names of the examples.
     labels : path or mapping
-    root : path, optional
-        Where the examples are: a name with folders before an id means that example only where the
-        last of these folders is called so.
+    roots : path, optional
+        Where the examples are, by any name: folders before an id have to be those.
     """
     table = LabelTable.of(labels)
-    if not table.known and not table.left.contradictory:
+    if not table.said:
         why = " ".join(table.left.lines())
         raise UsageError(f"Expected labels in {named(labels)}, found none yet. {why}".rstrip())
-    found = _Named(ids, root)
+    there = [name for root in roots if root is not None for name in _called(root)]
+    beside = "" if isinstance(labels, Mapping) else str(Path(labels).absolute().parent)
+    found = named_in(ids, table.said, there, beside)
     left = replace(table.left, repeated=[], contradictory=[], how=dict(table.how))
     said: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
     for file, rows in table.said.items():
-        which = found(file)
-        if len(which) != 1:
-            (left.several if which else left.unknown).append((rows[0][0], file))
-        else:
+        which = found.which[file]
+        if len(which) == 1:
             said[which[0]] += [(line, file, label) for line, label in rows]
-    if not said:
-        raise _none_named(ids, table, labels, root, left)
-    known: dict[str, str] = {}
-    for name, rows_ in said.items():
-        rows_.sort()
-        each = list(dict.fromkeys(label for _, _, label in rows_))
-        if len(each) > 1:
-            left.contradictory.append((name, [line for line, _, _ in rows_], each))
         else:
-            known[name] = each[0]
-            left.repeated += [(line, file) for line, file, _ in rows_[1:]]
+            aside = left.several if which else left.unknown
+            aside += [(line, file) for line, _ in rows]
+    if found.moved:
+        left.guessed.append(_taken(found.moved, there))
+    if not said:
+        raise _none_named(ids, found, labels, there)
+    known = _believed(said, left)
     if not known:
         raise UsageError(
             f"Expected labels in {named(labels)}, found none to believe. {' '.join(left.lines())}"
         )
+    if not isinstance(labels, Mapping):
+        left.words += words_of_none(known.values())
     return known, left
 
 
-def _none_named(
-    ids: Sequence[str], table: LabelTable, labels: Any, root: Any, left: LeftOut
-) -> UsageError:
+def _believed(said: Mapping[str, list[tuple[int, str, str]]], left: LeftOut) -> dict[str, str]:
+    """The label of each example that has one; what is said again or otherwise, under whatever
+    name, is left out."""
+    known: dict[str, str] = {}
+    for name, rows in said.items():
+        rows.sort()
+        each = list(dict.fromkeys(label for _, _, label in rows))
+        if len(each) > 1:
+            left.contradictory.append((name, [line for line, _, _ in rows], each))
+        else:
+            known[name] = each[0]
+            left.repeated += [(line, file) for line, file, _ in rows[1:]]
+    return known
+
+
+def _taken(folder: str, roots: Sequence[Any]) -> str:
+    where = os.path.normpath(roots[0]) if roots else "where the examples are"
+    return f"names begin with {folder}/, which was taken for {where}, moved"
+
+
+def _none_named(ids: Sequence[str], found: Meant, labels: Any, roots: Sequence[Any]) -> UsageError:
     """The error of a table that names no example."""
-    first = next(iter(table.said), "")
-    before = {spelled(file).rpartition("/")[0] for file in table.said}
     hint = ""
-    if len(before) == 1 and "" not in before and not left.several:
-        folder = next(iter(before))
+    if len(found.other) == 1:
         hint = (
-            f" All of them are in {folder}/, which is not where the examples were learned from"
-            f"{f' ({root})' if root else ''}: if they are the same files, take that off."
+            f" All of them are in {next(iter(found.other))}/, which is not where the examples were "
+            f"learned from{f' ({roots[0]})' if roots else ''}: if they are the same files, take "
+            f"that off."
         )
     return UsageError(
         f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
-        f"{named(labels)} only others, or of several of them, such as {first!r}: name files "
-        f"relative to what was learned from.{hint} Images that it was not learned from are "
-        f"labelled by a folder for each class, texts by a column."
+        f"{named(labels)} only others, or of several of them, such as "
+        f"{next(iter(found.which), '')!r}: name files relative to what was learned from.{hint} "
+        f"Images that it was not learned from are labelled by a folder for each class, texts by a "
+        f"column."
     )
 
 
-def spelled(name: str) -> str:
-    """A path as ids are written: ``.\\\\a\\\\b.png`` and ``./a//b.png`` are a/b.png."""
-    path = normalize("NFC", name).replace("\\", "/")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    return ("/" if path.startswith("/") else "") + "/".join(parts)
+def where_of(run: Run) -> list[Any]:
+    """What the data of a run is called: where it is now, and where it was."""
+    path = run.config["source"].get("path")
+    now = Path(run.given) if isinstance(run.given, (str, Path)) else None
+    if path and run.made_here:
+        path = Path(path)
+    return [each for each in (now, path) if each]
 
 
-class _Named:
-    """Which examples a name means.
-
-    An id itself comes first, as it is written. Else the end of an id (``tom.jpg`` for
-    ``cats/tom.jpg``), or an id with folders before it of which the last is the one that was learned
-    from: ``train/1.png`` is none of ``test``.
-    """
-
-    def __init__(self, ids: Sequence[str], root: Any) -> None:
-        # Some systems part letters and accents.
-        self._whole = {normalize("NFC", name): name for name in ids}
-        self._ends: dict[str, list[str]] = defaultdict(list)
-        for name in self._whole:
-            self._ends[name.rpartition("/")[2]].append(name)
-        self._folders = _called(root)
-
-    def __call__(self, name: str) -> list[str]:
-        """Ids; several where it could be either."""
-        for written in (normalize("NFC", name), spelled(name)):
-            if written in self._whole:
-                return [self._whole[written]]
-        some = self._ends.get(written.rpartition("/")[2], ())
-        return [self._whole[each] for each in some if self._means(written, each)]
-
-    def _means(self, name: str, id: str) -> bool:
-        if id.endswith(f"/{name}"):
-            return True
-        if not name.endswith(f"/{id}"):
-            return False
-        folder = name.removesuffix(f"/{id}").rpartition("/")[2]
-        return folder in self._folders if self._folders else "/" in id
-
-
-def _called(root: Any) -> set[str]:
-    """What the folder that ids start from may be called: that of a folder or an archive, and for a
-    file, which ids begin with, the one it is in."""
-    if root is None:
-        return set()
-    path = Path(str(root)).absolute()
-    names = {path.name, path.name.partition(".")[0]}
-    return {
-        normalize("NFC", name) for name in (names | {path.parent.name} if path.suffix else names)
-    }
+def _called(root: Any) -> list[str]:
+    """A place by its name, and by that behind links where the file system may be asked."""
+    if not isinstance(root, Path):
+        return [str(root)]
+    return list(dict.fromkeys((str(root.absolute()), os.path.realpath(root))))
 
 
 def check_labels(

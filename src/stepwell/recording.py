@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stepwell.engines import SpectralMap
 from stepwell.evaluate.strangeness import Usual, sampled
 from stepwell.interfaces import Batch, Observer, Pretext, StepwellError, UsageError
+from stepwell.kit.escape import for_markdown
 from stepwell.kit.files import json_text, write_atomic, write_json
 from stepwell.kit.hashing import fold_of
 from stepwell.kit.names import nearest
@@ -320,16 +321,16 @@ def write_card(run: Run) -> None:
     config = run.config
     used = [view["name"] for view in config["views"] if view["used"]]
     text = _CARD.format(
-        name=config["source"]["name"],
+        name=for_markdown(config["source"]["name"]),
         version=config["versions"]["stepwell"],
-        kind=config["source"]["kind"],
+        kind=for_markdown(config["source"]["kind"]),
         created=config["created"][:10],
         examples=config["data"]["examples"],
         founders=config["data"]["founders"],
         k=config["choice"]["k"],
         uses=_USES.get(config.get("train", {}).get("pretext", ""), ""),
         verdict=scores["verdict"]["sentence"],
-        views=", ".join(dict.fromkeys([*used, *run.recipe]))
+        views=for_markdown(", ".join(dict.fromkeys([*used, *run.recipe])))
         or f"partners by {config['learn']['pretext']}",
     )
     write_atomic(run.path / "card.md", text)

@@ -204,19 +204,21 @@ def evaluate(
     frozen = Frozen(pretrained) if pretrained is not None else None
     roles = contestants.roles | ({PRETRAINED: "control"} if frozen is not None else {})
     bank, bank_labels, groups, left = _labelled(run, labels, contestants, frozen)
+    more = LeftOut()
     if test is None:
         held = fifth_of(seed, groups)
         queries = {name: rows[held] for name, rows in bank.items()}
         truth, known = bank_labels[held], bank_labels[~held]
         bank = {name: rows[~held] for name, rows in bank.items()}
     else:
-        queries, truth, _, _ = _labelled(run, test, contestants, frozen)
+        queries, truth, _, more = _labelled(run, test, contestants, frozen)
         known = bank_labels
     classes, known_rows = np.unique(known, return_inverse=True)
     if len(classes) < 2 or len(truth) == 0:
+        why = " ".join(left.lines())
         raise UsageError(
             f"Expected at least two classes and a test set, found {len(classes)} of them and "
-            f"{len(truth)} examples to test on in {named(labels)}."
+            f"{len(truth)} examples to test on in {named(labels)}. {why}".rstrip()
         )
     place = {label: i for i, label in enumerate(classes)}
     target = np.array([place.get(label, -1) for label in truth])
@@ -239,7 +241,7 @@ def evaluate(
         "bank": len(known),
         "test": len(truth),
         "unmatched": left.unmatched,
-        "left_out": left.lines(),
+        "left_out": [*left.lines(), *(f"test set: {line}" for line in more.lines())],
         "read": left.how,
         "verdict": labelled_verdict(scores, gaps),
         **({"pretrained": frozen.how} if frozen is not None else {}),

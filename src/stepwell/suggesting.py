@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import suggest_rows, unsure_of
+from stepwell.adapt import LeftOut, suggest_rows, unsure_of
 from stepwell.heads import own_labels
 from stepwell.interfaces import Row, UsageError
 from stepwell.kit.sampling import evenly
-from stepwell.labels import told
+from stepwell.labels import is_table, label_source, told, where_of
 from stepwell.run import Run
+from stepwell.runfile import same_path
 
 POOL = 20_000
 """Examples that are looked at, at most, of those with labels and of those without."""
@@ -25,7 +27,8 @@ def suggest(run: Run, count: int = 20, labels: Any = None, *, seed: int = 0) -> 
     ----------
     count : int
     labels : path or mapping, optional
-        Labels there are: a CSV of ``file,label``, or {id: label}. Default: those that the run was
+        Labels there are: a CSV of ``file,label``, {id: label}, or the data itself with labels
+        of some. Default: those that the run was
         fine-tuned on.
     seed : int
 
@@ -71,10 +74,25 @@ def suggest(run: Run, count: int = 20, labels: Any = None, *, seed: int = 0) -> 
 
 def known_labels(run: Run, labels: Any) -> dict[str, str]:
     """Labels of examples of this run: those that are given, or those it was fine-tuned on."""
-    if labels is not None:
-        root = run.config["source"].get("path")
-        return told([str(i) for i in run.index[0]], labels, root)[0]
-    return own_labels(run)
+    return labels_there_are(run, labels)[0]
+
+
+def labels_there_are(run: Run, labels: Any) -> tuple[dict[str, str], LeftOut]:
+    """The same, and how they were read and what of them was left out."""
+    if labels is None:
+        return own_labels(run), LeftOut()
+    places = where_of(run)
+    table = is_table(labels, run.config["source"].get("path"))
+    if table or not isinstance(labels, (str, Path)) or not Path(labels).exists():
+        return told([str(i) for i in run.index[0]], labels, *places)
+    if not any(same_path(labels, place) for place in places):
+        raise UsageError(
+            f"Expected labels of what the run was learned from, found {labels}: give a CSV with "
+            f"the columns file,label, or that data itself ({places[0] if places else 'none'})."
+        )
+    _, known, left = label_source(run, labels)
+    own = set(map(str, run.index[0]))
+    return {name: label for name, label in known.items() if name in own}, left
 
 
 def _unsure(x: NDArray[np.float32], labels: list[str]) -> NDArray[np.float64] | None:

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell.kit.escape import for_json, for_spreadsheet, for_terminal, from_spreadsheet
+from stepwell.kit.escape import (
+    for_json,
+    for_markdown,
+    for_page,
+    for_spreadsheet,
+    for_terminal,
+    from_spreadsheet,
+)
 from stepwell.kit.files import csv_text
 
 
@@ -34,6 +41,27 @@ def test_nothing_is_left_that_a_terminal_does(text):
 )
 def test_escapes_show(text, shown):
     assert for_terminal(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("my_data-2.0", "my_data-2.0"),
+        ("[x](http://e.io)", r"\[x\](http:\//e.io)"),
+        ("![p](x) <img src=x>", r"\!\[p\](x) \<img src=x\>"),
+        ("a\n\n# b `c` _d_ *e*", r"a \# b \`c\` \_d\_ \*e\*"),
+        ("www.e.io me@e.io a|b \\", r"www\.e.io me\@e.io a\|b \\"),
+        ("\x1b[1mK", r"\\x1b\[1mK"),
+    ],
+)
+def test_markdown_shows(text, shown):
+    assert for_markdown(text) == shown
+
+
+def test_a_page_keeps_what_languages_need():
+    assert (
+        for_page("\x1b\u202e\x9b<b>\n\tא\u200fa\u200b") == "\\x1b\\u202e\\x9b<b>\n\tא\u200fa\u200b"
+    )
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 from stepwell.interfaces import UsageError
 from stepwell.kit.columns import FILES, IDS, LABELS, first_called
@@ -19,6 +19,8 @@ LOOKED = 200
 """Lines that tell how a table is written."""
 NAMED = 3
 """Rows that a message names."""
+NONE = frozenset(("nan", "na", "n/a", "<na>", "#n/a", "nat", "none", "null", "nil", "-", "?"))
+"""How other programs write that there is no label: classes here, but told."""
 
 
 @dataclass
@@ -41,6 +43,10 @@ class LeftOut:
         Labelled examples that can't be read.
     alike : list of (str, str)
         Classes that differ in capitals only; they stay two.
+    guessed : list of str
+        What was taken for something else, in words.
+    words : list of (str, int)
+        Classes called as others write that there is none, and how many examples they have.
     how : dict
         How labels were read: the columns of a table, or what was decided of a source.
     """
@@ -52,6 +58,8 @@ class LeftOut:
     several: list[tuple[int, str]] = field(default_factory=list)
     unread: list[tuple[int, str]] = field(default_factory=list)
     alike: list[tuple[str, str]] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
+    words: list[tuple[str, int]] = field(default_factory=list)
     how: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,7 +71,7 @@ class LeftOut:
         return any(value for name, value in vars(self).items() if name != "how")
 
     def lines(self) -> list[str]:
-        """What was left out and why, a sentence each."""
+        """What was left out and why, and what was guessed, a sentence each."""
         found = [
             _counted(self.unknown, "names no example of this run", "name no example of this run"),
             _counted(self.several, "names several examples", "name several examples"),
@@ -80,7 +88,10 @@ class LeftOut:
             many = "1 example has" if count == 1 else f"{count:,} examples have"
             found.append(f"{many} more than one label, none was believed: {some}")
         found += [f"classes {one!r} and {other!r} differ in capitals" for one, other in self.alike]
-        return [line for line in found if line]
+        if self.words:
+            some = ", ".join(f"{label!r} ({count:,})" for label, count in self.words)
+            found.append(f"classes called {some} are kept: only an empty cell is no label")
+        return [line for line in [*self.guessed, *found] if line]
 
 
 def _counted(rows: Sequence[tuple[int, str]], one: str, more: str) -> str:
@@ -142,8 +153,7 @@ class LabelTable:
     def _made(cls, rows: Iterable[tuple[int, str, str]]) -> LabelTable:
         found = cls()
         said = found.said
-        for line, written, label in rows:
-            file = normalize("NFC", written)
+        for line, file, label in rows:
             if not label:
                 found.left.missing.append((line, file))
                 continue
@@ -170,6 +180,11 @@ def plain(label: Any) -> str:
     except (TypeError, ValueError):
         missing = True
     return "" if missing else str(label).strip()
+
+
+def words_of_none(labels: Iterable[str]) -> list[tuple[str, int]]:
+    """Classes called as other programs write that there is none, and how often."""
+    return [(name, n) for name, n in Counter(labels).items() if name.lower() in NONE]
 
 
 def _alike(labels: Iterable[str]) -> list[tuple[str, str]]:

@@ -80,11 +80,16 @@ def write_csv(out: Path, head: Sequence[str], rows: Sequence[Sequence[Any]], raw
     from stepwell.kit.files import csv_text, write_atomic
 
     write_atomic(out, csv_text(head, rows, raw=raw))
-    count = 0 if raw else formulas(rows)
+    tell_quoted(0 if raw else formulas([head, *rows]), out)
+
+
+def tell_quoted(count: int, out: Path) -> None:
+    """A word of cells that were quoted, so that no spreadsheet computes them."""
     if count:
+        cells = f"{count:,} cells of {out} begin" if count > 1 else f"1 cell of {out} begins"
         note(
-            f"note    {count:,} cells of {out} begin with an apostrophe now: a spreadsheet would "
-            f"compute them (--raw-csv leaves them)"
+            f"note    {cells} with an apostrophe now: a spreadsheet would compute "
+            f"{'them' if count > 1 else 'it'} (--raw-csv leaves {'them' if count > 1 else 'it'})"
         )
 
 
@@ -290,8 +295,9 @@ def tell_source(source: Any, *, aside: bool = True) -> None:
         note(f"read    {line}")
 
 
-def tell_labels(how: Mapping[str, Any]) -> None:
-    """How labels were read: the columns of a table, or what was chosen of a source."""
+def tell_labels(how: Mapping[str, Any], left: Sequence[str] = ()) -> None:
+    """How labels were read: the columns of a table, or what was chosen of a source; and what of
+    them was guessed or left out."""
     from stepwell.sources.facts import lines_of
 
     if "decisions" in how:
@@ -299,6 +305,8 @@ def tell_labels(how: Mapping[str, Any]) -> None:
             note(f"read    {line}")
     elif how:
         note(f"read    labels     {', '.join(f'{name} {value!r}' for name, value in how.items())}")
+    for line in left:
+        note(f"labels  {line}")
 
 
 data_option = click.option(

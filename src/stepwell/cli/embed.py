@@ -11,7 +11,16 @@ from typing import Any
 import click
 import numpy as np
 
-from stepwell.cli.console import Progress, check_free, emit, json_option, say, tell_source
+from stepwell.cli.console import (
+    Progress,
+    check_free,
+    emit,
+    json_option,
+    raw_option,
+    say,
+    tell_quoted,
+    tell_source,
+)
 from stepwell.interfaces import UsageError
 from stepwell.kit.escape import for_spreadsheet
 
@@ -23,8 +32,9 @@ FORMATS = (".parquet", ".npy", ".csv")
 @click.argument("src")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@raw_option
 @json_option
-def command(run: Path, src: str, out: Path, overwrite: bool, as_json: bool) -> None:
+def command(run: Path, src: str, out: Path, overwrite: bool, raw_csv: bool, as_json: bool) -> None:
     """Vectors of every example of SRC, in source order.
 
     --out FILE.parquet has the columns id and embedding; .csv has a column a dimension;
@@ -42,12 +52,16 @@ def command(run: Path, src: str, out: Path, overwrite: bool, as_json: bool) -> N
     try:
         with Progress(silent=as_json) as observe:
             rows = _watched(opened.embed_batches(source), observe)
-            count = WRITERS[out.suffix](scratch, rows, opened.width)
+            if out.suffix == ".csv":
+                count, quoted = _csv(scratch, rows, opened.width, raw_csv)
+            else:
+                count, quoted = WRITERS[out.suffix](scratch, rows, opened.width), 0
         if count == 0:
             raise UsageError(f"Expected examples to embed, found none that can be read in {src}.")
         scratch.replace(out)
     finally:
         scratch.unlink(missing_ok=True)
+    tell_quoted(quoted, out)
     skipped = [vars(s) for s in source.skipped]
     if as_json:
         facts = {"out": str(out), "examples": count, "skipped": skipped}
@@ -93,18 +107,21 @@ def _npy(path: Path, rows: Iterator[Any], width: int) -> int:
     return sum(map(len, parts))
 
 
-def _csv(path: Path, rows: Iterator[Any], width: int) -> int:
+def _csv(path: Path, rows: Iterator[Any], width: int, raw: bool) -> tuple[int, int]:
+    """How many rows, and how many names of them were quoted for spreadsheets."""
     import csv
 
-    count = 0
+    count = quoted = 0
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["id", *(f"e{i}" for i in range(width))])
         for batch, z in rows:
             for name, vector in zip(batch.ids, z, strict=True):
-                writer.writerow([for_spreadsheet(str(name)), *(f"{v:.7g}" for v in vector)])
+                id = str(name) if raw else for_spreadsheet(str(name))
+                quoted += id != name
+                writer.writerow([id, *(f"{v:.7g}" for v in vector)])
             count += len(z)
-    return count
+    return count, quoted
 
 
-WRITERS = {".parquet": _parquet, ".npy": _npy, ".csv": _csv}
+WRITERS = {".parquet": _parquet, ".npy": _npy}

@@ -19,6 +19,7 @@ from stepwell.cli.console import (
     say,
     scorecard,
     source_option,
+    tell_labels,
     told,
 )
 from stepwell.interfaces import UsageError
@@ -248,6 +249,9 @@ def show(run: Any, as_json: bool) -> None:
     say()
     say(scorecard(scores))
     say()
+    tell_labels(scores.get("read", {}))
+    for line in scores.get("left_out", ()):
+        say(line)
     tried = views_tried(config)
     for row in tried:
         say(f"view {row['name']:<12} {judged(row)}")

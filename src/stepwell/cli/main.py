@@ -6,12 +6,17 @@ import errno
 import os
 import signal
 import sys
+import threading
+import traceback
+import warnings
 from importlib import import_module
+from typing import Any
 
 import click
 
 from stepwell import __version__
 from stepwell.cli.console import fail, say
+from stepwell.kit.escape import for_terminal
 from stepwell.kit.names import nearest
 
 VERBS = {
@@ -78,6 +83,7 @@ def main() -> None:
     """Entry point: 0 fine, 1 failed, 2 wrong use, 130 interrupted."""
     # OpenBLAS threads else spin for 2^26 cycles after every call: a fifth of all CPU time.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")
+    _show_only()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleared away after, as Ctrl-C is
     try:
         cli(standalone_mode=False)
@@ -106,6 +112,32 @@ def main() -> None:
         if not isinstance(error, StepwellError):
             raise
         fail(str(error), 2 if isinstance(error, UsageError) else 1)
+
+
+_WARNED = warnings.formatwarning
+
+
+def _show_only() -> None:
+    """What Python itself prints may hold names of strangers too: warnings, and where an error that
+    is none of ours came from."""
+    warnings.formatwarning = _warning
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _uncaught_in_thread
+
+
+def _warning(*about: Any, **more: Any) -> str:
+    return for_terminal(_WARNED(*about, **more))
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    print(for_terminal("".join(traceback.format_exception(kind, error, trace))), file=sys.stderr)
+
+
+def _uncaught_in_thread(about: threading.ExceptHookArgs) -> None:
+    if about.exc_value is not None and about.exc_type is not SystemExit:
+        _uncaught(about.exc_type, about.exc_value, about.exc_traceback)
 
 
 def _about(error: OSError) -> str:

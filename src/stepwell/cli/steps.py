@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import data_option, emit, json_option, opened, say, table
+from stepwell.cli.console import data_option, emit, json_option, opened, say, table, tell_labels
 
 PAUSE_S = 1.0
 """Between two looks at a run that goes on."""
@@ -29,6 +29,7 @@ def command(run: Path, data: str | None, follow: bool, labels: str | None, as_js
     RUN is a run, one that is being learned, or any folder with a steps.jsonl that holds
     spectra, such as those of the convnets of `stepwell theory`.
     """
+    from stepwell.labels import label_source
     from stepwell.timeline import live
 
     if follow and labels:
@@ -43,7 +44,11 @@ def command(run: Path, data: str | None, follow: bool, labels: str | None, as_js
         raise click.UsageError(
             f"Expected a finished run to weigh labels with, found none at {run}."
         )
-    rows = opened(run, data).steps(labels) if whole else live(run)["steps"]
+    learned = opened(run, data) if whole else None
+    rows = live(run)["steps"] if learned is None else learned.steps(labels)
+    if labels and learned is not None:
+        _, _, left = label_source(learned, labels)
+        tell_labels(left.how, left.lines())
     if as_json:
         return emit(rows)
     if not rows:

@@ -16,6 +16,7 @@ from stepwell.cli.console import (
     opened,
     raw_option,
     say,
+    tell_labels,
     write_csv,
 )
 
@@ -25,7 +26,10 @@ SHOWN = 20
 @click.command("suggest")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--n", "count", default=20, show_default=True, help="How many.")
-@click.option("--labels", help="A CSV of file,label: labels there are. Default: those of the head.")
+@click.option(
+    "--labels",
+    help="A CSV of file,label, or the data itself, labelled in part. Default: those of the head.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="A .csv file to write and fill in.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
@@ -49,15 +53,17 @@ def command(
     and give the file to finetune --labels.
     """
     from stepwell.interfaces import UsageError
-    from stepwell.suggesting import known_labels, suggest
+    from stepwell.suggesting import labels_there_are, suggest
 
     if out is not None and out.suffix != ".csv":
         raise UsageError(f"Expected --out to end in .csv, found {out.name!r}.")
     check_free(out, overwrite)
     learned = opened(run, data)
     rows = suggest(learned, count, labels, seed=seed)
+    known, left = labels_there_are(learned, labels)
+    tell_labels(left.how, left.lines())
     if out is not None:
-        write_csv(out, *_as_table(known_labels(learned, labels), rows), raw_csv)
+        write_csv(out, *_as_table(known, rows), raw_csv)
     if as_json:
         return emit(rows)
     for row in rows[: SHOWN if out is None else 5]:

@@ -12,8 +12,12 @@ _DOES = re.compile(
 )
 """Control characters but for tabs and ends of lines, marks that turn the direction of a text or
 that are not seen, and halves of signs."""
+_PAGE = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Those of them that a page has no use for: Arabic, Hebrew and Thai texts may have the others."""
 _FORMULA = re.compile("^'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 """How cells begin that spreadsheets compute, and those that would look like such after quoting."""
+_MARKS = re.compile(r"[\\`*\[\]<>#|~&!]|(?<![^\W_])_|_(?![^\W_])|(?<=:)//|@|(?<=www)\.", re.I)
+"""What Markdown takes for something to do within a line; not within a word, as in ``my_data``."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -25,6 +29,17 @@ def for_terminal(text: str) -> str:
 def for_json(text: str) -> str:
     """JSON in which such signs are escaped, as JSON has it: the same content."""
     return _DOES.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
+def for_page(text: str) -> str:
+    """The same for HTML: no control character, nothing that turns what follows a name."""
+    return _PAGE.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
+
+
+def for_markdown(text: str) -> str:
+    r"""A text that only shows in Markdown: ``[x](y)`` is ``\[x\](y)``, and on one line."""
+    line = " ".join(for_terminal(text).split())
+    return _MARKS.sub(r"\\\g<0>", line)
 
 
 def for_spreadsheet(cell: Any) -> Any:

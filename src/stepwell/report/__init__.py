@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from stepwell.kit.escape import for_page
 from stepwell.report.pictures import image_html, picture_of, series_html, text_html
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def _template(name: str) -> Template:
 
 
 def _writable(text: str) -> str:
-    """Text without what HTML or UTF-8 can't hold: NUL, and halves of surrogate pairs."""
-    raw = text.encode("utf-16-le", "surrogatepass")
-    return raw.decode("utf-16-le", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """Text without what HTML or UTF-8 can't hold, NUL and halves of surrogate pairs, and with
+    control characters as signs."""
+    raw = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return for_page(raw.replace("\0", "\N{REPLACEMENT CHARACTER}"))
