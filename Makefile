@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint bench bench-peers bench-staircase bench-gradient bench-labels clean
+.PHONY: demo test test-slow test-lowest lint bench bench-peers bench-staircase bench-gradient bench-labels clean
 
 $(VENV)/.ready: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
@@ -23,6 +23,14 @@ test: $(VENV)/.ready lint  ## everything that fits into twelve minutes
 
 test-slow: $(VENV)/.ready  ## what takes longer
 	$(BIN)/python -m pytest -m slow
+
+LOWEST ?= .venv-lowest
+test-lowest:  ## every verb, with the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet $$($(PYTHON) tests/lowest/pins.py)
+	$(LOWEST)/bin/python -m pip install --quiet --no-deps --editable .
+	$(LOWEST)/bin/python -m pip check
+	$(LOWEST)/bin/python tests/lowest/smoke.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -23,6 +23,14 @@ hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _secret_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is written into the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread_of_blas() -> Iterator[None]:
     """Where other work runs beside the tests, threads of BLAS that wait for each other in a
     busy loop take several times as long as one alone."""

@@ -92,7 +92,12 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             Row i is the partner of row i of X. None: masked views, as described above.
         """
         self._check_parameters()
-        rows = validate_data(self, X, dtype=np.float64, ensure_min_samples=FEWEST)
+        rows = validate_data(self, X, dtype=np.float64)
+        if len(rows) < FEWEST:
+            raise ValueError(
+                f"Expected at least {FEWEST} samples (pairs of rows) to fit on, found n_samples = "
+                f"{len(rows)}: partial_fit takes them one by one."
+            )
         self._forget()
         return self._add(rows, pairs)
 

@@ -9,42 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.encoders import NetworkEncoder
-from stepwell.encoders.network.backbones import own_options, small_options
+from stepwell.encoders.network import load_backbone
+from stepwell.encoders.network.backbones import function_of, made_with, own_options
 from stepwell.engines.quantise import LEVELS
 from stepwell.interfaces import Batch, StepwellError, UsageError, concatenate
-from stepwell.kit.files import new_folder, write_atomic
+from stepwell.kit.files import write_atomic, write_json
+from stepwell.kit.folders import new_folder
 from stepwell.kit.torch import torch_or_error
 from stepwell.run import Run
 
 WEIGHTS, SNIPPET, ONNX = "backbone.safetensors", "load_backbone.py", "embedder.onnx"
+FACTS = "backbone.json"
 CHECKED = 16
 """Examples that what was exported is compared on."""
 NEAR, ALIKE = 1e-3, 0.999
 """Largest relative difference of features, and least cosine of embeddings, that pass."""
-
-_CODE = '''"""{what}: features of images (n, {channels}, {side}, {side}) in [0, 1]."""
-
-from pathlib import Path
-
-import torch
-{imports}
-from safetensors.torch import load_file
-
-model = {model}
-{stem}model.load_state_dict(load_file(Path(__file__).with_name({weights!r})))
-model.eval()
-mean = torch.tensor({mean})[:, None, None]
-spread = torch.tensor({spread})[:, None, None]
-
-
-def features(images):
-    """(n, {width})."""
-    with torch.inference_mode():
-        out = model((images - mean) / spread)
-    return out.mean((2, 3)) if out.ndim == 4 else out.mean(1) if out.ndim == 3 else out
-'''
-_CONV = "model.conv1 = torch.nn.Conv2d({}, {}, 3, 1, 1, bias=False)\n"
-_POOL = "model.maxpool = torch.nn.Identity()\n"
 
 
 def export(run: Run, out: Path, *, onnx: bool = True, overwrite: bool = False) -> dict[str, Any]:
@@ -54,7 +33,8 @@ def export(run: Run, out: Path, *, onnx: bool = True, overwrite: bool = False) -
     ----------
     out : path
         A new folder for ``backbone.safetensors`` (names as timm or torch has them),
-        ``load_backbone.py``, which loads it without stepwell, and ``embedder.onnx``.
+        ``backbone.json``, ``load_backbone.py``, which loads it without stepwell, and
+        ``embedder.onnx``. The code is the same for every run: nothing of a run is in it.
 
     Returns
     -------
@@ -85,7 +65,7 @@ def export(run: Run, out: Path, *, onnx: bool = True, overwrite: bool = False) -
 
 def _check_free(out: Path, overwrite: bool) -> None:
     """Raise unless there is nothing at ``out``, or an export that may be replaced."""
-    ours = {WEIGHTS, SNIPPET, ONNX}
+    ours = {WEIGHTS, FACTS, SNIPPET, ONNX}
     if out.exists() and not (out.is_dir() and {p.name for p in out.iterdir()} <= ours):
         raise UsageError(
             f"Expected a new folder, found something else at {out}: choose another --out."
@@ -107,10 +87,11 @@ def _write_backbone(encoder: Any, folder: Path, some: Batch) -> float:
 
     weights = {k: v.cpu().contiguous() for k, v in encoder.module.net.state_dict().items()}
     save_file(weights, folder / WEIGHTS)
-    write_atomic(folder / SNIPPET, code_of(encoder))
-    known: dict[str, Any] = {"__file__": str(folder / SNIPPET)}
-    exec(compile(code_of(encoder), SNIPPET, "exec"), known)  # what we just wrote ourselves
-    found = known["features"](_pixels(encoder, some) / 255).numpy()
+    write_json(folder / FACTS, facts_of(encoder))
+    write_atomic(folder / SNIPPET, Path(load_backbone.__file__).read_bytes())
+    make = function_of(encoder.spec.name) if ":" in encoder.spec.name else None
+    load_backbone.load(folder, make)
+    found = load_backbone.features(_pixels(encoder, some) / 255, folder).numpy()
     expected = encoder.embed(some)
     apart = float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-12))
     if apart > NEAR:
@@ -121,40 +102,30 @@ def _write_backbone(encoder: Any, folder: Path, some: Batch) -> float:
     return apart
 
 
-def code_of(encoder: Any) -> str:
-    """Python that loads the backbone without stepwell."""
+def facts_of(encoder: Any) -> dict[str, Any]:
+    """What builds the backbone again without stepwell: plain values."""
     spec = encoder.spec
     own = ":" in spec.name
-    place, _, function = spec.name.partition(":")
-    options = {**small_options(spec), **spec.options}
-    told = "".join(f", {name}={value!r}" for name, value in options.items())
-    timm = f"timm.create_model({spec.name!r}, num_classes=0, in_chans={spec.channels}{told})"
-    return _CODE.format(
-        what=spec.name,
-        imports=f"from {place} import {function}" if own else "import timm",
-        model=_call(function, encoder) if own else timm,
-        stem="" if own else _stem(encoder),
-        weights=WEIGHTS,
-        mean=list(map(float, spec.mean)),
-        spread=list(map(float, spec.spread)),
-        channels=spec.channels,
-        side=spec.side,
-        width=encoder.width,
-    )
+    return {
+        "name": spec.name,
+        "own": own,
+        "options": own_options(spec) if own else made_with(spec),
+        "stem": "" if own else _stem(encoder),
+        "mean": list(map(float, spec.mean)),
+        "spread": list(map(float, spec.spread)),
+        "channels": spec.channels,
+        "side": spec.side,
+        "width": encoder.width,
+    }
 
 
-def _stem(encoder: Any) -> str:
-    """What was changed in a ResNet for small images."""
+def _stem(encoder: Any) -> int | str:
+    """What was changed in a ResNet for small images: channels of its first layer, or only its
+    pooling; empty for nothing."""
     net, spec = encoder.module.net, encoder.spec
     if not (spec.small and hasattr(net, "conv1") and hasattr(net, "maxpool")):
         return ""
-    conv = hasattr(net.conv1, "out_channels")
-    return (_CONV.format(spec.channels, net.conv1.out_channels) if conv else "") + _POOL
-
-
-def _call(function: str, encoder: Any) -> str:
-    told = ", ".join(f"{name}={value!r}" for name, value in own_options(encoder.spec).items())
-    return f"{function}({told})"
+    return int(net.conv1.out_channels) if hasattr(net.conv1, "out_channels") else "pool"
 
 
 def _pixels(encoder: Any, some: Batch) -> Any:

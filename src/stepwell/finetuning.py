@@ -124,6 +124,7 @@ def finetune(
         "labelled": len(batch),
         "unmatched": left.unmatched,
         "left_out": left.lines(),
+        "read": left.how,
     }
     if add:
         more = _added(run, batch, told)
@@ -139,7 +140,10 @@ def finetune(
             keep(run, kept)  # before anything else: it took minutes
         facts |= {"classes": list(found.head.classes), "curve": found.curve}
         return facts | {"closed_form": _closed_form(run, batch, told, seed)}
-    chosen, features, terms = _chosen(run, batch, told, seed)
+    try:
+        chosen, features, terms = _chosen(run, batch, told, seed)
+    except UsageError as error:
+        raise UsageError(" ".join([str(error), *left.lines()])) from None
     sums = LabelSums.of(features[EMBEDDING], told)
     witnesses = _witnesses(features[EMBEDDING], batch, told)
     with lock(lock_of(run.path), str(run.path)):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from stepwell.interfaces import Batch, Observer, Source, StepwellError, UsageError, concatenate
+from stepwell.kit.folders import recover
 from stepwell.kit.hashing import drawn, hash_text
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.resuming import going_on, unfinished
@@ -43,6 +44,7 @@ class Work(Protocol):
 def target_of(out: Any, source: Source, overwrite: bool) -> Path:
     """Where the run goes; refused early if something is there."""
     target = named_target(out, source)
+    recover(target)
     if unfinished(target) and not overwrite:
         raise UsageError(
             f"Expected a free name for the run, found a training that was stopped at {target}: "
@@ -60,13 +62,48 @@ def target_of(out: Any, source: Source, overwrite: bool) -> Path:
             f"Expected a free name for the run, found one at {target}: "
             f"add --overwrite (in Python overwrite=True) to replace it, or choose another --out."
         )
+    check_ours(target)
     return target
+
+
+OURS = frozenset(
+    (
+        *("config.toml", "parts", "examples.parquet", "embeddings.parquet", "spectrum.parquet"),
+        *("steps.jsonl", "scores.json", "card.md", "report.html", "counts.parquet", "pairs.json"),
+        *("answers.json", "LOCK", ".DS_Store"),
+    )
+)
+"""What a run writes into its folder."""
+
+
+def check_ours(target: Path) -> None:
+    """Raise where something else than a run would be removed with it.
+
+    Raises
+    ------
+    UsageError
+    """
+    names = [path.name for path in target.iterdir()]
+    parts = [path for path in (target / "parts").iterdir() if not path.name.startswith(".")]
+    others = sorted(name for name in names if name not in OURS and not _scratch(name))
+    strange = [p.name for p in parts if not (p / "part.toml").is_file() and p.name != "tuned"]
+    others += [f"parts/{name}" for name in strange]
+    if others:
+        more = f" and {len(others) - 3:,} more" if len(others) > 3 else ""
+        raise UsageError(
+            f"Expected a run and nothing else at {target}, to be replaced, found "
+            f"{', '.join(others[:3])}{more} in it too: move that away, or choose another --out."
+        )
+
+
+def _scratch(name: str) -> bool:
+    return name.startswith(".") and name.endswith((".tmp", ".partial", ".new", ".old"))
 
 
 def named_target(out: Any, source: Source) -> Path:
     """Where the run goes, whatever is there."""
     target = Path(out) if out else Path("runs") / getattr(source, "name", source.kind)
-    return target.absolute()
+    return target.resolve() if target.is_symlink() else target.absolute()
 
 
 def census(source: Source, tell: Observer) -> list[tuple[str, str]]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
-import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stepwell.adapt import Head, LabelSums, Terms, Witnesses
-from stepwell.interfaces import Batch, Row, UsageError
-from stepwell.kit.files import csv_text, json_text, new_folder
+from stepwell.interfaces import Batch, Row, StepwellError, UsageError
+from stepwell.kit.files import csv_text, json_text, lock_of
+from stepwell.kit.folders import new_folder, recover
 from stepwell.kit.parts import save_part
 from stepwell.run import Run
+from stepwell.runfile import read_json, whole_file
 
 FOLDER, LABELS, CURVE, ADAPTED = "tuned", "labels.csv", "curve.json", "adapted"
 _BEFORE = (Head.name, Terms.name)
@@ -58,6 +60,8 @@ def told_rows(batch: Batch, labels: Sequence[str]) -> list[Row]:
 
 def keep(run: Run, kept: Kept) -> None:
     """Write it down, under the run's lock; what was there before stays until this is whole."""
+    run.check_same()
+    run.tuned = None
     place = run.path / "parts" / FOLDER
     parts: dict[str, Any] = {Head.name: kept.head, Terms.name: kept.terms, ADAPTED: kept.adapted}
     parts |= {LabelSums.name: kept.sums, Witnesses.name: kept.witnesses}
@@ -73,13 +77,35 @@ def keep(run: Run, kept: Kept) -> None:
 
 def curve_of(run: Run) -> list[Row]:
     """What was gained and kept by training on a network; empty where none was."""
-    path = run.path / "parts" / FOLDER / CURVE
-    found: list[Row] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    found: list[Row] = read_json(run.path / "parts" / FOLDER / CURVE, list)
     return found
+
+
+def _check_generation(run: Run) -> None:
+    """Bring back a head whose replacement was interrupted, and raise where it is another than what
+    was read of it before.
+
+    Raises
+    ------
+    StepwellError
+    """
+    place = run.path / "parts" / FOLDER
+    recover(place, lock_of(run.path))
+    try:
+        found = os.stat(place).st_ino
+    except OSError:
+        return
+    if run.tuned not in (None, found):
+        raise StepwellError(
+            f"Expected the head that was read of {run.path}, found that another has taken its "
+            f"place: load the run again."
+        )
+    run.tuned = found
 
 
 def has_head(run: Run) -> bool:
     """Whether it was fine-tuned."""
+    _check_generation(run)
     return run.has(f"{FOLDER}/{Head.name}") or run.has(Head.name)
 
 
@@ -103,6 +129,7 @@ def head_of(run: Run) -> Head:
 
 def part_of(run: Run, name: str) -> Any:
     """A part of what it was fine-tuned to; None where there is none."""
+    _check_generation(run)
     if run.has(f"{FOLDER}/{Head.name}"):
         return run.part(f"{FOLDER}/{name}") if run.has(f"{FOLDER}/{name}") else None
     return run.part(name) if name in _BEFORE and run.has(name) else None
@@ -110,11 +137,15 @@ def part_of(run: Run, name: str) -> Any:
 
 def labels_before(run: Run) -> list[Row]:
     """Labelled examples that it was fine-tuned on."""
+    _check_generation(run)
     path = run.path / "parts" / FOLDER / LABELS
     if not path.is_file():
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return [dict(row) for row in csv.DictReader(file)]
+    with whole_file(path), open(path, newline="", encoding="utf-8") as file:
+        rows = [dict(row) for row in csv.DictReader(file)]
+        if any(set(row) != {"file", "label", "digest"} for row in rows):
+            raise ValueError("other columns")
+    return rows
 
 
 def own_labels(run: Run) -> dict[str, str]:
@@ -133,4 +164,4 @@ def _digests(run: Run) -> Mapping[str, str]:
 
 def _as_csv(rows: Sequence[Row]) -> str:
     names = ["file", "label", "digest"]
-    return csv_text(names, [[row[name] for name in names] for row in rows])
+    return csv_text(names, [[row[name] for name in names] for row in rows], raw=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,22 @@ from numpy.typing import NDArray
 from stepwell.adapt import LabelTable, LeftOut
 from stepwell.adapt.table import NAMED, plain
 from stepwell.interfaces import Batch, UsageError, concatenate
+from stepwell.kit.columns import LABELS
 from stepwell.kit.plugins import registered
-from stepwell.run import Run, read_like
+from stepwell.run import Run
+from stepwell.runfile import read_like, same_path
 from stepwell.sources import SOURCES, open_source
-from stepwell.sources.textfiles import LABEL
+from stepwell.sources.facts import facts_of
 
 
 def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
     """A source, the label of each of its ids, and what of a table was left out."""
-    if is_table(labels):
-        known, left = told([str(i) for i in run.index[0]], labels)
+    root = run.config["source"].get("path")
+    if is_table(labels, root):
+        known, left = told([str(i) for i in run.index[0]], labels, root)
         return run.own_source(), known, left
     source = run.open(labels) if not hasattr(labels, "batches") else open_source(labels)
-    return source, _own_labels(source, labels), LeftOut()
+    return source, _own_labels(source, labels), LeftOut(how=facts_of(source))
 
 
 def labelled_batch(
@@ -36,7 +39,7 @@ def labelled_batch(
     """Labelled examples (``most`` of them, drawn), their labels, and what was left out: examples
     that are the same and labelled otherwise too, or again."""
     source, known, left = label_source(run, labels)
-    if not is_table(labels):
+    if not is_table(labels, run.config["source"].get("path")):
         blank = [(0, name) for name, _ in source.entries() if name not in known]
         left = replace(left, missing=blank)
     ids = set(known)
@@ -82,83 +85,129 @@ def none_read(labels: Any) -> UsageError:
     )
 
 
-def told(ids: Sequence[str], labels: Any) -> tuple[dict[str, str], LeftOut]:
-    """What a table says of examples, and what of it says nothing."""
+def told(ids: Sequence[str], labels: Any, root: Any = None) -> tuple[dict[str, str], LeftOut]:
+    """What a table says of examples, and what of it says nothing.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Names of the examples.
+    labels : path or mapping
+    root : path, optional
+        Where the examples are: a name with folders before an id means that example only where the
+        last of these folders is called so.
+    """
     table = LabelTable.of(labels)
-    if not table.known:
+    if not table.known and not table.left.contradictory:
         why = " ".join(table.left.lines())
         raise UsageError(f"Expected labels in {named(labels)}, found none yet. {why}".rstrip())
-    names = {normalize("NFC", name): name for name in ids}  # some systems part letters and accents
-    found, used = matched(list(names), table.known, labels)
-    known = {names[name]: label for name, label in found.items()}
-    rest = [(table.line[file], file) for file in table.known if file not in used]
-    ends = _by_end(names) if rest else {}
-    shared = {file for _, file in rest if len(_ending(ends, file)) > 1}
-    several = [each for each in rest if each[1] in shared]
-    unknown = [each for each in rest if each[1] not in shared]
-    return known, replace(table.left, unknown=unknown, several=several)
-
-
-def matched(
-    ids: Sequence[str], known: Mapping[str, Any], labels: Any
-) -> tuple[dict[str, str], set[str]]:
-    """Labels by id, and the names that were of some example.
-
-    The end of an id (``tom.jpg`` for ``cats/tom.jpg``), or an id with folders before it, is enough
-    where it is the only one; never instead of an id itself.
-    """
-    whole, ends = set(ids), _by_end(ids)
-    found = {name: str(label) for name, label in known.items() if name in whole}
-    used = set(found)
-    guessed: dict[str, str] = {}
-    for name, label in known.items():
-        same = [] if name in whole else _ending(ends, name)
-        if len(same) != 1 or same[0] in found:
-            continue
-        if guessed.setdefault(same[0], str(label)) != str(label):
-            raise UsageError(
-                f"Expected one label for {same[0]!r}, found two in {named(labels)}, "
-                f"{guessed[same[0]]!r} and {str(label)!r}: name files as they were found."
-            )
-        used.add(name)
-    found |= guessed
-    if not found:
+    found = _Named(ids, root)
+    left = replace(table.left, repeated=[], contradictory=[], how=dict(table.how))
+    said: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
+    for file, rows in table.said.items():
+        which = found(file)
+        if len(which) != 1:
+            (left.several if which else left.unknown).append((rows[0][0], file))
+        else:
+            said[which[0]] += [(line, file, label) for line, label in rows]
+    if not said:
+        raise _none_named(ids, table, labels, root, left)
+    known: dict[str, str] = {}
+    for name, rows_ in said.items():
+        rows_.sort()
+        each = list(dict.fromkeys(label for _, _, label in rows_))
+        if len(each) > 1:
+            left.contradictory.append((name, [line for line, _, _ in rows_], each))
+        else:
+            known[name] = each[0]
+            left.repeated += [(line, file) for line, file, _ in rows_[1:]]
+    if not known:
         raise UsageError(
-            f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
-            f"{named(labels)} only others, or of several of them, such as "
-            f"{next(iter(known), '')!r}: name files relative to what was learned from. Images that "
-            f"it was not learned from are labelled by a folder for each class, texts by a column."
+            f"Expected labels in {named(labels)}, found none to believe. {' '.join(left.lines())}"
         )
-    return found, used
+    return known, left
 
 
-def _by_end(ids: Iterable[str]) -> dict[str, list[str]]:
-    """Ids by their last part."""
-    ends: dict[str, list[str]] = defaultdict(list)
-    for name in ids:
-        ends[Path(name).name].append(name)
-    return ends
+def _none_named(
+    ids: Sequence[str], table: LabelTable, labels: Any, root: Any, left: LeftOut
+) -> UsageError:
+    """The error of a table that names no example."""
+    first = next(iter(table.said), "")
+    before = {spelled(file).rpartition("/")[0] for file in table.said}
+    hint = ""
+    if len(before) == 1 and "" not in before and not left.several:
+        folder = next(iter(before))
+        hint = (
+            f" All of them are in {folder}/, which is not where the examples were learned from"
+            f"{f' ({root})' if root else ''}: if they are the same files, take that off."
+        )
+    return UsageError(
+        f"Expected names of the {len(ids):,} examples, such as {ids[0]!r}, found in "
+        f"{named(labels)} only others, or of several of them, such as {first!r}: name files "
+        f"relative to what was learned from.{hint} Images that it was not learned from are "
+        f"labelled by a folder for each class, texts by a column."
+    )
 
 
-def _ending(ends: Mapping[str, Sequence[str]], name: str) -> list[str]:
-    """Ids of which one may be meant by a name."""
-    return [i for i in ends.get(Path(name).name, ()) if _one_ends(i, name)]
+def spelled(name: str) -> str:
+    """A path as ids are written: ``.\\\\a\\\\b.png`` and ``./a//b.png`` are a/b.png."""
+    path = normalize("NFC", name).replace("\\", "/")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return ("/" if path.startswith("/") else "") + "/".join(parts)
 
 
-def _one_ends(one: str, other: str) -> bool:
-    """Whether one path is the end of the other."""
-    short, long = sorted((one, other), key=len)
-    return long.endswith(f"/{short}")
+class _Named:
+    """Which examples a name means.
+
+    An id itself comes first, as it is written. Else the end of an id (``tom.jpg`` for
+    ``cats/tom.jpg``), or an id with folders before it of which the last is the one that was learned
+    from: ``train/1.png`` is none of ``test``.
+    """
+
+    def __init__(self, ids: Sequence[str], root: Any) -> None:
+        # Some systems part letters and accents.
+        self._whole = {normalize("NFC", name): name for name in ids}
+        self._ends: dict[str, list[str]] = defaultdict(list)
+        for name in self._whole:
+            self._ends[name.rpartition("/")[2]].append(name)
+        self._folders = _called(root)
+
+    def __call__(self, name: str) -> list[str]:
+        """Ids; several where it could be either."""
+        for written in (normalize("NFC", name), spelled(name)):
+            if written in self._whole:
+                return [self._whole[written]]
+        some = self._ends.get(written.rpartition("/")[2], ())
+        return [self._whole[each] for each in some if self._means(written, each)]
+
+    def _means(self, name: str, id: str) -> bool:
+        if id.endswith(f"/{name}"):
+            return True
+        if not name.endswith(f"/{id}"):
+            return False
+        folder = name.removesuffix(f"/{id}").rpartition("/")[2]
+        return folder in self._folders if self._folders else "/" in id
 
 
-def check_labels(labels: Any, entries: list[tuple[str, str]], classes: int = 1) -> None:
-    """Raise what :func:`evaluate` would, without a run; ``entries`` are its examples."""
+def _called(root: Any) -> set[str]:
+    """What the folder that ids start from may be called: that of a folder or an archive, and for a
+    file, which ids begin with, the one it is in."""
+    if root is None:
+        return set()
+    path = Path(str(root)).absolute()
+    names = {path.name, path.name.partition(".")[0]}
+    return {
+        normalize("NFC", name) for name in (names | {path.parent.name} if path.suffix else names)
+    }
+
+
+def check_labels(
+    labels: Any, source: Any, entries: list[tuple[str, str]], classes: int = 1
+) -> None:
+    """Raise what :func:`evaluate` would, without a run; ``entries`` are those of ``source``."""
     if labels is None:
         return
-    if not is_table(labels):
-        known = _own_labels(open_source(labels), labels)
-    else:
-        known, _ = told([name for name, _ in entries], labels)
+    known = labels_of(labels, source, entries)[1]
     if len(set(known.values())) < classes:
         raise UsageError(f"Expected at least two classes, found one in {named(labels)}.")
 
@@ -169,8 +218,11 @@ def labels_of(
     """Where labelled examples are read like those of ``source``, and their labels by id."""
     if labels is None:
         return source, {}
+    root = getattr(source, "path", None)
+    if same_path(labels, root):
+        return source, _own_labels(source, labels)
     if is_table(labels):
-        return source, told([name for name, _ in entries], labels)[0]
+        return source, told([name for name, _ in entries], labels, root)[0]
     own = open_source(labels, like=read_like(source.options))
     return own, _own_labels(own, labels)
 
@@ -180,8 +232,11 @@ def named(labels: Any) -> str:
     return "a table" if isinstance(labels, Mapping) else str(labels)
 
 
-def is_table(labels: Any) -> bool:
-    """Whether they are names with their labels, not examples of their own."""
+def is_table(labels: Any, root: Any = None) -> bool:
+    """Whether they are names with their labels, not examples of their own, as what a run was
+    learned from (``root``) is."""
+    if same_path(labels, root):
+        return False
     path = isinstance(labels, (str, Path))
     return isinstance(labels, Mapping) or (
         path and Path(labels).suffix.lower() in (".csv", ".tsv") and not _has_source(labels)
@@ -197,7 +252,7 @@ def _own_labels(source: Any, labels: Any) -> dict[str, str]:
     known = source.labels() if hasattr(source, "labels") else None
     if not known and getattr(source, "kind", "") == "text":
         raise UsageError(
-            f"Expected labels beside texts, found no column called {', '.join(LABEL)} in "
+            f"Expected labels beside texts, found no column called {', '.join(LABELS[:5])} in "
             f"{named(labels)}: call it so, or give a CSV with the columns file,label."
         )
     if not known:
@@ -205,4 +260,4 @@ def _own_labels(source: Any, labels: Any) -> dict[str, str]:
             f"Expected labelled examples, found no labels in {labels}: put each class into a "
             f"folder of its own, or give a CSV with the columns file,label."
         )
-    return {str(k): label for k, v in known.items() if (label := plain(v)) not in ("", "nan")}
+    return {str(k): label for k, v in known.items() if (label := plain(v))}

@@ -22,17 +22,18 @@ from stepwell import (
     stepping,
     translating,
 )
-from stepwell.encoders.network.backbones import trust
 from stepwell.encoders.transformer.saved import placed
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
-from stepwell.kit.files import held, lock, lock_of, new_folder
+from stepwell.kit.files import held, lock, lock_of
+from stepwell.kit.folders import new_folder
 from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch
+from stepwell.kit.trust import trust
 from stepwell.labels import check_labels, labels_of
 from stepwell.passes import chunk_of, every_example, the_pass
 from stepwell.preparing import Learned, prepare, teaching, untrained
 from stepwell.pretexts.tokens import Parallel
-from stepwell.resuming import LOG, Keeper, asking, beside, clear, told
+from stepwell.resuming import LOG, Keeper, asked_again, asking, beside, clear
 from stepwell.run import Run
 from stepwell.settings import Settings, check, check_kind
 from stepwell.sources import open_source
@@ -121,6 +122,8 @@ def learn(
     ------
     UsageError, StepwellError
     """
+    if backbone is not None:
+        trust(str(backbone))  # the user names it here
     settings = check(
         Settings(
             preset=preset,
@@ -157,7 +160,9 @@ def _placed(weights: Any) -> str:
     return str(weights) if str(weights) == "hub" else str(Path(weights).absolute())
 
 
-def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:
+def resume(
+    path: Any, src: Any = None, *, backbone: str | None = None, observe: Observer = ignore
+) -> Run:
     """Go on with a training that was stopped, bit for bit as if it had not been.
 
     Parameters
@@ -165,7 +170,10 @@ def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:
     path : path
         Where its run will be.
     src : optional
-        The data, where it is not at its old place (or was an array).
+        The data, where it is not at its old place (or was an array), or where another user or
+        another machine began the training.
+    backbone : str, optional
+        Named again, where it is code of one's own: a file alone runs none.
 
     Raises
     ------
@@ -175,18 +183,8 @@ def resume(path: Any, src: Any = None, *, observe: Observer = ignore) -> Run:
         If the data is not what it was.
     """
     target = Path(path).absolute()
-    asked = told(target)
+    asked = asked_again(target, src, backbone)
     where = asked["source"]["path"] if src is None else src
-    if asked["settings"] is None:
-        raise UsageError(
-            "Expected settings that a file can name, found a training with objects (a pretext, an "
-            "encoder or a run of one's own): learn anew."
-        )
-    if where is None:
-        raise UsageError(
-            "Expected data that a file can name, found a training of arrays: pass "
-            "resume(path, data)."
-        )
     settings = check(Settings(**asked["settings"]))
     source = open_source(where, **asked["source"]["options"])
     after, overwrite = After(**asked["after"]), bool(asked["overwrite"])
@@ -221,8 +219,8 @@ def _learned(
     ):
         entries = gathering.census(source, tell)
         # Before an hour of learning, not after.
-        check_labels(after.evaluate_with, entries, classes=2)
-        check_labels(after.test, entries)
+        check_labels(after.evaluate_with, source, entries, classes=2)
+        check_labels(after.test, source, entries)
         founders = gathering.founders_of(source, entries, seed, tell)
         ids = {name for name, _ in entries}
         chunk = chunk_of(founders)
@@ -314,8 +312,6 @@ def _trainer(
 
 def _helped(source: Source, target: Path, settings: Settings, resumed: bool) -> Run:
     """What every rank but the first does: train along, and wait for the run."""
-    if settings.backbone is not None:
-        trust(settings.backbone)  # it was named here too
     if settings.trains:
         with TemporaryDirectory() as name:
             folder, watch = Path(name), Stopwatch()

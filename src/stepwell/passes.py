@@ -14,7 +14,7 @@ from stepwell.interfaces import Batch, Observer, Source
 from stepwell.kit.stopwatch import waiting
 from stepwell.preparing import Learned
 from stepwell.pretexts.tokens import Next, Parallel
-from stepwell.run import batch_size
+from stepwell.runfile import batch_size
 from stepwell.settings import Settings, class_of
 
 HELD: dict[Any, Any] = {Next: generating.held_out, Parallel: translating.held_out}

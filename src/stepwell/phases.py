@@ -8,7 +8,8 @@ from typing import Any
 from stepwell.heads import has_head, head_of, labels_before
 from stepwell.interfaces import Row
 from stepwell.predicting import sets_of
-from stepwell.run import Run, trained_on
+from stepwell.run import Run
+from stepwell.runfile import trained_on
 from stepwell.scoring import read_scores
 
 REGRET = (

@@ -26,6 +26,7 @@ from stepwell.reporting import duration
 from stepwell.scoring import SAMPLE
 from stepwell.settings import DIMENSIONS, Settings, check, check_kind
 from stepwell.sources import open_source
+from stepwell.sources.facts import facts_of
 
 _TRIED = 96
 """Examples that are read and encoded."""
@@ -42,7 +43,8 @@ def plan(
     Returns
     -------
     dict
-        What would be read, the time and memory it would take.
+        What would be read, the time and memory it would take; or why learning would be
+        ``refused``.
     """
     asked = Settings(preset=preset, seed=seed, views=views, pretext=pretext)
     source = open_source(src)
@@ -56,7 +58,18 @@ def plan(
     ids = [name for name, _ in source.entries()]
     some, read = _tried(source, ids)
     founders = min(len(ids), founders_wanted(len(ids), source.kind))
-    encoder, fit = _fitted(source, some, founders, preset, seed)
+    found = {
+        "kind": source.kind,
+        "options": str(dict(source.options)),
+        "found": len(ids),
+        "unreadable": f"{len(source.skipped)} of {min(_TRIED, len(ids))} tried",
+        "read": facts_of(source),
+        "shape": str({k: list(np.shape(v)[1:]) for k, v in some.data.items()}),
+    }
+    try:
+        encoder, fit = _fitted(source, some, founders, preset, seed)
+    except StepwellError as error:  # of these few examples; what is read is told all the same
+        return found | {"refused": str(error)}
     begun = time.perf_counter()
     encoder.embed(some)
     each = (time.perf_counter() - begun) / len(some)
@@ -68,12 +81,7 @@ def plan(
     decoded = len(ids) + (founders if founders < len(ids) else 0)
     total = fit + decoded * read + 1.2 * encoded * each
     total += solving_seconds(encoder.width, k) + SCORING
-    return {
-        "kind": source.kind,
-        "options": str(dict(source.options)),
-        "found": len(ids),
-        "unreadable": f"{len(source.skipped)} of {min(_TRIED, len(ids))} tried",
-        "shape": str({k: list(np.shape(v)[1:]) for k, v in some.data.items()}),
+    return found | {
         "features": encoder.width,
         "dimensions": k,
         "time": f"about {duration(total)}",

@@ -166,7 +166,7 @@ def _encoder_of(source: Source, settings: Settings) -> Any:
     if settings.trains or settings.backbone is not None:
         name = settings.backbone or BACKBONE
         device = settings.training.get("device")
-        return NetworkEncoder(name, settings.weights, device=device)
+        return NetworkEncoder(name, settings.weights, device=device, named=False)
     return _made("encoders", ENCODERS, settings.encoder, source.kind, settings.preset)
 
 

@@ -22,10 +22,13 @@ from stepwell.kit.hashing import fold_of
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import save_part, toml
 from stepwell.kit.plugins import plugins
+from stepwell.kit.trust import seal
 from stepwell.pretexts import PRETEXTS
 from stepwell.pretexts.tokens import Next, Parallel
+from stepwell.resuming import named
 from stepwell.run import Run
 from stepwell.runfile import FORMAT
+from stepwell.sources.facts import facts_of
 
 _LIBRARIES = ("stepwell", "numpy", "scipy", "scikit-learn", "Pillow", "pyarrow")
 
@@ -176,16 +179,16 @@ def write_config(
     import pyarrow.parquet as parquet
 
     table = parquet.read_table(folder / "examples.parquet", columns=["founder", "digest"])
-    path = getattr(source, "path", None)
     pretext, solution = learned.pretext, learned.solution
     config = {
         "format": FORMAT,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "source": {
-            "path": str(Path(path).absolute()) if path else None,
+            **named(source),
+            "seal": seal(named(source)),
             "name": getattr(source, "name", source.kind),
             "kind": source.kind,
-            "options": dict(source.options),
+            "read": facts_of(source),
         },
         "learn": {
             "preset": settings.preset,

@@ -21,7 +21,8 @@ from stepwell.pretexts.tokens import Next, Parallel
 from stepwell.report import render
 from stepwell.report.figures import score_bars, score_curves
 from stepwell.report.pictures import picture_of
-from stepwell.run import Run, trained_on
+from stepwell.run import Run
+from stepwell.runfile import trained_on
 from stepwell.scoring import read_scores
 from stepwell.staircase.orders import WHITENED
 from stepwell.timeline import explained_on, sight_of, staircase

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,46 +10,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, LabelSums, Terms, Witnesses
-from stepwell.encoders import ENCODERS
-from stepwell.engines import MOMENTS, PairCounts, SpectralMap
-from stepwell.evaluate.strangeness import Usual
-from stepwell.interfaces import Batch, Encoder, Part, Row, StepwellError, UsageError
+from stepwell.engines import SpectralMap
+from stepwell.interfaces import Batch, Encoder, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import load_part
-from stepwell.kit.plugins import registered
-from stepwell.runfile import read_config
+from stepwell.kit.trust import sealed
+from stepwell.runfile import (
+    identity,
+    misfit,
+    not_ours,
+    part_kinds,
+    read_config,
+    read_json,
+    read_like,
+    replaced,
+    same_path,
+    whole_file,
+)
 from stepwell.sources import open_source
 from stepwell.sources.texts import MARKED, in_words
 
 if TYPE_CHECKING:
     from os import PathLike
-
-_PIXELS = ("canvas", "channels", "scale", "group_by")
-"""Settings of a source that carry over to new data: they decide what a pixel means."""
-
-
-def batch_size(batch_bytes: int) -> int:
-    """Examples a chunk, so that a chunk of float32 views stays near 64 MB."""
-    return max(16, min(512, 2**23 // max(batch_bytes, 1)))
-
-
-def read_like(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a source that another has to follow, so that pixels mean the same."""
-    names = (*_PIXELS, "unit", "column") if "unit" in options else _PIXELS  # of texts
-    return {name: value for name, value in options.items() if name in names}
-
-
-def trained_on(config: dict) -> str:
-    """How a network was trained, in words; empty where none was."""
-    train = config.get("train")
-    if not train:
-        return ""
-    return (
-        f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
-        f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
-    )
 
 
 class Run:
@@ -59,22 +41,32 @@ class Run:
     data: Any = None
     """The source it was learned from; known only to the process that learned."""
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | PathLike[str], source: Any = None) -> None:
+        self.path, self.given = Path(path), source
         self.config = read_config(self.path)
+        self._identity = identity(self.path)
+        self.tuned: int | None = None
 
     def __repr__(self) -> str:
         facts = self.config["data"]
         return f"Run({str(self.path)!r}: {facts['examples']:,} examples, {self.width} dimensions)"
 
-    def _kinds(self) -> dict[str, type[Part]]:
-        own: dict[str, Any] = {"spectral": SpectralMap, **MOMENTS}
-        own |= {kind.name: kind for kind in (PairCounts, Head, Terms, LabelSums, Usual, Witnesses)}
-        return own | registered("encoders", ENCODERS)
-
     def part(self, name: str) -> Any:
         """A part by name: ``encoder``, ``map``, ``moments``, ``gradient``, ``shuffled`` …"""
-        return load_part(self.path / "parts" / name, self._kinds())
+        self.check_same()
+        found = load_part(self.path / "parts" / name, part_kinds())
+        self.check_same()
+        return found
+
+    def check_same(self) -> None:
+        """Raise where another run has taken the place of this one: parts of both would not fit.
+
+        Raises
+        ------
+        StepwellError
+        """
+        if identity(self.path) != self._identity:
+            raise replaced(self.path)
 
     def has(self, name: str) -> bool:
         """Whether a run holds a part; older ones lack those that came later."""
@@ -90,6 +82,8 @@ class Run:
     def map(self) -> SpectralMap:
         """Features φ to the embedding."""
         found: SpectralMap = self.part("map")
+        if len(found.mu) != self.encoder.width or found.width != self.width:
+            raise misfit(self.path, self.encoder.width, found)
         return found
 
     @property
@@ -105,9 +99,10 @@ class Run:
     def open(self, src: Any, *, canvas: int | None = None, **options: Any) -> Any:
         """A source as this run reads it, so that pixels are the same; or on another canvas."""
         same = self.config["source"].get("options", {})
-        source = open_source(
-            src, like=read_like(same) | ({"canvas": canvas} if canvas else {}), **options
-        )
+        like = read_like(same) | ({"canvas": canvas} if canvas else {})
+        if same_path(src, self.config["source"].get("path")):  # it is read as it was
+            options, like = {**same, **like, **options}, {}
+        source = open_source(src, like=like, **options)
         if source.kind != self._kind:
             raise UsageError(
                 f"Expected {self._kind}, which the run was learned from, found {source.kind}: give "
@@ -126,11 +121,21 @@ class Run:
         if self.data is not None and canvas is None:
             return self.data
         source = self.config["source"]
-        where = self.data if source.get("path") is None else source["path"]
-        if canvas is None:
-            return open_source(where, **source.get("options", {}))
-        options = {k: v for k, v in source.get("options", {}).items() if k != "canvas"}
-        return open_source(where, like={"canvas": canvas}, **options)
+        where = self.given if self.given is not None else source.get("path")
+        where = self.data if where is None else where
+        if isinstance(where, str) and self.given is None and not self.made_here:
+            raise not_ours(where)
+        options = dict(source.get("options", {}))
+        if canvas is not None:
+            options |= {"canvas": None, "like": {"canvas": canvas}}
+        return open_source(where, **{k: v for k, v in options.items() if v is not None})
+
+    @property
+    def made_here(self) -> bool:
+        """Whether this user learned it on this machine, so that the paths in it are the user's."""
+        source = self.config["source"]
+        content = {"path": source.get("path"), "options": source.get("options", {})}
+        return sealed(content, source.get("seal", ""))
 
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""
@@ -161,14 +166,13 @@ class Run:
         import pyarrow.parquet as parquet
 
         path = self.path / "embeddings.parquet"
-        if not path.is_file():
-            raise StepwellError(
-                f"Expected a whole run at {self.path}, found it without {path.name}: learn again, "
-                f"or bring back a copy."
-            )
-        table = parquet.read_table(path)
-        flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        return np.array(table["id"].to_pylist(), dtype=str), flat.reshape(len(table), -1)
+        with whole_file(path):
+            table = parquet.read_table(path, memory_map=False)
+            flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            codes = np.asarray(flat, np.float16).reshape(len(table), self.width)
+            ids = np.array(table["id"].to_pylist(), dtype=str)
+        self.check_same()
+        return ids, codes
 
     def search(self, query: Any, n: int = 10) -> list[Row]:
         """The n examples it learned from that are most similar to ``query``.
@@ -315,8 +319,7 @@ class Run:
     def answers(self) -> list[dict[str, str]]:
         """What it says to texts that were held out, where it translates or goes on with them:
         ``asked``, ``answer``, ``wanted``."""
-        path = self.path / "answers.json"
-        found: list[dict[str, str]] = json.loads(path.read_text("utf-8")) if path.is_file() else []
+        found: list[dict[str, str]] = read_json(self.path / "answers.json", list)
         return found
 
     def report(self, src: Any = None) -> Path:
@@ -326,8 +329,15 @@ class Run:
         return write_report(self, src)
 
 
-def load(path: str | PathLike[str]) -> Run:
+def load(path: str | PathLike[str], *, source: Any = None) -> Run:
     """Open a run.
+
+    Parameters
+    ----------
+    path : path
+    source : path or Source, optional
+        The data it was learned from, where that has moved, or where another user or another
+        machine learned it: paths in such a run are not followed.
 
     Raises
     ------
@@ -336,4 +346,4 @@ def load(path: str | PathLike[str]) -> Run:
     StepwellError
         If a newer stepwell wrote it.
     """
-    return Run(path)
+    return Run(path, source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from stepwell.kit.hashing import fifth_of, keys
 from stepwell.labels import is_table, label_source, named, none_read
 from stepwell.pretexts import suited
 from stepwell.run import Run
+from stepwell.runfile import read_json
 
 OURS = "stepwell"
 ROLES = {
@@ -240,7 +240,9 @@ def evaluate(
         "test": len(truth),
         "unmatched": left.unmatched,
         "left_out": left.lines(),
+        "read": left.how,
         "verdict": labelled_verdict(scores, gaps),
+        **({"pretrained": frozen.how} if frozen is not None else {}),
     }
     with lock(lock_of(run.path), str(run.path)):
         recording.write_scores(run.path, result)
@@ -297,7 +299,8 @@ def _labelled(
 def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDArray:
     """(n, d) features of a pretrained network, which sees images as large as it takes."""
     canvas = max(frozen.side, int(run.config["source"].get("options", {}).get("canvas") or 0))
-    source = run.own_source(canvas) if is_table(labels) else run.open(labels, canvas=canvas)
+    table = is_table(labels, run.config["source"].get("path"))
+    source = run.own_source(canvas) if table else run.open(labels, canvas=canvas)
     found: dict[str, NDArray] = {}
     for batch in source.batches(run.chunk, ids=set(ids)):
         found |= zip(map(str, batch.ids), frozen(batch), strict=True)
@@ -311,6 +314,5 @@ def _small(features: NDArray) -> NDArray:
 
 def read_scores(run: Run) -> dict[str, Any]:
     """``scores.json``, or an empty dict."""
-    path = run.path / "scores.json"
-    scores: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    scores: dict[str, Any] = read_json(run.path / "scores.json", dict)
     return scores

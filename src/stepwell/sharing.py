@@ -21,7 +21,8 @@ import numpy as np
 from stepwell.encoders import ENCODERS
 from stepwell.engines import MOMENTS, Choice, Known, Quantiser, SpectralEngine
 from stepwell.interfaces import Batch, Skipped, Source, StepwellError, UsageError
-from stepwell.kit.files import held, lock_of, scratch_of, write_json
+from stepwell.kit.files import held, lock_of, write_json
+from stepwell.kit.folders import scratch_of
 from stepwell.kit.hashing import hash_text
 from stepwell.kit.parts import load_part, save_part
 from stepwell.kit.plugins import registered

@@ -72,7 +72,8 @@ def suggest(run: Run, count: int = 20, labels: Any = None, *, seed: int = 0) -> 
 def known_labels(run: Run, labels: Any) -> dict[str, str]:
     """Labels of examples of this run: those that are given, or those it was fine-tuned on."""
     if labels is not None:
-        return told([str(i) for i in run.index[0]], labels)[0]
+        root = run.config["source"].get("path")
+        return told([str(i) for i in run.index[0]], labels, root)[0]
     return own_labels(run)
 
 

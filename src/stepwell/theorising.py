@@ -10,7 +10,8 @@ from typing import Any
 
 from stepwell import experiments
 from stepwell.interfaces import Observer, StepwellError, UsageError, ignore
-from stepwell.kit.files import new_folder, write_atomic, write_json
+from stepwell.kit.files import write_atomic, write_json
+from stepwell.kit.folders import new_folder
 from stepwell.kit.torch import torch_or_error
 from stepwell.laboratory import IMAGES, Figure, Pool
 from stepwell.recording import Recorder, versions

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.interfaces import Batch, StepwellError, UsageError, concatenate
-from stepwell.kit.files import held, lock_of, scratch_of
+from stepwell.kit.files import held, lock_of
+from stepwell.kit.folders import scratch_of
 from stepwell.kit.hashing import drawn
 from stepwell.labels import label_source
 from stepwell.run import Run

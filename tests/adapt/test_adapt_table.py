@@ -62,7 +62,7 @@ def test_tables_of_spreadsheets_of_all_countries_are_read(tmp_path, mark):
     [
         (["file,label", "a,cat", "b,c,d"], "2 cells in line 3 of .*, found 3"),
         (["file,label", ",cat"], "the name of a file in line 2 of .*, found none"),
-        (["file,label", 'a,"cat'], "found in line 2: unexpected end of data"),
+        (["file,label", 'a,"cat'], "found in line 2: a quotation mark is opened and never closed"),
         (["file,label", 'a,"cat"s'], "found in line 2: "),
         (["image,kind", "a,cat"], "header file,label in line 1 of .*, found image,kind"),
         ([""], "found nothing"),

@@ -92,7 +92,7 @@ def test_labels_that_are_none(call, reviews):
     assert "of classes that others have too" in said.err
     (reviews / "mood.tsv").write_text("sentence\tmood\na fine film\tgood\na dull film\tbad\n")
     said = call("finetune", reviews / "run", "--labels", reviews / "mood.tsv")
-    assert "found no column called label, class" in said.err
+    assert "found no column called label, labels, class" in said.err
 
 
 def test_images_are_told_apart_too(tmp_path):

@@ -6,13 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
+import tomli_w
 from helpers import environment
 
 import stepwell
 from stepwell import resuming
+from stepwell.interfaces import StepwellError
 
 pytest.importorskip("torch", reason="torch is an optional part")
 pytest.importorskip("lightning_fabric")
@@ -323,6 +326,7 @@ import os, sys
 sys.path.insert(0, {str(__import__("helpers").PLUGINS.parent)!r})
 import stepwell
 from stepwell import resuming
+from stepwell.interfaces import StepwellError
 resuming.EVERY_S = 0
 def stop(event, facts):
     if event == "train" and facts["done"] >= 480:
@@ -387,11 +391,13 @@ def test_a_backbone_leaves_as_a_plain_state_dict_and_as_onnx(call, trained, tmp_
     assert facts["cosine"] > 0.999
     assert {path.name for path in out.iterdir()} == {
         "backbone.safetensors",
+        "backbone.json",
         "load_backbone.py",
         "embedder.onnx",
     }
     code = (out / "load_backbone.py").read_text()
-    assert "stepwell" not in code
+    assert "import stepwell" not in code
+    assert "from stepwell" not in code
     assert call("export", trained, "--out", out).code == 2
     assert call("export", trained, "--out", out, "--overwrite", "--no-onnx").code == 0
 
@@ -411,6 +417,60 @@ def test_backbones_of_timm_are_exported(digits, tmp_path, name):
     encoder = NetworkEncoder(name, device="cpu", small=True)
     run = stepwell.learn(digits, tmp_path / "run", encoder=encoder, preset="fast", report=False)
     assert export(run, tmp_path / "out")["cosine"] > 0.999
+    alone = "import torch; from load_backbone import *; told = facts(); s = told['side']; " + (
+        "print(features(torch.zeros(2, told['channels'], s, s)).shape[1] == told['width'])"
+    )
+    words = [sys.executable, "-c", alone]
+    said = subprocess.run(words, cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+    assert said.stdout == "True\n", said.stderr
+
+
+def test_options_that_a_run_names_are_never_code(digits, tmp_path):
+    from stepwell.encoders import NetworkEncoder
+    from stepwell.exporting import export
+
+    encoder = NetworkEncoder("resnet10t", device="cpu")
+    run = stepwell.learn(digits, tmp_path / "run", encoder=encoder, preset="fast", report=False)
+    part = run.path / "parts" / "encoder" / "part.toml"
+    told, mark = tomllib.loads(part.read_text("utf-8")), tmp_path / "owned"
+    for name in (f"drop_rate=__import__('pathlib').Path({str(mark)!r}).touch()) or (x", "a b"):
+        told["settings"]["spec"]["options"] = {name: 0.0}
+        part.write_text(tomli_w.dumps(told), "utf-8")
+        with pytest.raises(StepwellError, match="Expected how a backbone is built"):
+            export(stepwell.load(run.path), tmp_path / "out", onnx=False)
+    told["settings"]["spec"]["options"] = {"pretrained": True, "checkpoint_path": "/nowhere"}
+    part.write_text(tomli_w.dumps(told), "utf-8")
+    export(stepwell.load(run.path), tmp_path / "out", onnx=False)
+    assert json.loads((tmp_path / "out" / "backbone.json").read_text())["options"] == {}
+    assert not mark.exists()
+
+
+def test_code_that_a_stopped_training_names_is_not_run(digits, tmp_path, call):
+    out, mark = tmp_path / "run", tmp_path / "owned"
+    with pytest.raises(KeyboardInterrupt):
+        learned(digits, out, stops())
+    (tmp_path / "payload.py").write_text(f"open({str(mark)!r}, 'w')\ndef f(channels, side): ...\n")
+    told = resuming.beside(out) / resuming.TOLD
+    good = json.loads(told.read_text())
+    for name in ("payload:f", "os:abort"):
+        told.write_text(json.dumps(good | {"settings": good["settings"] | {"backbone": name}}))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(tmp_path)
+            said = call("learn", "--resume", out)
+        assert said.code == 1
+        assert f"add --backbone {name}" in said.err
+    assert not mark.exists()
+    told.write_text(json.dumps(good | {"source": {"path": "/etc", "options": {}}}))
+    said = call("learn", "--resume", out)
+    assert said.code == 1
+    assert "begun by you on this machine" in said.err
+    for wrong in ("{", "[]", '{"source": 1}', json.dumps(good | {"more": 1}), "[" * 100_000):
+        told.write_text(wrong)
+        said = call("learn", "--resume", out)
+        assert said.code == 1
+        assert "Expected what a training was told" in said.err
+    told.write_text(json.dumps(good))
+    assert call("learn", "--resume", out).code == 0
 
 
 def test_code_that_a_run_names_is_run_only_where_it_is_trusted(trained, tmp_path):

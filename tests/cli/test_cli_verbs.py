@@ -282,10 +282,8 @@ def test_evaluate_beside_a_pretrained_network(call, digits, tiny_run, tmp_path, 
     pytest.importorskip("onnxruntime")
     network = write_network(tmp_path / "net.onnx", ("n", 3, 40, 40))
     seen = set()
-    whole = Frozen._features
-    monkeypatch.setattr(
-        Frozen, "_features", lambda self, x: seen.add(x.shape[1:3]) or whole(self, x)
-    )
+    whole = Frozen._run
+    monkeypatch.setattr(Frozen, "_run", lambda self, x: seen.add(x.shape[1:3]) or whole(self, x))
     words = ("evaluate", tiny_run, "--labels", digits, "--json")
     found = parsed(call(*words, "--pretrained", network))
     assert {row["role"] for row in found["labelled"] if row["name"] == "frozen pretrained"} == {
@@ -320,7 +318,10 @@ def test_labels_that_can_not_be_used(call, tiny_run, tmp_path, content, words):
 def test_embed_parquet(call, digits, tiny_run, tmp_path):
     out = tmp_path / "z.parquet"
     found = parsed(call("embed", tiny_run, digits, "--out", out, "--json"))
+    source = found.pop("source")
     assert found == {"out": str(out), "examples": 100, "skipped": []}
+    assert [row["what"] for row in source["decisions"]] == ["kind"]
+    assert source["set_aside"] == source["passed_over"] == {}
     table = parquet.read_table(out)
     assert table.schema == pa.schema([("id", pa.string()), ("embedding", pa.list_(pa.float32()))])
     assert table["id"].to_pylist() == ids_of(digits)

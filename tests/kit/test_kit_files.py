@@ -14,14 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwell.interfaces import StepwellError
-from stepwell.kit.files import held, lock, new_folder, write_atomic, write_json
+from stepwell.kit.files import held, lock, write_atomic, write_json
+from stepwell.kit.folders import new_folder, recover
 
 # Writes a folder over an old one, and dies at the given call of the given function.
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from stepwell.kit import files
+from stepwell.kit import folders
 
+if os.environ.get("TWO_RENAMES"):
+    folders.exchanged = lambda one, other: False
 name, call, target, overwrite = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 owner = shutil if name == "rmtree" else os
 plain, left = getattr(owner, name), [call]
@@ -33,12 +36,12 @@ def deadly(*words, **options):
     return plain(*words, **options)
 
 setattr(owner, name, deadly)
-with files.new_folder(target, overwrite=overwrite == "yes") as folder:
+with folders.new_folder(target, overwrite=overwrite == "yes") as folder:
     for part in ("one", "two"):
         (folder / part).write_text("new")
 print("done")
 """
-MOMENTS = [("fsync", i) for i in range(4)] + [("replace", 0), ("replace", 1), ("rename", 0)]
+MOMENTS = [("fsync", i) for i in range(6)] + [("replace", i) for i in range(3)] + [("rename", 0)]
 MOMENTS += [("rmtree", 0), ("mkdir", 0), ("mkdir", 1)]
 
 
@@ -132,19 +135,26 @@ def test_an_existing_folder_is_only_replaced_where_that_is_wanted(tmp_path):
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("renames", ["", "two"])
 @pytest.mark.parametrize("overwrite", ["yes", "no"])
 @pytest.mark.parametrize(("name", "call"), MOMENTS)
-def test_killed_at_any_system_call_it_is_whole_or_absent(tmp_path, name, call, overwrite):
+def test_killed_at_any_system_call_it_is_whole_or_absent(tmp_path, name, call, overwrite, renames):
     target = tmp_path / "run"
     if overwrite == "yes":
         target.mkdir()
         (target / "one").write_text("old")
     command = [sys.executable, "-c", KILLED, name, str(call), str(target), overwrite]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "TWO_RENAMES": renames}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == -signal.SIGKILL or "done" in done.stdout, done.stderr
     new, old = {"one": "new", "two": "new"}, {"one": "old"}
     if target.exists():
         assert content(target) in ([new, old] if overwrite == "yes" else [new])
+    # A reader finds what was moved aside; so does the next writer, and nothing is left over.
+    recover(target)
+    assert leftovers(tmp_path) == []
+    if overwrite == "yes":
+        assert content(target) in (new, old)
     # The next writer finds what was moved aside, and nothing is left over.
     with new_folder(target, overwrite=True):
         assert overwrite == "no" or content(target) in (new, old)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stepwell.adapt.calibrate import shares
 from stepwell.adapt.rules import Scorer
+from stepwell.kit.schema import Schema, Table, number, several, word
 
 Features = Mapping[str, Any]
 """(n, ·) matrices by name, dense or sparse, row by row the same examples."""
@@ -77,6 +78,25 @@ class Head:
         if self.held is not None:
             arrays |= {"held": self.held.shares, "truth": self.held.truth}
         return names | {"how": self.how}, arrays
+
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        classes = settings.get("classes")
+        count = len(classes) if isinstance(classes, list) else -1
+        arrays = {
+            "weight": Table("f", ("classes", "columns")),
+            "bias": Table("f", ("classes",)),
+            "anchors": Table("f", ("columns", "features"), optional=True),
+            "held": Table("f", ("n", "classes"), optional=True),
+            "truth": Table("iu", ("n",), 0, count - 1, optional=True),
+        }
+        settings = {
+            "reads": several(word(), 16),
+            "classes": several(word()),
+            "heat": number(1e-30),
+        }
+        return Schema(settings, arrays, {"classes": count})
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.kit.schema import Schema, Table, several, word
+
 F64 = NDArray[np.float64]
 STEPS = 2**12
 """Steps of a unit that features are rounded to: then sums are whole numbers, and exact."""
@@ -83,6 +85,16 @@ class LabelSums:
         arrays = {"counts": self.counts, "sums": self._sums, "products": self._products}
         return {"classes": list(self.classes)}, arrays
 
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        arrays = {
+            "counts": Table("iu", ("classes",), 0),
+            "sums": Table("f", ("classes", "d")),
+            "products": Table("f", ("d", "d")),
+        }
+        return Schema({"classes": several(word())}, arrays, _sizes(settings))
+
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
@@ -106,3 +118,8 @@ def discriminants(sums: LabelSums, shrink: float) -> tuple[F64, F64]:
 def _rounder(matrix: F64, share: float) -> F64:
     size = max(float(np.trace(matrix)) / len(matrix), 1e-12)
     return (1 - share) * matrix + share * size * np.eye(len(matrix))
+
+
+def _sizes(settings: Mapping[str, Any]) -> dict[str, int]:
+    classes = settings.get("classes")
+    return {"classes": len(classes) if isinstance(classes, list) else -1}

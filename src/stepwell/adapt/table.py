@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
 from stepwell.interfaces import UsageError
-from stepwell.kit.files import delimiter_of
+from stepwell.kit.columns import FILES, IDS, LABELS, first_called
+from stepwell.kit.delimited import Dialect, Record, filled, records
+from stepwell.kit.escape import from_spreadsheet
+from stepwell.kit.lines import lines_of
 
-FILES = ("file", "id", "path", "name")
-LABELS = ("label", "class", "target")
-"""What the two columns may be called."""
+LOOKED = 200
+"""Lines that tell how a table is written."""
 NAMED = 3
 """Rows that a message names."""
 
@@ -39,6 +41,8 @@ class LeftOut:
         Labelled examples that can't be read.
     alike : list of (str, str)
         Classes that differ in capitals only; they stay two.
+    how : dict
+        How labels were read: the columns of a table, or what was decided of a source.
     """
 
     missing: list[tuple[int, str]] = field(default_factory=list)
@@ -48,6 +52,7 @@ class LeftOut:
     several: list[tuple[int, str]] = field(default_factory=list)
     unread: list[tuple[int, str]] = field(default_factory=list)
     alike: list[tuple[str, str]] = field(default_factory=list)
+    how: dict[str, Any] = field(default_factory=dict)
 
     @property
     def unmatched(self) -> int:
@@ -55,7 +60,7 @@ class LeftOut:
         return len(self.unknown) + len(self.several)
 
     def __bool__(self) -> bool:
-        return any(vars(self).values())
+        return any(value for name, value in vars(self).items() if name != "how")
 
     def lines(self) -> list[str]:
         """What was left out and why, a sentence each."""
@@ -103,12 +108,18 @@ class LabelTable:
     known : dict of file to label
     line : dict of file to int
         Where it stands first.
+    said : dict of file to list of (line, label)
+        All that is said of each.
     left : LeftOut
+    how : dict
+        Of a file: the columns of names and labels, and what parts cells.
     """
 
     known: dict[str, str] = field(default_factory=dict)
     line: dict[str, int] = field(default_factory=dict)
+    said: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     left: LeftOut = field(default_factory=LeftOut)
+    how: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: Any) -> LabelTable:
@@ -122,11 +133,15 @@ class LabelTable:
         if isinstance(table, Mapping):
             rows = ((i, str(k), plain(v)) for i, (k, v) in enumerate(table.items(), start=1))
             return cls._made(rows)
-        return cls._made(_read(Path(table)))
+        how: dict[str, str] = {}
+        found = cls._made(_read(Path(table), how))
+        found.how = how
+        return found
 
     @classmethod
     def _made(cls, rows: Iterable[tuple[int, str, str]]) -> LabelTable:
-        found, said = cls(), dict[str, list[tuple[int, str]]]()
+        found = cls()
+        said = found.said
         for line, written, label in rows:
             file = normalize("NFC", written)
             if not label:
@@ -145,8 +160,16 @@ class LabelTable:
 
 
 def plain(label: Any) -> str:
-    """A label in words; none for None and numbers that are none."""
-    return "" if label is None or label != label else str(label).strip()
+    """A label in words; none for None and for what is not equal to itself: numbers and times that
+    are none (NaN, NaT), and pandas' NA, which can't even be compared.
+
+    Words are classes, whatever they are: ``"nan"`` is Min Nan, ``"None"`` may be a class.
+    """
+    try:
+        missing = label is None or bool(label != label)
+    except (TypeError, ValueError):
+        missing = True
+    return "" if missing else str(label).strip()
 
 
 def _alike(labels: Iterable[str]) -> list[tuple[str, str]]:
@@ -155,39 +178,29 @@ def _alike(labels: Iterable[str]) -> list[tuple[str, str]]:
     return [(one, other) for one, other in pairs if one != other]
 
 
-def _read(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, file and label of each row."""
+def _read(path: Path, how: dict[str, str]) -> Iterator[tuple[int, str, str]]:
+    """Line, file and label of each row; ``how`` is told what was found out."""
     if not path.is_file():
         raise UsageError(f"Expected labels at {path}, found nothing there: check its name.")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        line = 0
-        try:
-            mark = "\t" if path.suffix.lower() == ".tsv" else delimiter_of(file.readline(), FILES)
-            file.seek(0)
-            reader = csv.reader(file, delimiter=mark, strict=True)
-            names, line = next(reader, []), reader.line_num
-            key, label = _columns(path, names)
-            for row in reader:
-                line = reader.line_num
-                if row:
-                    _check_row(path, line, row, names, key)
-                    told = row[label] if label < len(row) else ""
-                    yield line, row[key].strip(), told.strip()
-        except UnicodeDecodeError:
-            where = f" after line {line}" if line else ""
-            raise UsageError(
-                f"Expected UTF-8 in {path}, found another encoding{where}: save it as CSV UTF-8."
-            ) from None
-        except csv.Error as error:
-            raise UsageError(
-                f"Expected a CSV file in {path}, found in line {line + 1}: {error}."
-            ) from None
+    first = [line for line, _ in islice(lines_of(path), LOOKED)]
+    dialect = Dialect.of(first, tab=path.suffix.lower() == ".tsv")
+    rows = records(lines_of(path), dialect, strict=True)
+    head = next(rows, Record(0, 1, []))
+    names = head.cells
+    key, label = _columns(path, names)
+    how.update(file=names[key].strip(), label=names[label].strip(), delimiter=dialect.words)
+    for row in rows:
+        _check_row(path, row, names, key)
+        told = row.cells[label] if label < len(row.cells) else ""
+        # Predictions and suggestions come back as they were written for a spreadsheet.
+        file, told = (from_spreadsheet(cell.strip()) for cell in (row.cells[key], told))
+        yield row.line, file, told
 
 
 def _columns(path: Path, names: Sequence[str]) -> tuple[int, int]:
-    lower = [name.strip().lower() for name in names]
-    key = next((lower.index(name) for name in FILES if name in lower), None)
-    label = next((lower.index(name) for name in LABELS if name in lower), None)
+    known = dict(enumerate(names))
+    key = first_called(known, (*FILES, *IDS), ends=False)
+    label = first_called({k: name for k, name in known.items() if k != key}, LABELS)
     if key is None or label is None:
         raise UsageError(
             f"Expected a header file,label in line 1 of {path}, found "
@@ -196,11 +209,18 @@ def _columns(path: Path, names: Sequence[str]) -> tuple[int, int]:
     return key, label
 
 
-def _check_row(path: Path, line: int, row: list[str], names: Sequence[str], key: int) -> None:
-    if len(row) > len(names):
+def _check_row(path: Path, row: Record, names: Sequence[str], key: int) -> None:
+    if row.problem.startswith("no "):
         raise UsageError(
-            f"Expected {len(names)} cells in line {line} of {path}, found {len(row)}: put cells "
-            f"that hold the sign between cells in quotation marks."
+            f"Expected UTF-8 in {path}, found another encoding in line {row.line}: save it as CSV "
+            f"UTF-8."
         )
-    if key >= len(row) or not row[key].strip():
-        raise UsageError(f"Expected the name of a file in line {line} of {path}, found none.")
+    if row.problem:
+        raise UsageError(f"Expected a CSV file in {path}, found in line {row.line}: {row.problem}.")
+    if filled(row.cells) > len(names):
+        raise UsageError(
+            f"Expected {len(names)} cells in line {row.line} of {path}, found {len(row.cells)}: "
+            f"put cells that hold the sign between cells in quotation marks."
+        )
+    if key >= len(row.cells) or not row.cells[key].strip():
+        raise UsageError(f"Expected the name of a file in line {row.line} of {path}, found none.")

@@ -18,6 +18,7 @@ from stepwell.adapt.choose import held_of
 from stepwell.adapt.head import Held
 from stepwell.adapt.rules import Scorer
 from stepwell.adapt.sums import LabelSums, discriminants
+from stepwell.kit.schema import Schema, Table, several, word
 
 MOST = 500
 FOLDS = 5
@@ -71,6 +72,18 @@ class Witnesses:
         """Labels, and arrays."""
         arrays = {"features": self.features, "hashes": self.hashes, "groups": self.groups}
         return {"labels": self.labels.tolist()}, arrays
+
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        labels = settings.get("labels")
+        arrays = {
+            "features": Table("f", ("n", "d")),
+            "hashes": Table("u", ("n",)),
+            "groups": Table("u", ("n",)),
+        }
+        count = len(labels) if isinstance(labels, list) else -1
+        return Schema({"labels": several(word())}, arrays, {"n": count})
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

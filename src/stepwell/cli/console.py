@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+
+from stepwell.kit.escape import for_json, for_terminal
 
 TITLES = {
     "list": "listing",
@@ -51,15 +52,40 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Machine-read
 def fail(message: str, code: int) -> NoReturn:
     """Print an error and leave; as JSON where ``--json`` was asked for."""
     if "--json" in sys.argv:
-        print(json.dumps({"error": message, "code": code}, ensure_ascii=False))
+        emit({"error": message, "code": code})
     else:
-        click.secho(f"stepwell: {message}", fg="red" if sys.stderr.isatty() else None, err=True)
+        words = for_terminal(f"stepwell: {message}")
+        click.secho(words, fg="red" if sys.stderr.isatty() else None, err=True)
     sys.exit(code)
 
 
 def say(text: str = "") -> None:
-    """A line for the reader."""
-    click.echo(text)
+    """A line for the reader; names of files and the like only show, whatever is in them."""
+    click.echo(for_terminal(text))
+
+
+def note(text: str) -> None:
+    """A line beside what is printed, so that it can be piped."""
+    click.echo(for_terminal(text), err=True)
+
+
+raw_option = click.option(
+    "--raw-csv", is_flag=True, help="No apostrophe before cells that a spreadsheet would compute."
+)
+
+
+def write_csv(out: Path, head: Sequence[str], rows: Sequence[Sequence[Any]], raw: bool) -> None:
+    """A table, with a word of the cells that were quoted."""
+    from stepwell.kit.escape import formulas
+    from stepwell.kit.files import csv_text, write_atomic
+
+    write_atomic(out, csv_text(head, rows, raw=raw))
+    count = 0 if raw else formulas(rows)
+    if count:
+        note(
+            f"note    {count:,} cells of {out} begin with an apostrophe now: a spreadsheet would "
+            f"compute them (--raw-csv leaves them)"
+        )
 
 
 def check_free(out: Path | None, overwrite: bool) -> None:
@@ -79,7 +105,7 @@ def emit(content: Mapping[str, Any] | list[Any]) -> None:
     """JSON on standard output."""
     from stepwell.kit.files import json_text
 
-    click.echo(json_text(content))
+    click.echo(for_json(json_text(content)))
 
 
 class Progress:
@@ -121,6 +147,7 @@ class Progress:
                 self._print("")
 
     def _print(self, line: str) -> None:
+        line = for_terminal(line)
         sys.stderr.write(f"\r\x1b[2K{line}" if self._live else f"{line}\n")
         sys.stderr.flush()
         self._open = self._live and bool(line)
@@ -139,7 +166,7 @@ class Progress:
         if kind is KeyboardInterrupt and self._kept:
             from stepwell.resuming import going_on
 
-            click.echo(f"stopped; go on with: {going_on(Path(self._kept))}", err=True)
+            note(f"stopped; go on with: {going_on(Path(self._kept))}")
 
 
 def titled(event: str) -> str:
@@ -251,3 +278,45 @@ def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "–"
     return f"{row['value']:.1f} ±{(row['high'] - row['low']) / 2:.1f}"
+
+
+def tell_source(source: Any, *, aside: bool = True) -> None:
+    """What was chosen of how to read a source, and what of it was left out: beside what is printed,
+    so that ``--json`` stays whole."""
+    from stepwell.sources.facts import facts_of, lines_of
+
+    skipped = [vars(each) for each in source.skipped] if aside else []
+    for line in lines_of(facts_of(source), skipped):
+        note(f"read    {line}")
+
+
+def tell_labels(how: Mapping[str, Any]) -> None:
+    """How labels were read: the columns of a table, or what was chosen of a source."""
+    from stepwell.sources.facts import lines_of
+
+    if "decisions" in how:
+        for line in lines_of(how):
+            note(f"read    {line}")
+    elif how:
+        note(f"read    labels     {', '.join(f'{name} {value!r}' for name, value in how.items())}")
+
+
+data_option = click.option(
+    "--source",
+    "data",
+    help="The data RUN was learned from, where it has moved, or where another machine learned it.",
+)
+
+
+def opened(run: Path, data: str | None = None) -> Any:
+    """A run; with a word where its data is not read as somebody else's run names it."""
+    from stepwell.run import load
+
+    found = load(run, source=data)
+    path = found.config["source"].get("path")
+    if data is None and path and not found.made_here:
+        note(
+            f"note    not learned by you on this machine: its data, {path}, is not read unless you "
+            f"give it, --source PATH"
+        )
+    return found

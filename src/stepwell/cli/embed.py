@@ -11,8 +11,9 @@ from typing import Any
 import click
 import numpy as np
 
-from stepwell.cli.console import Progress, check_free, emit, json_option, say
+from stepwell.cli.console import Progress, check_free, emit, json_option, say, tell_source
 from stepwell.interfaces import UsageError
+from stepwell.kit.escape import for_spreadsheet
 
 FORMATS = (".parquet", ".npy", ".csv")
 
@@ -30,6 +31,7 @@ def command(run: Path, src: str, out: Path, overwrite: bool, as_json: bool) -> N
     .npy is a bare (n, k) float32 array.
     """
     from stepwell.run import load
+    from stepwell.sources.facts import facts_of
 
     if out.suffix not in FORMATS:
         raise UsageError(f"Expected --out to end in {', '.join(FORMATS)}, found {out.name!r}.")
@@ -48,10 +50,10 @@ def command(run: Path, src: str, out: Path, overwrite: bool, as_json: bool) -> N
         scratch.unlink(missing_ok=True)
     skipped = [vars(s) for s in source.skipped]
     if as_json:
-        return emit({"out": str(out), "examples": count, "skipped": skipped})
+        facts = {"out": str(out), "examples": count, "skipped": skipped}
+        return emit(facts | {"source": facts_of(source)})
+    tell_source(source)
     say(f"{count:,} vectors of {opened.width} dimensions in {out}; {len(skipped):,} set aside")
-    for row in skipped[:5]:
-        say(f"  set aside: {row['id']!r}: {row['reason']}")
     return None
 
 
@@ -100,7 +102,7 @@ def _csv(path: Path, rows: Iterator[Any], width: int) -> int:
         writer.writerow(["id", *(f"e{i}" for i in range(width))])
         for batch, z in rows:
             for name, vector in zip(batch.ids, z, strict=True):
-                writer.writerow([name, *(f"{v:.7g}" for v in vector)])
+                writer.writerow([for_spreadsheet(str(name)), *(f"{v:.7g}" for v in vector)])
             count += len(z)
     return count
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import Progress, emit, json_option, say, scorecard, table
+from stepwell.cli.console import (
+    Progress,
+    data_option,
+    emit,
+    json_option,
+    opened,
+    say,
+    scorecard,
+    table,
+    tell_labels,
+)
 
 
 @click.command("evaluate")
@@ -17,9 +27,11 @@ from stepwell.cli.console import Progress, emit, json_option, say, scorecard, ta
 @click.option("--pretrained", help="ONNX file of a pretrained network: one more control.")
 @click.option("--robust", is_flag=True, help="Also: accuracy as test examples get worse.")
 @click.option("--seed", default=0, show_default=True)
+@data_option
 @json_option
 def command(
     run: Path,
+    data: str | None,
     labels: str,
     test: str | None,
     pretrained: str | None,
@@ -32,19 +44,21 @@ def command(
     kNN and a linear probe at 1, 5, 10, 50 and all labels a class, with 95 % intervals.
     """
     from stepwell.robustness import changes_of
-    from stepwell.run import load
 
-    opened = load(run)
+    learned = opened(run, data)
     if robust:
-        changes_of(opened)  # before minutes of scoring
+        changes_of(learned)  # before minutes of scoring
     with Progress(silent=as_json) as observe:
         observe("evaluate", {})
-        scores = opened.evaluate(labels, test, seed=seed, pretrained=pretrained)
+        scores = learned.evaluate(labels, test, seed=seed, pretrained=pretrained)
         if robust:
-            rows = opened.robustness(labels, test, seed=seed, observe=observe)
+            rows = learned.robustness(labels, test, seed=seed, observe=observe)
             scores |= {"robustness": rows}
     if as_json:
         return emit(scores)
+    tell_labels(scores["read"])
+    if "pretrained" in scores:
+        say(f"pretrained network: {scores['pretrained']}")
     say(scores["verdict"]["sentence"])
     for line in scores["verdict"]["details"]:
         say(line)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stepwell.cli.console import emit, json_option, say
+from stepwell.cli.console import data_option, emit, json_option, opened, say
 
 
 @click.command("export")
@@ -14,16 +14,18 @@ from stepwell.cli.console import emit, json_option, say
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
 @click.option("--onnx/--no-onnx", default=True, help="Pixels to embedding as ONNX, too.")
 @click.option("--overwrite", is_flag=True, help="Replace what was exported there before.")
+@data_option
 @json_option
-def command(run: Path, out: Path, onnx: bool, overwrite: bool, as_json: bool) -> None:
+def command(
+    run: Path, data: str | None, out: Path, onnx: bool, overwrite: bool, as_json: bool
+) -> None:
     """The network of RUN for use without stepwell: state dict, code that loads it, ONNX.
 
     Everything is compared with the run before it is kept.
     """
     from stepwell.exporting import ONNX, SNIPPET, WEIGHTS, export
-    from stepwell.run import load
 
-    facts = export(load(run), out, onnx=onnx, overwrite=overwrite)
+    facts = export(opened(run, data), out, onnx=onnx, overwrite=overwrite)
     if as_json:
         return emit(facts)
     say(f"{out / WEIGHTS}: the backbone's state dict")

@@ -8,7 +8,19 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from stepwell.cli.console import Progress, check_free, emit, json_option, say, table
+from stepwell.cli.console import (
+    Progress,
+    check_free,
+    data_option,
+    emit,
+    json_option,
+    opened,
+    raw_option,
+    say,
+    table,
+    tell_labels,
+    write_csv,
+)
 from stepwell.interfaces import UsageError
 
 SHOWN = 5
@@ -39,13 +51,17 @@ SHOWN = 5
 @click.option("--suspects", type=click.Path(path_type=Path), help="A .csv of doubtful labels.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
+@raw_option
+@data_option
 @json_option
 def command(
     ctx: click.Context,
     run: Path,
+    data: str | None,
     labels: str,
     suspects: Path | None,
     overwrite: bool,
+    raw_csv: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -56,19 +72,18 @@ def command(
     those of before, and the point between before and after that --retain asks for.
     """
     from stepwell.finetuning import finetune
-    from stepwell.kit.files import write_atomic
-    from stepwell.run import load
 
     if suspects is not None and suspects.suffix != ".csv":
         raise UsageError(f"Expected --suspects to end in .csv, found {suspects.name!r}.")
     check_free(suspects, overwrite)
     _check_together(ctx, suspects is not None, options)
     with Progress(silent=as_json) as observe:
-        found = finetune(load(run), labels, observe=observe, **options)
+        found = finetune(opened(run, data), labels, observe=observe, **options)
     if suspects is not None:
-        write_atomic(suspects, _as_csv(found.get("suspects", [])))
+        write_csv(suspects, *_as_table(found.get("suspects", [])), raw_csv)
     if as_json:
         return emit(found)
+    tell_labels(found["read"])
     kinds = "" if options["add"] else f", {len(found['classes'])} classes"
     say(f"{found['labelled']:,} labelled examples{kinds}")
     for line in found["left_out"]:
@@ -146,8 +161,6 @@ def _tell_suspects(found: dict[str, Any], path: Path | None) -> None:
     say(f"    all of them: {path}" if path else "    all of them: --suspects FILE.csv")
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    from stepwell.kit.files import csv_text
-
+def _as_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     told = [[r["id"], r["label"], r["rather"], f"{r['doubt']:.4f}"] for r in rows]
-    return csv_text(["file", "label", "rather", "doubt"], told)
+    return ["file", "label", "rather", "doubt"], told

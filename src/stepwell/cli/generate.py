@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from stepwell.cli.console import emit, json_option
+from stepwell.kit.escape import for_terminal
 
 
 @click.command("generate")
@@ -38,8 +40,9 @@ def command(
     signs = go_on(load(run), prompt, length, **options)
     if as_json:
         return emit({"prompt": prompt, "text": "".join(signs), **options})
-    click.echo(prompt, nl=False)
+    shown = for_terminal if sys.stdout.isatty() else str  # what is piped is the text itself
+    click.echo(shown(prompt), nl=False)
     for sign in signs if stream else ("".join(signs),):
-        click.echo(sign, nl=False)
+        click.echo(shown(sign), nl=False)
     click.echo()
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.core import ParameterSource
 from stepwell.cli.console import (
     Progress,
     emit,
+    fail,
     json_option,
     judged,
     say,
@@ -145,7 +147,7 @@ def command(
     from stepwell.sources import open_source
 
     if resume is not None:
-        return _resume(resume, src, as_json)
+        return _resume(resume, src, options["backbone"], as_json)
     named = options.pop("source")
     if src is not None and named is not None:
         raise click.UsageError("Expected SRC or --source, found both: leave one of them out.")
@@ -191,14 +193,14 @@ def command(
     return None
 
 
-def _resume(path: Path, src: str | None, as_json: bool) -> None:
+def _resume(path: Path, src: str | None, backbone: str | None, as_json: bool) -> None:
     """Go on; what a stopped training was told holds, whatever else is asked for."""
     from stepwell.learner import resume
 
     given = click.get_current_context().get_parameter_source
     names = [p.name for p in click.get_current_context().command.params if p.name]
     extra = [n for n in names if given(n) is ParameterSource.COMMANDLINE]
-    extra = [n for n in extra if n not in ("resume", "src", "as_json")]
+    extra = [n for n in extra if n not in ("resume", "src", "backbone", "as_json")]
     if extra:
         flags = {field: name for name, (field, _) in FLAGS.items()}
         flag = flags.get(extra[0], f"--{extra[0].replace('_', '-')}")
@@ -207,16 +209,24 @@ def _resume(path: Path, src: str | None, as_json: bool) -> None:
             f"that out, or learn anew."
         )
     with Progress(silent=as_json or rank() > 0) as observe:
-        run = resume(path, src, observe=observe)
+        run = resume(path, src, backbone=backbone, observe=observe)
     show(run, as_json)
 
 
 def _show_plan(found: dict[str, Any], as_json: bool) -> None:
+    from stepwell.sources.facts import lines_of
+
+    refused = found.get("refused")
     if as_json:
-        return emit(found)
+        emit(found)
+        sys.exit(1 if refused else 0)
+    found.pop("refused", None)
+    for line in lines_of(found.pop("read")):
+        say(f"{'read':>16}  {line}")
     for name, value in found.items():
         say(f"{name.replace('_', ' '):>16}  {value}")
-    return None
+    if refused:
+        fail(refused, 1)
 
 
 def show(run: Any, as_json: bool) -> None:
@@ -226,11 +236,14 @@ def show(run: Any, as_json: bool) -> None:
     from stepwell.phases import views_tried
     from stepwell.reporting import next_commands, warnings
     from stepwell.scoring import read_scores
+    from stepwell.sources.facts import lines_of
 
     scores, config = read_scores(run), run.config
     page = run.path / "report.html"
     if as_json:
-        return emit({"run": str(run.path), **scores, "cost": config["cost"], **config["data"]})
+        read = {"source": config["source"].get("read"), "set_aside": config.get("skipped", [])}
+        facts = {"run": str(run.path), **scores, "cost": config["cost"], **config["data"]}
+        return emit(facts | read)
     say(scores["verdict"]["sentence"])
     say()
     say(scorecard(scores))
@@ -246,8 +259,8 @@ def show(run: Any, as_json: bool) -> None:
         f"\n{data['examples']:,} examples, {data['skipped']:,} set aside; "
         f"{cost['seconds']:.0f} s, {cost['cpu_seconds']:.0f} CPU s, {cost['peak_mb']:,.0f} MB"
     )
-    for row in config.get("skipped", [])[:5]:
-        say(f"  set aside: {row['id']!r}: {row['reason']}")
+    for line in lines_of(config["source"]["read"], config.get("skipped", [])):
+        say(f"read    {line}")
     for warning in warnings(config):
         say(f"note    {warning}")
     say(f"run     {run.path}")

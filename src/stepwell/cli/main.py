@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 from stepwell import __version__
-from stepwell.cli.console import fail
+from stepwell.cli.console import fail, say
 from stepwell.kit.names import nearest
 
 VERBS = {
@@ -85,7 +85,7 @@ def main() -> None:
         sys.exit(stop.exit_code)
     except click.ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # just `stepwell`
-            click.echo(error.format_message())
+            say(error.format_message())
             sys.exit(0)
         message = error.format_message()
         ctx = getattr(error, "ctx", None)

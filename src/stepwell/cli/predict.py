@@ -9,11 +9,21 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import check_free, emit, json_option, say
+from stepwell.cli.console import (
+    check_free,
+    data_option,
+    emit,
+    json_option,
+    note,
+    opened,
+    raw_option,
+    say,
+    tell_source,
+    write_csv,
+)
 from stepwell.interfaces import Skipped, UsageError
 
 SHOWN = 20
-SET_ASIDE = 5
 
 
 @click.command("predict")
@@ -27,14 +37,18 @@ SET_ASIDE = 5
     help="How often the set of labels holds the right one; default .9, with labels enough.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@raw_option
+@data_option
 @json_option
 def command(
     run: Path,
+    data: str | None,
     src: str,
     out: Path | None,
     why: bool,
     coverage: float | None,
     overwrite: bool,
+    raw_csv: bool,
     as_json: bool,
 ) -> None:
     """Labels of SRC, as RUN was fine-tuned to tell them, and which had better not be believed.
@@ -43,14 +57,12 @@ def command(
     and the reason where several are likely (its set, which holds the right one as often as
     --coverage promises), or where nothing like the example was learned from.
     """
-    from stepwell.kit.files import write_atomic
     from stepwell.predicting import predict
-    from stepwell.run import load
 
     if out is not None and out.suffix != ".csv":
         raise UsageError(f"Expected --out to end in .csv, found {out.name!r}.")
     check_free(out, overwrite)
-    learned = load(run)
+    learned = opened(run, data)
     text = learned.config["source"]["kind"] == "text"
     if why and not text:
         raise UsageError("Expected texts for --why, found a run of something else: leave it out.")
@@ -58,18 +70,18 @@ def command(
         raise UsageError("Expected a run of texts for - (what is piped), found one of images.")
     asked: Any = _piped() if src == "-" else learned.asked(src, word=True)
     if isinstance(asked, list) and " " not in src and src != "-":
-        click.echo(f"note    no file is called {src!r}: it is taken as a text", err=True)
+        note(f"note    no file is called {src!r}: it is taken as a text")
     source = learned.open(asked)
     rows = list(predict(learned, source, why=why, coverage=coverage))
-    _tell_set_aside(source.skipped)
+    tell_source(source)
     if not rows:
         raise UsageError(
             f"Expected examples to tell labels of, found none that can be read in {src}."
         )
     if out is not None:
-        write_atomic(out, _as_csv(rows))
+        write_csv(out, *_as_table(rows), raw_csv)
     if as_json:
-        return emit(rows)
+        return emit([*rows, *_set_aside(source.skipped)])
     if out is not None:
         say(f"{len(rows):,} labels in {out}")
         return _tell_abstained(learned, rows)
@@ -83,12 +95,10 @@ def command(
     return _tell_abstained(learned, rows)
 
 
-def _tell_set_aside(skipped: Sequence[Skipped]) -> None:
-    """Beside what is printed, so that --json stays whole."""
-    for each in skipped[:SET_ASIDE]:
-        click.echo(f"set aside  {each.id!r}: {each.reason}", err=True)
-    if len(skipped) > SET_ASIDE:
-        click.echo(f"set aside  {len(skipped) - SET_ASIDE:,} more", err=True)
+def _set_aside(skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
+    """Rows of what can't be read: it has no label, and says why."""
+    none = dict.fromkeys(("label", "probability", "set", "typical"))
+    return [{"id": each.id, **none, "abstain": f"not read: {each.reason}"} for each in skipped]
 
 
 def _tell_abstained(run: Any, rows: list[dict[str, Any]]) -> None:
@@ -117,14 +127,12 @@ def _piped() -> list[str]:
     return lines
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    from stepwell.kit.files import csv_text
-
+def _as_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     more = ["words"] if "words" in rows[0] else []
     doubt = ["set", "typical", "abstain"]
     shares = [f"share:{name}" for name in rows[0]["shares"]]  # a class may be called label
     head = ["file", "label", "probability", *shares, *doubt, *more]
-    return csv_text(head, [_cells(row) for row in rows])
+    return head, [_cells(row) for row in rows]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import emit, json_option, say, table
+from stepwell.cli.console import emit, json_option, note, say, table
 from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.folders import recover, targets_in
 from stepwell.resuming import going_on, unfinished
 
 
@@ -18,6 +19,9 @@ from stepwell.resuming import going_on, unfinished
 @json_option
 def command(where: Path, as_json: bool) -> None:
     """What the run at WHERE is; or all runs below that folder."""
+    told = _tidied(where)
+    for line in told:
+        note(line)
     if unfinished(where) and not where.is_dir():
         raise StepwellError(
             f"A training was stopped at {where}: `{going_on(where)}` goes on with it."
@@ -42,12 +46,22 @@ def command(where: Path, as_json: bool) -> None:
         run = where / left.name.removeprefix(".").removesuffix(".training")
         say(f"stopped: {run} (go on with: {going_on(run)})")
     for left in sorted(where.glob(".*.partial")):
-        say(f"unfinished: {left.name} (removed when the same name is learned again)")
+        say(f"unfinished: {left.name} (a process is at it)")
     return None
 
 
+def _tidied(where: Path) -> list[str]:
+    """What interrupted commands left of a run, or of those in a folder: brought back or cleared
+    away, and told."""
+    where = where.absolute()
+    places = {where, *targets_in(where), *targets_in(where.parent / where.name)}
+    found = [(target, recover(target)) for target in sorted(places)]
+    return [f"{target}: {what}" for target, what in found if what]
+
+
 def _facts(path: Path) -> dict[str, Any]:
-    from stepwell.run import load, trained_on
+    from stepwell.run import load
+    from stepwell.runfile import trained_on
     from stepwell.scoring import read_scores
 
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import emit, json_option, say, table
+from stepwell.cli.console import data_option, emit, json_option, opened, say, table
 
 PAUSE_S = 1.0
 """Between two looks at a run that goes on."""
@@ -21,14 +21,14 @@ PATIENCE_S = 5.0
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--follow", is_flag=True, help="Go on while the run goes on.")
 @click.option("--labels", help="Also tell what each step knows of these labels, in bits.")
+@data_option
 @json_option
-def command(run: Path, follow: bool, labels: str | None, as_json: bool) -> None:
+def command(run: Path, data: str | None, follow: bool, labels: str | None, as_json: bool) -> None:
     """The steps of learning: which dimension came when, and what it sees.
 
     RUN is a run, one that is being learned, or any folder with a steps.jsonl that holds
     spectra, such as those of the convnets of `stepwell theory`.
     """
-    from stepwell.run import load
     from stepwell.timeline import live
 
     if follow and labels:
@@ -43,7 +43,7 @@ def command(run: Path, follow: bool, labels: str | None, as_json: bool) -> None:
         raise click.UsageError(
             f"Expected a finished run to weigh labels with, found none at {run}."
         )
-    rows = load(run).steps(labels) if whole else live(run)["steps"]
+    rows = opened(run, data).steps(labels) if whole else live(run)["steps"]
     if as_json:
         return emit(rows)
     if not rows:

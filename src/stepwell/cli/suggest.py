@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from stepwell.cli.console import check_free, emit, json_option, say
+from stepwell.cli.console import (
+    check_free,
+    data_option,
+    emit,
+    json_option,
+    opened,
+    raw_option,
+    say,
+    write_csv,
+)
 
 SHOWN = 20
 
@@ -20,14 +29,18 @@ SHOWN = 20
 @click.option("--out", type=click.Path(path_type=Path), help="A .csv file to write and fill in.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)
+@raw_option
+@data_option
 @json_option
 def command(
     run: Path,
+    data: str | None,
     count: int,
     labels: str | None,
     out: Path | None,
     overwrite: bool,
     seed: int,
+    raw_csv: bool,
     as_json: bool,
 ) -> None:
     """Which examples of RUN to label next: typical of what no label covers, and unsure.
@@ -36,17 +49,15 @@ def command(
     and give the file to finetune --labels.
     """
     from stepwell.interfaces import UsageError
-    from stepwell.kit.files import write_atomic
-    from stepwell.run import load
     from stepwell.suggesting import known_labels, suggest
 
     if out is not None and out.suffix != ".csv":
         raise UsageError(f"Expected --out to end in .csv, found {out.name!r}.")
     check_free(out, overwrite)
-    learned = load(run)
+    learned = opened(run, data)
     rows = suggest(learned, count, labels, seed=seed)
     if out is not None:
-        write_atomic(out, _as_csv(known_labels(learned, labels), rows))
+        write_csv(out, *_as_table(known_labels(learned, labels), rows), raw_csv)
     if as_json:
         return emit(rows)
     for row in rows[: SHOWN if out is None else 5]:
@@ -60,10 +71,10 @@ def command(
     return None
 
 
-def _as_csv(known: Mapping[str, str], rows: list[dict[str, Any]]) -> str:
-    from stepwell.kit.files import csv_text
-
+def _as_table(
+    known: Mapping[str, str], rows: list[dict[str, Any]]
+) -> tuple[list[str], list[list[str]]]:
     more = ["text"] if any("text" in row for row in rows) else []
     there = [[name, label, *([""] * len(more))] for name, label in known.items()]
     blank = [[row["id"], "", *(row.get(name, "") for name in more)] for row in rows]
-    return csv_text(["file", "label", *more], there + blank)
+    return ["file", "label", *more], there + blank

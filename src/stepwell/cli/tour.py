@@ -10,20 +10,20 @@ from typing import Any
 import click
 import numpy as np
 
-from stepwell.cli.console import emit, json_option, judged, say, scorecard
+from stepwell.cli.console import data_option, emit, json_option, judged, opened, say, scorecard
 
 
 @click.command("tour")
 @click.argument("run", type=click.Path(path_type=Path), default="runs/demo")
 @click.option("--pause/--no-pause", default=True, help="Wait for a key between steps.")
+@data_option
 @json_option
-def command(run: Path, pause: bool, as_json: bool) -> None:
+def command(run: Path, data: str | None, pause: bool, as_json: bool) -> None:
     """The ideas of self-supervised learning, step by step, on your own run, in two minutes."""
-    from stepwell.run import load
     from stepwell.scoring import read_scores
 
-    opened = load(run)
-    steps = list(_steps(opened, read_scores(opened)))
+    learned = opened(run, data)
+    steps = list(_steps(learned, read_scores(learned)))
     if as_json:
         return emit([{"step": i + 1, "title": t, "text": x} for i, (t, x) in enumerate(steps)])
     waiting = pause and sys.stdin.isatty()

@@ -81,7 +81,7 @@ class CentredMoments:
         sigma = self.square / self.pairs
         if not np.isfinite(sigma).all() or 0 < self.reach < TINY:
             raise ValueError(
-                f"Expected features that differ by about {TINY:g} to 1e150, so that float64 can "
-                f"hold squares, found {self.reach:.2g}: scale X and its partners alike (X * factor)."
+                f"Expected features that differ by about {TINY:g} to 1e150, so that float64 "
+                f"can hold squares, found {self.reach:.2g}: scale X and its partners alike."
             )
         return Law(self.shift + self.mean, self.cross / self.pairs, sigma, units)

@@ -20,6 +20,7 @@ from array_api_compat import array_namespace, is_numpy_array
 from numpy.typing import NDArray
 
 from stepwell.engines.quantise import LEVELS
+from stepwell.kit.schema import Schema, Table, whole
 
 EXACT = 2**24
 """Integers up to here are exact in float32."""
@@ -189,6 +190,20 @@ class DenseMoments:
             for name in ("outer", "square"):
                 arrays[f"{name}.{views}"] = np.asarray(sums[name])[upper]
         return {"width": self.width, "units": units}, arrays
+
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        width, units = settings.get("width"), settings.get("units")
+        if type(width) is not int or not isinstance(units, dict):
+            raise ValueError(f"width = {width!r}, units = {units!r}")
+        arrays = {}
+        for views, count in units.items():
+            whole(1, 10_000)(int(views))
+            whole(0, 2**60)(count)
+            arrays[f"sum.{views}"] = Table("i", (width,))
+            arrays |= {f"{n}.{views}": Table("i", ("upper",)) for n in ("outer", "square")}
+        return Schema({"width": whole(1, 100_000)}, arrays, {"upper": width * (width + 1) // 2})
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

@@ -24,6 +24,7 @@ from stepwell.engines.moments import DenseMoments, Law, accumulate_into, block_o
 from stepwell.engines.spectral import Choice, dimensions, noise_share
 from stepwell.interfaces import UsageError
 from stepwell.kit.linalg import ridge_of, symmetric_top
+from stepwell.kit.schema import Schema, Table, several, whole
 
 LEADING = 512
 """Principal components that displacements are compared in: in all of them, squares of noise would
@@ -179,6 +180,22 @@ class PlacedMoments:
         settings = {"width": self.width, "places": self.places.tolist(), "units": self.units}
         return settings, {name: np.asarray(each) for name, each in self.sums.items()}
 
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        width, places = settings.get("width", -1), settings.get("places")
+        rules = {
+            "width": whole(1, 100_000),
+            "places": several(several(whole(-1000, 1000), 4), 1000),
+            "units": whole(0, 2**60),
+        }
+        count = len(places) if isinstance(places, list) else -1
+        arrays = {
+            "sum": Table("i", ("places", "width"), optional=True),
+            "square": Table("i", ("width", "width"), optional=True),
+        }
+        return Schema(rules, arrays, {"width": width, "places": count}, others=True, also=_squares)
+
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
@@ -217,3 +234,10 @@ def moments_for(pretext: Any, width: int) -> Any:
             f"{found.dtype} of shape {found.shape}."
         )
     return PlacedMoments(width, found)
+
+
+def _squares(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Products of two rows are a square for each displacement."""
+    for name, array in arrays.items():
+        if name != "sum" and array.shape != (settings["width"],) * 2:
+            raise ValueError(f"array {name[:80]!r} has shape {array.shape}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -17,7 +17,7 @@ from array_api_compat import array_namespace
 from stepwell.engines.moments import Law
 from stepwell.engines.quantise import Quantiser
 from stepwell.kit.linalg import fix_signs, ridge_of, symmetric_top, top_modes
-
+from stepwell.kit.schema import Schema, Table, number, whole
 
 NOTHING = 1e-9
 """Eigenvalues up to here are 0 but for rounding: how many are kept must not hang on that."""
@@ -169,6 +169,21 @@ class SpectralMap:
         settings |= {"k": self.choice.k, "rho": self.choice.rho, "alpha": self.choice.alpha}
         arrays = {"mean": arrays["mean"], "mu": self.mu, "vectors": self.vectors}
         return settings, arrays | {"values": self.values}
+
+    schema: ClassVar[Schema] = Schema(
+        {
+            "scale": number(1e-30),
+            "k": whole(1),
+            "rho": number(0),
+            "alpha": number(0, 100),
+        },
+        {
+            "mean": Table("f", ("d",)),
+            "mu": Table("f", ("d",)),
+            "vectors": Table("f", ("d", "k"), -1e30, 1e30),
+            "values": Table("f", ("k",)),
+        },
+    )
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stepwell.evaluate.neighbours import similar, unit
 from stepwell.kit.sampling import evenly
+from stepwell.kit.schema import Schema, Table
 
 F64 = NDArray[np.float64]
 NEAREST = 5
@@ -83,6 +84,15 @@ class Usual:
         """Nothing to set, and arrays."""
         arrays = {"mean": self.mean, "directions": self.directions}
         return {}, arrays | {"rows": self.rows, "parts": self.parts}
+
+    schema: ClassVar[Schema] = Schema(
+        arrays={
+            "mean": Table("f", ("d",)),
+            "directions": Table("f", ("d", "k")),
+            "rows": Table("iu", ("n",), 0),
+            "parts": Table("f", ("n", 2)),
+        }
+    )
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

@@ -8,16 +8,18 @@ import io
 import json
 import math
 import os
+import platform
 import re
-import shutil
 import sys
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stepwell.interfaces import StepwellError
+from stepwell.kit.escape import for_spreadsheet
 
 _FAR = 2**20  # where no byte is: a lock there hides nothing from readers
 _TRIES, _PAUSE_S = 5, 0.02
@@ -26,7 +28,11 @@ _TRIES, _PAUSE_S = 5, 0.02
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one, never a part."""
     raw = content.encode("utf-8") if isinstance(content, str) else content
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    for left in abandoned(path.parent, path.name):
+        left.unlink(missing_ok=True)
+    scratch = path.with_name(
+        f".{path.name}.{_host():04x}{os.getpid():08x}.{uuid.uuid4().hex[:8]}.tmp"
+    )
     try:
         with open(scratch, "wb") as file:
             file.write(raw)
@@ -36,6 +42,38 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     finally:
         scratch.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def abandoned(folder: Path, name: str | None = None) -> list[Path]:
+    """Files in the making (of one name, or of any) whose process on this machine is no more."""
+    wanted = ".+" if name is None else re.escape(name)
+    mine = re.compile(rf"\.{wanted}\.{_host():04x}([0-9a-f]{{8}})\.[0-9a-f]{{8}}\.tmp")
+    found = ((path, mine.fullmatch(path.name)) for path in _listed(folder))
+    return [path for path, match in found if match and not _alive(int(match[1], 16))]
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _alive(process: int) -> bool:
+    if process == os.getpid() or os.name == "nt":  # where asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _host() -> int:
+    """16 bits of the name of this machine: folders may be shared."""
+    return zlib.crc32(platform.node().encode()) & 0xFFFF
 
 
 def json_text(content: Any, indent: int | None = None) -> str:
@@ -54,12 +92,13 @@ def _finite(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
-def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table as CSV."""
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]], *, raw: bool = False) -> str:
+    """A table as CSV; an apostrophe stands before cells that a spreadsheet would compute, unless
+    ``raw``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
+    kept = [head, *rows]
+    writer.writerows(kept if raw else ([for_spreadsheet(cell) for cell in row] for row in kept))
     return text.getvalue()
 
 
@@ -77,61 +116,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def sync_tree(root: Path) -> None:
-    """fsync every file and folder below ``root``."""
-    for folder, _, names in os.walk(root):
-        for name in names:
-            with open(Path(folder) / name, "rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(Path(folder))
-
-
-@contextlib.contextmanager
-def new_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A scratch folder that becomes ``target`` when the block ends well, else vanishes.
-
-    Folders that a killed process left behind are cleared away first.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(target)
-    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
-    try:
-        scratch.mkdir()
-        yield scratch
-        sync_tree(scratch)
-        if target.exists() and overwrite:
-            old = scratch.with_suffix(".old")
-            os.replace(target, old)
-            os.replace(scratch, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(scratch, target)
-        sync_folder(target.parent)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _tidy(target: Path) -> None:
-    """Undo what a killed process left: bring back a run it had moved aside, drop the rest."""
-    left = [path for suffix in ("partial", "old") for path in scratch_of(target, suffix)]
-    for path in left:
-        if path.suffix == ".old" and not target.exists():
-            os.rename(path, target)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def scratch_of(target: Path, suffix: str = "partial") -> list[Path]:
-    """What :func:`new_folder` has beside ``target``: folders in the making, or moved aside.
-
-    Names are matched in full: ``.a.b.0123abcd.old`` belongs to a run a.b, not to a run a.
-    """
-    if not target.parent.is_dir():
-        return []
-    mine = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.{suffix}")
-    return sorted(path for path in target.parent.iterdir() if mine.fullmatch(path.name))
 
 
 def there(name: str) -> bool:
@@ -235,13 +219,3 @@ def _same(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-def delimiter_of(header: str, names: Collection[str]) -> str:
-    """What parts the cells of a CSV: a comma, unless it is by a semicolon or a tab that the header
-    falls into cells of which one is among ``names``, as spreadsheets of some countries write it."""
-    for mark in (",", ";", "\t"):
-        cells = [cell.strip(' "\r\n').lower() for cell in header.split(mark)]
-        if len(cells) > 1 and not set(names).isdisjoint(cells):
-            return mark
-    return ","

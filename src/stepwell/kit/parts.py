@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.interfaces import Part, StepwellError
+from stepwell.kit.schema import check_part
 
 
 def save_part(folder: Path, part: Part, kind: str) -> None:
@@ -33,7 +34,13 @@ def save_part(folder: Path, part: Part, kind: str) -> None:
 
 
 def load_part(folder: Path, kinds: Mapping[str, type[Part]]) -> Part:
-    """The part written in ``folder``, with a class out of ``kinds``."""
+    """The part written in ``folder``, with a class out of ``kinds``; all of it is checked first.
+
+    Raises
+    ------
+    StepwellError
+        If it is damaged, or holds what its class could not have written.
+    """
     from safetensors.numpy import load_file
 
     try:
@@ -41,16 +48,27 @@ def load_part(folder: Path, kinds: Mapping[str, type[Part]]) -> Part:
         kind, settings = text["kind"], text["settings"]
         arrays = load_file(folder / "arrays.safetensors")
     except Exception as error:
-        raise StepwellError(
-            f"Expected a whole part of a run in {folder}, found {type(error).__name__}: {error}. "
-            f"The run is damaged: learn again, or bring back a copy."
-        ) from error
+        raise _damaged(folder, error) from error
     if kind not in kinds:
         raise StepwellError(
             f"Expected one of {', '.join(sorted(kinds))}, found {kind!r} in {folder}: "
             f"install the plug-in that wrote it."
         )
-    return kinds[kind].from_state(settings, arrays)
+    try:
+        check_part(kinds[kind], settings, arrays)
+        return kinds[kind].from_state(settings, arrays)
+    except StepwellError:
+        raise
+    except Exception as error:  # whatever a class makes of what no schema can tell
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> StepwellError:
+    what = " ".join(str(error).split())[:300]
+    return StepwellError(
+        f"Expected a whole part of a run in {folder}, found {type(error).__name__}: {what}. "
+        f"The run is damaged, or was changed: learn again, or bring back a copy."
+    )
 
 
 def toml(content: Mapping[str, Any]) -> str:

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stepwell.interfaces import Source, UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import registered
@@ -18,9 +16,11 @@ from stepwell.sources.arrays import ArraySource
 from stepwell.sources.base import ImageSource
 from stepwell.sources.folder import FolderSource
 from stepwell.sources.idx import IdxSource
+from stepwell.sources.kinds import kind_of
+from stepwell.sources.memory import in_memory
 from stepwell.sources.parallel import ParallelSource
 from stepwell.sources.tables import TableSource
-from stepwell.sources.textfiles import TABLES, format_of, why_no_text
+from stepwell.sources.textfiles import why_no_text
 from stepwell.sources.texts import HeldTexts, TextSource
 from stepwell.sources.texttables import TextTableSource
 from stepwell.sources.walk import why_not_regular
@@ -51,8 +51,8 @@ def open_source(
     Parameters
     ----------
     where : path, array or Source
-        A folder or file; images (n, h, w) or (n, h, w, c), or texts, in memory; or a source,
-        which is returned as it is.
+        A folder or file; images (n, h, w) or (n, h, w, c), or a list of images of any size, or
+        texts, in memory; or a source, which is returned as it is.
     strict : bool
         Raise at the first example that can't be read, instead of setting it aside.
     workers : int, optional
@@ -60,7 +60,8 @@ def open_source(
     like : mapping, optional
         Settings of another source to follow where this kind knows them too.
     **options
-        Settings of the kind of source: ``canvas``, ``group_by``, ``array``, ``split`` …;
+        ``kind`` ("image" or "text"), where a folder holds both; and settings of the kind of
+        source: ``canvas``, ``group_by``, ``array``, ``split``, ``column``, ``encoding`` …;
         ``target``, a file with the translation of each line.
         A source's own ``options`` open it again the same way.
 
@@ -84,29 +85,36 @@ def open_source(
         if "target" in options:
             options["target"] = _existing(options["target"])
             return _made(ParallelSource, path, options, like or {})
-        for kind in registered("sources", SOURCES).values():
-            if kind.accepts(path):
-                return _made(kind, path, options, like or {})
-        if "column" in options and path.is_file() and format_of(path.name) in TABLES:
-            return _made(TextSource, path, options, like or {})  # which says what is wrong with it
-        why = why_not_regular(path) or why_no_text(path) or "a file of another kind"
-        raise UsageError(f"Expected {_readable_kinds()}; found {path}, {why}: give one of these.")
+        return _of_path(path, options, like or {})
     if where is None:
         raise UsageError("Expected data, found none: its path was not kept; give it again.")
-    if _texts(where):
-        return _made(HeldTexts, where, options, like or {})
-    if hasattr(where, "__array__") or isinstance(where, list):
-        return _made(ArraySource, np.asarray(where), options, like or {})
-    raise UsageError(
-        f"Expected a path, an array or a source, found {type(where).__name__}: "
-        f"give the folder or file with your data."
-    )
+    asked = options.pop("kind", None)
+    kind, held = in_memory(where, asked)
+    return _made({"text": HeldTexts, "image": ArraySource}[kind], held, options, like or {})
 
 
-def _texts(where: Any) -> bool:
-    """Whether the first of several things in memory is a text."""
-    several = isinstance(where, (list, tuple, np.ndarray)) and np.ndim(where[:1]) == 1
-    return several and len(where) > 0 and isinstance(where[0], str)
+def _of_path(path: Path, options: dict[str, Any], like: Mapping[str, Any]) -> Source:
+    """What reads a file or folder: a plug-in, or the kind of ours that its content and the options
+    tell."""
+    asked = options.pop("kind", None)
+    builtin = set(SOURCES.values())
+    for kind in registered("sources", SOURCES).values():
+        plugged = kind not in builtin and asked in (None, getattr(kind, "kind", None))
+        if plugged and kind.accepts(path):
+            return _made(kind, path, options, like)
+    found = kind_of(path, options, asked)
+    if found is None:
+        encoding = options.get("encoding")
+        why = why_not_regular(path) or why_no_text(path, encoding) or "a file of another kind"
+        raise UsageError(f"Expected {_readable_kinds()}; found {path}, {why}: give one of these.")
+    source = _made(SOURCES[found.name], path, options, like)
+    decisions = getattr(source, "decisions", None)
+    if decisions is not None:
+        why = found.why or "it holds nothing else"
+        decisions.insert(0, {"what": "kind", "value": source.kind, "why": why})
+    if asked is not None and path.is_dir():
+        source.options = {**source.options, "kind": source.kind}
+    return source
 
 
 def _existing(where: str | os.PathLike[str]) -> Path:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, final
+from typing import IO, Any, cast, final
 
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.sources.encoded import EncodedSource, Item, broken, folder_labels
 from stepwell.sources.pillow import MOST_BYTES, Unreadable, extensions
-from stepwell.sources.walk import is_hidden, readable
+from stepwell.sources.sniff import HEAD, is_image, may_be_image, passed_over
+from stepwell.sources.walk import Found, is_hidden, readable
 
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
+MOST_HEADER = 2**20
+"""Bytes of the header of a member in a tar archive."""
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError),
+    *(ValueError, struct.error, NotImplementedError, KeyError, IndexError, OverflowError),
+)
 
 
 @final
@@ -56,7 +67,8 @@ class ArchiveSource(EncodedSource):
         path = Path(path)
         self.sequential = not path.name.lower().endswith(".zip")
         self._zip = None if self.sequential else _opened(path)
-        self._members = _members(self._zip) if self._zip else {}
+        passed = Counter[str]()
+        self._members = _members(self._zip, passed) if self._zip else {}
         super().__init__(
             path,
             readable(path.name).partition(".")[0] or "images",
@@ -65,6 +77,7 @@ class ArchiveSource(EncodedSource):
             strict=strict,
             workers=workers,
         )
+        self.passed = passed if self._zip else self.passed
 
     @staticmethod
     def accepts(path: Path) -> bool:
@@ -86,12 +99,17 @@ class ArchiveSource(EncodedSource):
         """Images of a tar file, each to be loaded before the next is asked for."""
         assert self.path is not None
         seen: set[str] = set()
+        self.passed = passed = Counter[str]()
         try:
-            with tarfile.open(self.path) as tar:
-                while (member := tar.next()) is not None:
+            with _tar(self.path) as (tar, file):
+                while (member := _next(tar, file)) is not None:
                     vars(tar)["members"] = []  # else every name ever seen is kept
                     id = _id(member.name)
-                    if not _is_image(id) or member.isdir():
+                    if member.isdir() or not _shown(id):
+                        continue
+                    sniffed = not _is_image(id) and member.isreg() and _may_be(id)
+                    if not _is_image(id) and not (sniffed and _begins(tar, member)):
+                        passed[passed_over(Found(id, id), "image")] += 1
                         continue
                     if not member.isreg():
                         yield broken(id, "a link or a device in the archive, not a file")
@@ -113,6 +131,51 @@ class ArchiveSource(EncodedSource):
         )
 
 
+class _Bounded:
+    """A file that gives no more at once than is asked for in earnest: a header in a tar archive may
+    claim gigabytes, which would be read into memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.most, self.last = file, MOST_HEADER, -1
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= self.most:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@contextmanager
+def _tar(path: Path) -> Iterator[tuple[tarfile.TarFile, _Bounded]]:
+    """An archive, unpacked by what it begins with."""
+    with open(path, "rb") as raw:
+        start = raw.read(2**16)
+    if start.startswith(b"\xfd7zXZ"):
+        lzma.LZMADecompressor(memlimit=MOST_BYTES).decompress(start, 1)  # or an error
+    kinds = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ", lzma.open))
+    opener: Any = next((made for mark, made in kinds if start.startswith(mark)), open)
+    with opener(path, "rb") as file:
+        bounded = _Bounded(file)
+        with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r:") as tar:
+            yield tar, bounded
+
+
+def _next(tar: tarfile.TarFile, file: _Bounded) -> tarfile.TarInfo | None:
+    """The next member; names of it are bounded, and it lies behind the one before."""
+    file.most = MOST_HEADER
+    try:
+        member = tar.next()
+    finally:
+        file.most = MOST_BYTES + 1
+    if member is not None:
+        if member.size < 0 or member.offset_data <= file.last:
+            raise tarfile.ReadError("a member of a negative size")
+        file.last = member.offset_data
+    return member
+
+
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
@@ -127,11 +190,41 @@ def _no_archive(path: Path, error: Exception) -> StepwellError:
     )
 
 
-def _members(file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _members(file: zipfile.ZipFile, passed: Counter[str]) -> dict[str, zipfile.ZipInfo]:
     """Images by id, in the order a folder is walked; of two with one name, the last."""
-    named = ((_id(_name(info)), info) for info in file.infolist() if not info.is_dir())
-    images = {id: info for id, info in named if _is_image(id)}
+    images = {}
+    for info in file.infolist():
+        id = _id(_name(info))
+        if info.is_dir() or id.endswith("/") or not _shown(id):
+            continue
+        if _is_image(id) or (_may_be(id) and _head(file, info)):
+            passed["another file of a name that comes later"] += id in images
+            images[id] = info
+        else:
+            passed[passed_over(Found(id, id), "image")] += 1
+    for why in [why for why, count in passed.items() if not count]:
+        del passed[why]
     return dict(sorted(images.items(), key=lambda member: member[0].split("/")))
+
+
+def _head(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bool:
+    """Whether a member begins like an image."""
+    try:
+        with file.open(info) as member:
+            return is_image(member.read(HEAD))
+    except (RuntimeError, *_DAMAGE):
+        return False
+
+
+def _begins(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
+    """The same of a tar archive, which goes on from where it was: a seek back within what is
+    packed would unpack all of it again."""
+    place = tar.fileobj.tell()
+    content = tar.extractfile(member)
+    found = content is not None and is_image(content.read(HEAD))
+    if not found:
+        tar.fileobj.seek(place)
+    return found
 
 
 def _name(info: zipfile.ZipInfo) -> str:
@@ -145,12 +238,22 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 
 def _id(name: str) -> str:
+    """The path of a member; some tools of Windows part folders by backslashes."""
+    name = name if "/" in name else name.replace("\\", "/")
     return readable(name.removeprefix("./").lstrip("/"))
 
 
+def _shown(id: str) -> bool:
+    return not any(map(is_hidden, id.split("/")))
+
+
 def _is_image(id: str) -> bool:
-    extension = os.path.splitext(id)[1].lower()
-    return extension in extensions() and not any(map(is_hidden, id.split("/")))
+    return os.path.splitext(id)[1].lower() in extensions()
+
+
+def _may_be(id: str) -> bool:
+    """Whether a member that is not called like an image may be one all the same."""
+    return may_be_image(Found(id, id))
 
 
 def _from_zip(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

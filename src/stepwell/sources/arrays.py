@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stepwell.interfaces import UsageError
 from stepwell.kit.names import nearest
+from stepwell.kit.nested import as_label
 from stepwell.sources.layout import why_no_images
 from stepwell.sources.npfiles import Header, headers, loaded, mapped, member
 from stepwell.sources.rows import Rows, RowSource, held
@@ -121,7 +122,8 @@ class ArraySource(RowSource):
                 if found[name].dtype.hasobject:
                     continue
                 labels = loaded(self.path, name).reshape(-1).tolist()
-                return {self._id(row): str(label) for row, label in enumerate(labels)}
+                named = ((self._id(row), as_label(label)) for row, label in enumerate(labels))
+                return {id: label for id, label in named if label}
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from stepwell.interfaces import Batch, Skipped, StepwellError, UsageError, concatenate
+from stepwell.interfaces import Batch, Row, Skipped, StepwellError, UsageError, concatenate
 from stepwell.kit.hashing import digest_rows
 from stepwell.kit.texts import column_of
 from stepwell.kit.threads import cores
@@ -32,6 +33,15 @@ class BatchedSource(ABC):
         Raise at the first example that can't be read, instead of setting it aside.
     workers : int, optional
         Threads that decode; default: all cores. Changes nothing but the time.
+
+    Attributes
+    ----------
+    decisions : list of {"what", "value", "why"}
+        What was chosen of how to read it, by the user or by what was found.
+    passed : Counter
+        Files that are no examples, by why.
+    mended : Counter
+        Examples of the last pass that were changed so that they can be used, by how.
     """
 
     kind: ClassVar[str]
@@ -43,6 +53,10 @@ class BatchedSource(ABC):
         self.name = name
         self.skipped: list[Skipped] = []
         self.options: dict[str, Any] = {}
+        self.decisions: list[Row] = []
+        self.passed: Counter[str] = Counter()
+        self.mended: Counter[str] = Counter()
+        self._aside: set[str] = set()
         self._strict = strict
         self._workers = workers or cores()
 
@@ -88,7 +102,7 @@ class BatchedSource(ABC):
 
     def _batches(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:
         if ids is None:
-            self.skipped = []
+            self.skipped, self.mended = [], Counter()
         held: list[Batch] = []
         count = 0
         with closing(self._pieces(size, ids)) as pieces:  # type: ignore[type-var]
@@ -103,6 +117,10 @@ class BatchedSource(ABC):
         if count:
             yield concatenate(held)
 
+    def decided(self, what: str, value: Any, why: str) -> None:
+        """Note what was chosen, and by what: shown to whoever asked for examples."""
+        self.decisions.append({"what": what, "value": str(value), "why": why})
+
     def _set_aside(self, problems: Collection[Skipped]) -> None:
         """Note what could not be read; a second look at the same example adds nothing."""
         if not problems:
@@ -113,8 +131,11 @@ class BatchedSource(ABC):
                 f"Expected {self.kind}s that can be read, found {first.id!r}: {first.reason}. "
                 f"Mend or remove it, or read without strict to set such files aside."
             )
-        known = {skipped.id for skipped in self.skipped}
-        self.skipped += [problem for problem in problems if problem.id not in known]
+        if len(self._aside) != len(self.skipped):  # others may have changed the list
+            self._aside = {skipped.id for skipped in self.skipped}
+        new = {problem.id: problem for problem in problems if problem.id not in self._aside}
+        self.skipped += new.values()
+        self._aside |= new.keys()
 
 
 class WrittenSource(BatchedSource):
@@ -137,17 +158,34 @@ class WrittenSource(BatchedSource):
                 continue
             held.append((id, columns))
             if len(held) == size:
-                yield written(held)
+                yield self._batch(held)
                 held = []
         if held:
-            yield written(held)
+            yield self._batch(held)
+
+    def _batch(self, held: Sequence[tuple[str, Mapping[str, str]]]) -> Batch:
+        try:
+            return written(held)
+        except UnicodeEncodeError:
+            valid = [(id, {n: self._valid(text) for n, text in row.items()}) for id, row in held]
+            return written(valid)
+
+    def _valid(self, text: str) -> str:
+        """A text as Unicode allows it: halves of signs (lone surrogates, as JSON may have them)
+        become U+FFFD, the sign for what can't be read."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.mended["half a sign replaced by U+FFFD"] += 1
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text
 
 
 def written(held: Sequence[tuple[str, Mapping[str, str]]]) -> Batch:
     """A batch of (id, columns)."""
     ids = np.array([id for id, _ in held])
     columns = {name: column_of([row[name] for _, row in held]) for name in held[0][1]}
-    joined = ("\0".join(row.values()).encode("utf-8", "surrogatepass") for _, row in held)
+    joined = ("\0".join(row.values()).encode() for _, row in held)
     return Batch(ids, columns, ids, digest_rows(joined))
 
 

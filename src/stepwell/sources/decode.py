@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.sources.notes import named, without_notes
 from stepwell.sources.pillow import (
     LARGE_PIXELS,
+    MOST_DECODED,
     MOST_PIXELS,
     Unreadable,
     formats,
@@ -29,6 +31,10 @@ _TURNS = {
     8: "ROTATE_90",
 }
 """What undoes each value of the EXIF tag Orientation (EXIF 2.3, 4.6.4)."""
+
+
+_OF_NOTES = "text chunk"
+"""What Pillow says where the notes of a PNG are larger than it reads."""
 
 
 def decode(content: bytes, canvas: int) -> NDArray[np.uint8]:
@@ -52,11 +58,23 @@ def decode(content: bytes, canvas: int) -> NDArray[np.uint8]:
     Unreadable
         With a reason a person understands.
     """
-    image = _opened(content)
+    try:
+        return _decoded(_opened(content), canvas)
+    except Unreadable as error:
+        plain = without_notes(content) if _OF_NOTES in str(error) else content
+        if len(plain) == len(content):
+            raise
+    return _decoded(_opened(plain), canvas)
+
+
+def _decoded(image: Any, canvas: int) -> NDArray[np.uint8]:
+    """Pixels of an image of which only the header has been read."""
     # A JPEG can be decoded at 1/2, 1/4 or 1/8 in a fraction of the time; draft never goes
     # below what is asked for. Other formats ignore it.
     image.draft(None, (canvas, canvas))
     width, height = image.size
+    if width * height * _held_bytes(image) > MOST_DECODED:
+        raise Unreadable(f"too large: {width}×{height} pixels are more than memory is taken for")
     with one_at_a_time(width * height > LARGE_PIXELS):
         try:
             image.load()
@@ -71,6 +89,13 @@ def decode(content: bytes, canvas: int) -> NDArray[np.uint8]:
             raise Unreadable(_reason(error)) from None
 
 
+def _held_bytes(image: Any) -> int:
+    """Bytes of a pixel as Pillow holds it."""
+    if image.mode.startswith("I;16"):
+        return 2
+    return 1 if image.mode in ("1", "L", "P") else 4
+
+
 def size_of(content: bytes) -> tuple[int, int]:
     """(height, width) by the header alone.
 
@@ -78,7 +103,12 @@ def size_of(content: bytes) -> tuple[int, int]:
     ------
     Unreadable
     """
-    width, height = _opened(content).size
+    try:
+        width, height = _opened(content).size
+    except Unreadable as error:
+        if _OF_NOTES not in str(error):
+            raise
+        width, height = _opened(without_notes(content)).size
     return height, width
 
 
@@ -145,6 +175,8 @@ def _reason(error: Exception) -> str:
         return "too large for the memory there is"
     if isinstance(error, EOFError) or "truncated" in text.lower():
         return "cut short: the file ends before the image does"
+    if "MAX_TEXT_CHUNK" in text or "text chunks" in text:
+        return f"a {_OF_NOTES} is too large"
     return f"damaged: {text}"
 
 
@@ -155,9 +187,11 @@ def _instead(content: bytes) -> str:
         return "not an image: nothing but zero bytes"
     if head.lstrip()[:9].lower() in (b"<!doctype", b"<html") or b"<html" in head[:200].lower():
         return "not an image: the content is a web page"
+    if content[:4] in (b"%PDF", b"8BPS"):
+        return named(content)
     # A character may be cut in two at the end of the sample.
     text = head.decode("utf-8", "ignore")
     whole = len(text.encode()) >= len(head) - 3
     if whole and all(c.isprintable() or c in "\t\r\n\f\ufeff" for c in text):
         return "not an image: the content is text"
-    return "not an image, or damaged at its very beginning"
+    return named(content) or "not an image, or damaged at its very beginning"

@@ -28,6 +28,8 @@ from stepwell.sources.pool import ordered
 
 PEEKED, PEEKED_AMONG = 64, 1000
 THUMBNAIL_BYTES = 4096
+LONGEST_ID = 1024
+"""Characters of a name: tables of all names are as wide as the longest."""
 CHUNK, CHUNK_BYTES = 16, 2**22
 """Images handed to a thread at a time: many, for a small image takes no longer to decode
 than a thread to wake; or as many bytes of them."""
@@ -97,7 +99,7 @@ class EncodedSource(ImageSource):
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every image, in source order; some may turn out unreadable."""
         for item in self._items():
-            if not item.problem:
+            if not item.problem and len(item.id) <= LONGEST_ID:
                 yield item.id, self._group(item.id)
 
     def _chosen(self, ids: frozenset[str] | None) -> Iterator[Item]:
@@ -108,6 +110,8 @@ class EncodedSource(ImageSource):
         for item in self._items():
             if ids is not None and (item.problem or item.id not in ids):
                 continue
+            if len(item.id) > LONGEST_ID:
+                item = broken(f"{item.id[:80]}…", f"a name of {len(item.id):,} characters")
             yield self._held(item) if self.sequential else item
             left -= 1
             if left == 0:

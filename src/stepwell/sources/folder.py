@@ -12,6 +12,7 @@ from typing import final
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.sources.encoded import EncodedSource, Item, broken, folder_labels
 from stepwell.sources.pillow import FOREIGN, extensions
+from stepwell.sources.sniff import head_of, is_image, may_be_image, passed_over
 from stepwell.sources.walk import Found, read, readable, walk
 
 
@@ -66,7 +67,9 @@ class FolderSource(EncodedSource):
     @staticmethod
     def accepts(path: Path) -> bool:
         """Folders, and files with the extension of an image."""
-        return path.is_dir() or (path.is_file() and path.suffix.lower() in extensions())
+        from stepwell.sources.kinds import is_kind
+
+        return is_kind(path, "folder")
 
     def labels(self) -> dict[str, str] | None:
         """The name of the folder each image is in."""
@@ -79,6 +82,7 @@ class FolderSource(EncodedSource):
             yield _item(Found(name, os.fspath(self.path)))
             return
         known, foreign = extensions(), FOREIGN - extensions()
+        passed = Counter[str]()
         for found in walk(self.path):
             if found.problem:
                 yield broken(found.id, found.problem)
@@ -87,6 +91,11 @@ class FolderSource(EncodedSource):
             elif found.extension in foreign:
                 kind = found.extension[1:].upper()
                 yield broken(found.id, f"{kind} can't be read here: convert it to JPEG or PNG")
+            elif may_be_image(found) and is_image(head_of(found.path)):
+                yield _item(found)
+            else:
+                passed[passed_over(found, "image")] += 1
+        self.passed = passed
 
     def _nothing(self) -> StepwellError:
         assert self.path is not None

@@ -10,6 +10,7 @@ import gzip
 import os
 import re
 import struct
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast, final
@@ -17,7 +18,7 @@ from typing import IO, Any, cast, final
 import numpy as np
 
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.sources.rows import Rows, RowSource, streamed
+from stepwell.sources.rows import Rows, RowSource, check_claimed, streamed
 from stepwell.sources.walk import readable
 
 _IMAGES = re.compile(r"images?[-._]idx[34][-._]ubyte(\.gz)?$", re.IGNORECASE)
@@ -119,13 +120,14 @@ def _chosen(folder: Path, split: str | None) -> Path:
 
 def _open(file: Path) -> IO[bytes]:
     """The content, unpacked; what it begins with counts, not what it is called."""
-    raw = open(file, "rb")  # noqa: SIM115 - the caller closes it
-    packed = raw.read(2) == b"\x1f\x8b"
-    raw.seek(0)
-    if not packed:
-        return raw
-    raw.close()
-    return cast("IO[bytes]", gzip.open(file, "rb"))
+    if _packed(file):
+        return cast("IO[bytes]", gzip.open(file, "rb"))
+    return open(file, "rb")
+
+
+def _packed(file: Path) -> bool:
+    with open(file, "rb") as raw:
+        return raw.read(2) == b"\x1f\x8b"
 
 
 def _header(stream: IO[bytes], file: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -135,7 +137,7 @@ def _header(stream: IO[bytes], file: Path) -> tuple[tuple[int, ...], np.dtype[An
         if zero or not axes:
             raise ValueError("it begins with other bytes")
         return shape, np.dtype(_TYPES[kind])
-    except (struct.error, ValueError, KeyError, OSError, EOFError) as error:
+    except (struct.error, ValueError, KeyError, OSError, EOFError, zlib.error) as error:
         raise StepwellError(
             f"Expected an IDX file (MNIST format) in {file}, found one that can't be read "
             f"({error}): download it again."
@@ -145,6 +147,7 @@ def _header(stream: IO[bytes], file: Path) -> tuple[tuple[int, ...], np.dtype[An
 def _rows(file: Path) -> Rows:
     with _open(file) as stream:
         shape, dtype = _header(stream, file)
+    check_claimed(shape, dtype, os.path.getsize(file), _packed(file), str(file))
     return streamed(partial(_at_data, file), shape, dtype, file.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from stepwell.interfaces import StepwellError
 from stepwell.sources.layout import expect_images
-from stepwell.sources.rows import Rows, held, streamed
+from stepwell.sources.rows import MOST_PACKED, Rows, check_claimed, held, streamed
 
-_DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile)
+_LOADED = 2**29
+"""Bytes of an array with its columns first, which has to be loaded whole."""
 
 
 class Header(NamedTuple):
@@ -39,8 +41,17 @@ def headers(path: Path) -> dict[str, Header]:
             for member in file.namelist():
                 if member.endswith(".npy"):
                     with file.open(member) as stream:
-                        found[member.removesuffix(".npy")] = _header(stream)
-    except _DAMAGE as error:
+                        header = _header(stream)
+                        start = stream.tell()
+                    info = file.getinfo(member)
+                    there = min(info.file_size - start, info.compress_size * MOST_PACKED)
+                    if not header.dtype.hasobject:
+                        where = f"{path}, array {member!r}"
+                        check_claimed(header.shape or (1,), header.dtype, there, False, where)
+                    found[member.removesuffix(".npy")] = header
+    except StepwellError:
+        raise
+    except Exception as error:  # of zipfile, zlib, numpy, Python's tokenizer …
         raise _damaged(path, error) from None
     return found
 
@@ -55,15 +66,25 @@ def mapped(path: Path) -> Rows:
     try:
         with open(path, "rb") as file:
             header = _header(file)
+            there = path.stat().st_size - file.tell()
+        if not header.dtype.hasobject:
+            check_claimed(header.shape or (1,), header.dtype, there, False, str(path))
         expect_images(header.shape, header.dtype, path.name)
         return held(np.load(path, mmap_mode="r", allow_pickle=False))
-    except _DAMAGE as error:
+    except StepwellError:
+        raise
+    except Exception as error:  # of zipfile, zlib, numpy, Python's tokenizer …
         raise _damaged(path, error) from None
 
 
 def member(path: Path, name: str, header: Header) -> Rows:
     """An array of an .npz file, read forward; loaded only if its columns come first."""
     if header.columns_first and not header.dtype.hasobject:
+        if math.prod(header.shape) * header.dtype.itemsize > _LOADED:
+            raise StepwellError(
+                f"Expected array {name!r} of {path} with its rows one after the other, found its "
+                f"columns so, which would have to be loaded whole: save np.ascontiguousarray(x)."
+            )
         return held(loaded(path, name))
     opened = partial(_stream, path, name)
     return streamed(opened, header.shape, header.dtype, f"{path.name}, array {name!r}")
@@ -79,7 +100,9 @@ def loaded(path: Path, name: str) -> NDArray[Any]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return np.asarray(file[name])
-    except _DAMAGE as error:
+    except StepwellError:
+        raise
+    except Exception as error:  # of zipfile, zlib, numpy, Python's tokenizer …
         raise _damaged(path, error) from None
 
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 from types import ModuleType
 
 MOST_PIXELS = 200_000_000
+MOST_DECODED = 640_000_000
+"""Bytes of pixels that are held of one image."""
 LARGE_PIXELS = 25_000_000
 MOST_BYTES = 2**29
 LARGE_BYTES = 2**26

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,9 @@ from stepwell.sources.pool import ordered
 from stepwell.sources.tones import Scale, scale_of, to_bytes
 
 BLOCK_BYTES = 2**22
+MOST_PACKED = 1100
+"""How many bytes deflate makes of one at most, about."""
+MOST_ROWS = 1_000_000_000
 
 _KNOWN_SCALES: dict[str, Scale] = {"u1": (0, 255), "u2": (0, 65535), "i1": (-128, 127)}
 
@@ -29,6 +33,23 @@ class Rows(NamedTuple):
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     blocks: Callable[[int], Iterator[NDArray[Any]]]
+
+
+def check_claimed(
+    shape: tuple[int, ...], dtype: np.dtype[Any], there: int, packed: bool, name: str
+) -> None:
+    """Raise where a header claims more than a file of so many bytes can hold.
+
+    Raises
+    ------
+    StepwellError
+    """
+    claimed = math.prod(shape) * dtype.itemsize
+    most = there * MOST_PACKED if packed else there
+    if claimed > most or shape[0] > MOST_ROWS or min(shape) < 0:
+        row = max(math.prod(shape[1:]) * dtype.itemsize, 1)
+        why = f"its header says shape {shape}, the file has {there:,} bytes"
+        raise _cut_short(name, shape[0], max(most, 0) // row, why)
 
 
 def held(array: NDArray[Any]) -> Rows:
@@ -45,7 +66,7 @@ def streamed(
     opened: Callable[[], IO[bytes]], shape: tuple[int, ...], dtype: np.dtype[Any], name: str
 ) -> Rows:
     """Rows of a file that can only be read forward; ``opened()`` stands at the first."""
-    row_bytes = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
+    row_bytes = math.prod(shape[1:]) * dtype.itemsize
 
     def blocks(size: int) -> Iterator[NDArray[Any]]:
         with opened() as file:
@@ -122,7 +143,7 @@ class RowSource(ImageSource):
         return scale_of(low, high) if low <= high else (0.0, 1.0)
 
     def _block(self) -> int:
-        row_bytes = int(np.prod(self._rows.shape[1:], dtype=np.int64)) * self._rows.dtype.itemsize
+        row_bytes = math.prod(self._rows.shape[1:]) * self._rows.dtype.itemsize
         return max(1, min(1024, BLOCK_BYTES // max(row_bytes, 1)))
 
     def _pieces(self, size: int, ids: frozenset[str] | None) -> Iterator[Batch]:

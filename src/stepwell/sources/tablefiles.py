@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.kit.names import nearest
-from stepwell.sources.pillow import extensions
+from stepwell.sources.base import LONGEST
+from stepwell.sources.checked import check_arrow, packed_columns
+from stepwell.sources.splits import split_of_tables
 from stepwell.sources.walk import readable, walk
 
 EXTENSIONS = frozenset((".parquet", ".pq", ".arrow", ".feather", ".ipc", ".arrows"))
+_PACKED, _MUCH = 4, 2**24
+"""How many times larger than its file the content of a table is that is looked at with care, and
+from how many bytes on."""
+_LONG = 4 * (LONGEST + 1)
+"""Bytes of a text that has more signs than an example may have, whatever these are."""
 ROWS = 64
 """Rows of a Parquet file decoded at a time."""
-
-_SPLIT = re.compile(r"^(train|test|validation|valid|val|dev|unsupervised)(?=[-_.]|$)", re.I)
 
 
 def table_files(path: Path) -> list[tuple[str, Path]]:
@@ -42,39 +45,6 @@ def _listed(file: Path) -> bool:
         return file.name in {entry["filename"] for entry in state["_data_files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return True
-
-
-def of_split(path: Path, wanted: str | None) -> tuple[list[tuple[str, Path]], str | None]:
-    """The files of a split, and its name if the folder has several.
-
-    A split is a folder (``train/…``) or the beginning of a file's name (``train-00000…``).
-
-    Raises
-    ------
-    UsageError
-        If there is no such split, or several and none called train.
-    """
-    files = table_files(path)
-    splits = {_split_of(prefix) for prefix, _ in files} - {None} if path.is_dir() else set()
-    names = ", ".join(sorted(map(str, splits)))
-    if wanted is None and (not splits or len(splits) == 1):
-        return files, None
-    if wanted is None and "train" not in splits:
-        raise UsageError(f"Expected a split to read in {path}, found {names}: name one of them.")
-    split = wanted or "train"
-    if split not in splits:
-        raise UsageError(
-            f"Expected a split of {path}, found {split!r}.{nearest(split, map(str, splits))} "
-            f"Splits: {names or 'none; leave it out'}."
-        )
-    return [pair for pair in files if _split_of(pair[0]) == split], split
-
-
-def _split_of(prefix: str) -> str | None:
-    for part in prefix.split("/"):
-        if match := _SPLIT.match(part):
-            return match[0]
-    return None
 
 
 class Table:
@@ -126,14 +96,21 @@ class Table:
         try:
             if _is_parquet(self.file):
                 with parquet.ParquetFile(self.file, memory_map=True, pre_buffer=False) as reader:
+                    packed = _packed_columns(reader.metadata, self.file)
+                # Cells of a dictionary stay one each, not one a row.
+                options = {"read_dictionary": packed} if packed else {}
+                with parquet.ParquetFile(
+                    self.file, memory_map=True, pre_buffer=False, **options
+                ) as reader:
                     yield reader
                 return
+            check_arrow(self.file)
             with pa.memory_map(str(self.file)) as mapped:
                 is_file = mapped.read(6) == b"ARROW1"
                 mapped.seek(0)
                 with (pa.ipc.open_file if is_file else pa.ipc.open_stream)(mapped) as reader:
                     yield reader
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise StepwellError(
                 f"Expected a table in {self.file}, found one that can't be read ({text}): "
@@ -154,12 +131,26 @@ class Shards:
     Raises
     ------
     UsageError
-        If there is no such split.
+        If there is no such split, or no table.
     """
 
     def __init__(self, path: Path, split: str | None = None) -> None:
-        files, self.split = of_split(path, split)
-        self._tables = [(prefix, Table(file)) for prefix, file in files]
+        files = table_files(path)
+        self.split, kept = (None, [prefix for prefix, _ in files])
+        if path.is_dir():
+            self.split, kept = split_of_tables(path, kept, split)
+        elif split is not None:
+            raise UsageError(
+                f"Expected a folder of tables for split {split!r}, found the file {path}: leave it "
+                f"out."
+            )
+        self.others = len(files) - len(kept)
+        self._tables = [(prefix, Table(file)) for prefix, file in files if prefix in {*kept}]
+        if not self._tables:
+            raise UsageError(
+                f"Expected tables (.parquet, .arrow, .feather) in {path}, found none of those that "
+                f"state.json names, or none at all."
+            )
 
     @property
     def first(self) -> Table:
@@ -175,22 +166,44 @@ class Shards:
     def cells(self, column: str) -> Iterator[tuple[str, Any, Path]]:
         """Id and value of every row, and the folder that paths in it start from."""
         for prefix, table in self._tables:
-            each = (cell for part in table.batches(column) for cell in part)
-            for row, cell in enumerate(each):
-                yield f"{prefix}#row={row}", cell.as_py(), table.file.parent
+            values = (value for part in table.batches(column) for value in values_of(part))
+            for row, value in enumerate(values):
+                yield f"{prefix}#row={row}", value, table.file.parent
 
 
-def holds_tables(path: Path) -> bool:
-    """Whether it is a table, or a folder with tables but no images: a table beside images says
-    something about them. Large folders of images are left at their first."""
-    if not path.is_dir():
-        return path.is_file() and path.suffix.lower() in EXTENSIONS
-    some = False
-    for found in walk(path):
-        if found.extension in extensions() and not found.problem:
-            return False
-        some |= found.extension in EXTENSIONS
-    return some
+def values_of(part: Any) -> Iterator[Any]:
+    """Cells of an Arrow array as Python has them; of a dictionary each of its values once."""
+    if not hasattr(part, "dictionary"):
+        written = "string" in str(part.type)
+        yield from (value_of(cell, written) for cell in part)
+        return
+    known: dict[int, Any] = {}
+    written = "string" in str(part.type)
+    for place in part.indices.to_pylist():
+        if place is not None and place not in known:
+            known[place] = value_of(part.dictionary[place], written)
+        yield None if place is None else known[place]
+
+
+def _packed_columns(metadata: Any, file: Path) -> list[str]:
+    """Columns of a few large cells that stand in many rows, where the file is packed so well that
+    there may be some."""
+    groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
+    if max(groups, default=0) < _MUCH or sum(groups) < _PACKED * file.stat().st_size:
+        return []
+    return packed_columns(file)
+
+
+def value_of(cell: Any, written: bool) -> Any:
+    """A cell as Python has it; bytes where a string is no Unicode, as damaged files have it, and of
+    one that is longer than any example only so much that this shows."""
+    buffer = cell.as_buffer() if written and hasattr(cell, "as_buffer") else None
+    if buffer is not None and buffer.size > _LONG:
+        return buffer.slice(0, _LONG).to_pybytes().decode("utf-8", "replace")
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return b"\xff" if buffer is None else buffer.to_pybytes()
 
 
 def _is_parquet(file: Path) -> bool:

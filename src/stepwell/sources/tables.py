@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, final
 
 from stepwell.interfaces import StepwellError, UsageError
-from stepwell.sources.columns import by_name_only, features, image_column, labels_by_row
+from stepwell.sources.columns import columns_of, describe, image_column, labels_by_row
 from stepwell.sources.encoded import EncodedSource, Item, broken, holding
-from stepwell.sources.tablefiles import Shards, holds_tables
+from stepwell.sources.tablefiles import Shards
 from stepwell.sources.walk import read, readable, why_not_regular
 
 
@@ -27,8 +27,13 @@ class TableSource(EncodedSource):
     column : str, optional
         Column of images: ``struct<bytes, path>``, binary, or paths. Default: by the
         notes in the file, or else by type and name.
+    label : str, optional
+        Column of labels, which only scores are made with.
     split : str, optional
         Which part of a folder. Default: ``train`` if there is one.
+    anywhere : bool
+        Read images by paths that lead out of the folder of the table too: only for tables whose
+        writer is trusted.
     canvas, strict, workers
         As for :class:`~stepwell.sources.FolderSource`.
 
@@ -47,38 +52,35 @@ class TableSource(EncodedSource):
         path: str | os.PathLike[str],
         *,
         column: str | None = None,
+        label: str | None = None,
         split: str | None = None,
+        anywhere: bool = False,
         canvas: int | None = None,
         strict: bool = False,
         workers: int | None = None,
     ) -> None:
         path = Path(path)
         self._shards = Shards(path, split)
-        schema = self._shards.first.schema()
-        self._noted = features(schema, self._shards.first.file.parent)
-        found = image_column(schema, self._noted, column)
-        if found is None:
-            listed = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        found = columns_of(self._shards)
+        choice = image_column(found, column)
+        if choice is None:
             raise UsageError(
-                f"Expected a column of images in {path}, found {listed}: "
-                f"images are stored as bytes, or as paths."
+                f"Expected a column of images or of texts in {path}, found {found.listed()}: "
+                f"images are stored as bytes, or as paths; -o column=NAME names one."
             )
-        self.column = found
+        self.column, self._anywhere = str(choice.key), anywhere
         name = path.resolve().name if path.is_dir() else path.stem
         super().__init__(path, readable(name), canvas=canvas, strict=strict, workers=workers)
-        if self._guessed(schema, column) and not self._readable_row():
-            raise UsageError(
-                f"Expected a column of images in {path}, found text in {found!r} that leads to "
-                f"no file: name the column with images."
-            )
-        self.options["column"] = found
-        if self._shards.split:
-            self.options["split"] = self._shards.split
+        if anywhere:
+            self.options["anywhere"] = True
+        self._label = describe(self, self._shards, found, choice, split, label)
 
     @staticmethod
     def accepts(path: Path) -> bool:
         """Table files, and folders with tables but no images."""
-        return holds_tables(path)
+        from stepwell.sources.kinds import is_kind
+
+        return is_kind(path, "table")
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every row; no image is read."""
@@ -86,24 +88,19 @@ class TableSource(EncodedSource):
 
     def labels(self) -> dict[str, str] | None:
         """Labels from the column noted as classes, or called label, class …"""
-        return labels_by_row(self._shards, self.column)
+        return labels_by_row(self._shards, self._label)
 
     def _items(self) -> Iterator[Item]:
-        return (_item(*cell) for cell in self._shards.cells(self.column))
+        anywhere = self._anywhere
+        return (_item(*cell, anywhere) for cell in self._shards.cells(self.column))
 
     def _nothing(self) -> StepwellError:
-        return UsageError(f"Expected images in {self.path}, found a table without rows.")
-
-    def _guessed(self, schema: Any, column: str | None) -> bool:
-        return (
-            column is None and self.column not in self._noted and by_name_only(schema, self.column)
-        )
-
-    def _readable_row(self) -> bool:
-        return any(not item.problem for item, _ in zip(self._items(), range(16), strict=False))
+        first = next(self._items(), None)
+        why = "a table without rows" if first is None else f"none that can be read: {first.problem}"
+        return UsageError(f"Expected images in {self.path}, found {why}.")
 
 
-def _item(id: str, value: Any, folder: Path) -> Item:
+def _item(id: str, value: Any, folder: Path, anywhere: bool) -> Item:
     if isinstance(value, dict):
         value = value.get("bytes") or value.get("path")
     if isinstance(value, bytes):
@@ -111,7 +108,17 @@ def _item(id: str, value: Any, folder: Path) -> Item:
     if not isinstance(value, str) or not value:
         return broken(id, "an empty cell")
     path = os.path.join(folder, value)
+    if not anywhere and not _below(path, folder):
+        return broken(id, f"its file {value!r} is not below the table: -o anywhere=yes reads it")
     problem = why_not_regular(path)
     if problem:
         return broken(id, f"its file {value!r} is {problem}")
     return Item(id, partial(read, path), partial(os.path.getsize, path))
+
+
+def _below(path: str, folder: Path) -> bool:
+    """Whether a path that a table names stays in the folder of the table, links and all."""
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except (OSError, ValueError):
+        return False

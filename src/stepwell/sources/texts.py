@@ -5,36 +5,32 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import final
 
-from stepwell.interfaces import UsageError
+from stepwell.interfaces import StepwellError, UsageError
+from stepwell.kit.lines import Writing
 from stepwell.sources.base import WrittenSource
-from stepwell.sources.pillow import extensions
 from stepwell.sources.tablefiles import EXTENSIONS
+from stepwell.sources.textcolumns import Column, Wish
 from stepwell.sources.textfiles import (
     PLAIN,
     TABLES,
     Cells,
-    Column,
+    check_encoding,
     format_of,
-    has_words,
     units,
     usual_unit,
 )
-from stepwell.sources.walk import readable, walk
+from stepwell.sources.textfolder import TextFile, text_files
+from stepwell.sources.walk import readable
 
 UNITS = ("line", "paragraph", "document")
 MARKED = re.compile(r"#(row|line|paragraph)=\d+$")
 """How ids of texts end: what looks like one is no text to search for."""
 ENDS = EXTENSIONS | {".zip", ".tar", ".gz", ".npy", ".npz", ".safetensors"}
 """Of names of files that are no texts in words."""
-
-
-class _File(NamedTuple):
-    prefix: str
-    path: str
-    format: str
 
 
 @final
@@ -44,13 +40,23 @@ class TextSource(WrittenSource):
     Parameters
     ----------
     path : path
-        A .txt, .md, .csv, .tsv or .jsonl file, with or without .gz, or a folder of them.
+        A .txt, .md, .csv, .tsv, .jsonl or .json file, with or without .gz, or a folder of them.
     column : str or int, optional
-        Of a table: the column with the text; of no use elsewhere. Default: by its name, or the
-        one with most words.
+        Of a table: the column with the text, or several with commas between, which are joined; of
+        JSON also a path, ``data.text``. Default: by its name, or the one with most words.
+    label : str or int, optional
+        Of a table: the column with labels, which only scores are made with.
     unit : {"line", "paragraph", "document"}, optional
         What an example is in plain files. Default: of a folder a file; of a single file a
         paragraph where many lines are empty, else a line.
+    split : str, optional
+        Of a folder of tables: which of them. Default: ``train`` if there is one.
+    encoding : str, optional
+        Default: UTF-8, or what zero bytes or a byte order mark say.
+    delimiter : str, optional
+        Of a CSV: what parts cells. Default: found out. Given, a .txt file is a table too.
+    quoting, header : bool, optional
+        Of a CSV: whether cells may be quoted; whether the first row names columns.
     strict : bool
         Raise at the first example that can't be read, instead of setting it aside.
     workers : int, optional
@@ -62,14 +68,20 @@ class TextSource(WrittenSource):
         If there is no text, or no such column.
     """
 
-    reads = "a .txt, .csv, .tsv or .jsonl file (also .gz), or a folder of them"
+    reads = "a .txt, .csv, .tsv, .jsonl or .json file (also .gz), or a folder of them"
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
         column: str | int | None = None,
+        label: str | int | None = None,
         unit: str | None = None,
+        split: str | None = None,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        quoting: bool | None = None,
+        header: bool | None = None,
         strict: bool = False,
         workers: int | None = None,
     ) -> None:
@@ -77,34 +89,48 @@ class TextSource(WrittenSource):
         super().__init__(path, readable(path.name.split(".")[0] or path.name), strict, workers)
         if unit is not None and unit not in UNITS:
             raise UsageError(f"Expected a unit of {', '.join(UNITS)}, found {unit!r}.")
-        self._files = list(_files(path))
-        self.unit = unit or ("document" if path.is_dir() else self._usual_unit())
+        self._wish = Wish(column, label, encoding, delimiter, quoting, header)
+        self._files, self.passed, self._split = text_files(path, self._wish, split)
+        tables = [file for file in self._files if file.format in TABLES]
+        if not path.is_dir():
+            check_encoding(path, encoding)
         self._columns = {
-            file.prefix: Column.of(file.path, file.format, column)
-            for file in self._files
-            if file.format in TABLES
+            file.prefix: Column.of(file.path, file.format, self._wish) for file in tables
         }
+        self._asked = unit is not None
+        self.unit = unit or ("document" if path.is_dir() else self._usual_unit())
         self.options["unit"] = self.unit
-        self.options |= {"column": column} if column is not None else {}
+        given = self._wish._asdict() | {"split": split}
+        self.options |= {name: value for name, value in given.items() if value is not None}
+        self._tell(tables)
+
+    def _tell(self, tables: Sequence[TextFile]) -> None:
+        """Note what was chosen."""
+        if self._split:
+            asked = "split" in self.options
+            self.decided("split", self._split, "as asked" if asked else "of several tables")
+        for file in tables[:1]:
+            for what, value, why in self._columns[file.prefix].decisions:
+                self.decided(what, value, why)
+        if len(self._files) > len(tables):
+            why = "of a folder" if self.unit == "document" else "as its empty lines tell"
+            self.decided("unit", self.unit, "as asked" if self._asked else why)
+        for file in self._files[:1]:
+            with suppress(StepwellError, OSError):
+                how = Writing.of(file.path, self._wish.encoding)
+                why = "as asked" if self._wish.encoding else "by its first bytes"
+                self.decided("encoding", how.encoding, why)
 
     def _usual_unit(self) -> str:
-        plain = self._files[0].format in PLAIN
-        return usual_unit(self._files[0].path) if plain else "line"
+        first = self._files[0]
+        return usual_unit(first.path, self._wish.encoding) if first.format in PLAIN else "line"
 
     @staticmethod
     def accepts(path: Path) -> bool:
         """Text files, and folders of them without images; a table only if there is text in it."""
-        if not path.is_dir():
-            kind = format_of(path.name)
-            if not kind or not path.is_file():
-                return False
-            return has_words(path) if kind in PLAIN else Column.fits(path, kind)
-        some = False
-        for found in walk(path):
-            if found.extension in extensions() and not found.problem:
-                return False
-            some |= bool(format_of(found.path))
-        return some
+        from stepwell.sources.kinds import is_kind
+
+        return is_kind(path, "text")
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every text; those of one file are one group where it is a document."""
@@ -126,9 +152,10 @@ class TextSource(WrittenSource):
 
     def _texts(self, ids: frozenset[str] | None = None) -> Iterator[tuple[str, Cells, str]]:
         """(id, text and label, problem) of each example; text is kept of ``ids`` only."""
+        encoding = self._wish.encoding
         for file in self._files:
             column = self._columns.get(file.prefix)
-            for number, cell, problem in units(file.path, file.format, self.unit, column):
+            for number, cell, problem in units(file.path, file.format, self.unit, column, encoding):
                 id = file.prefix if number is None else f"{file.prefix}#{number}"
                 if ids is not None and id not in ids:
                     continue
@@ -177,14 +204,3 @@ def in_words(text: str) -> bool:
     """Whether it is not called like a file, an example of one, or one word within a folder."""
     named = format_of(text) or Path(text).suffix.lower() in ENDS
     return not named and (" " in text or (not MARKED.search(text) and not {*"/\\"} & {*text}))
-
-
-def _files(path: Path) -> Iterator[_File]:
-    """Files with text, with the ids that their examples begin with."""
-    if not path.is_dir():
-        yield _File(readable(path.name), str(path), format_of(path.name))
-        return
-    for found in walk(path):
-        kind = "" if found.problem else format_of(found.path)
-        if kind in PLAIN or (kind and Column.fits(Path(found.path), kind)):
-            yield _File(found.id, found.path, kind)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import final
 
-import numpy as np
-
-from stepwell.interfaces import StepwellError, UsageError
-from stepwell.kit.names import nearest
+from stepwell.interfaces import UsageError
+from stepwell.kit.columns import Choice
+from stepwell.kit.nested import dug, in_words
 from stepwell.sources.base import WrittenSource
-from stepwell.sources.columns import features, labels_by_row, sure_of_images
-from stepwell.sources.tablefiles import Shards, holds_tables
-from stepwell.sources.textfiles import LOOKED, TEXT, WORDS
+from stepwell.sources.columns import (
+    best_text,
+    check_name,
+    columns_of,
+    describe,
+    labels_by_row,
+    parted,
+)
+from stepwell.sources.tablefiles import Shards
 from stepwell.sources.walk import readable
 
 
@@ -29,7 +33,10 @@ class TextTableSource(WrittenSource):
         A .parquet, .arrow or .feather file; a folder of them; or what Hugging Face's
         ``save_to_disk`` wrote.
     column : str, optional
-        Column of texts. Default: by its name, or the one with most words.
+        Column of texts, of objects also a path (``data.text``), or several with commas between,
+        which are joined. Default: by its name, or the one with most words.
+    label : str, optional
+        Column of labels, which only scores are made with.
     split : str, optional
         Which part of a folder. Default: ``train`` if there is one.
     strict : bool
@@ -52,35 +59,40 @@ class TextTableSource(WrittenSource):
         path: str | os.PathLike[str],
         *,
         column: str | None = None,
+        label: str | None = None,
         split: str | None = None,
         strict: bool = False,
         workers: int | None = None,
     ) -> None:
         path = Path(path)
         self._shards = Shards(path, split)
-        names = self._shards.first.schema().names
-        found = column if column in names else None if column else _text_column(self._shards)
-        if found is None:
+        found = columns_of(self._shards)
+        choice = best_text(found) if column is None else Choice(column, "as asked")
+        if choice is None:
             raise UsageError(
-                f"Expected a column of text in {path} ({', '.join(names)}), found "
-                f"{column!r}.{nearest(str(column), names)}"
+                f"Expected a column of text in {path}, found none in {found.listed()}: "
+                f"-o column=NAME names it."
             )
         name = path.resolve().name if path.is_dir() else path.stem
         super().__init__(path, readable(name), strict, workers)
-        self.column = found
-        self.options["column"] = found
-        if self._shards.split:
-            self.options["split"] = self._shards.split
+        self.column = str(choice.key)
+        names = [*found.types]
+        self._parts = [parted(each, names) for each in _named(self.column, names)]
+        for first, _ in self._parts:
+            check_name(found, first)
+            if found.kinds[first] in ("image", "other"):
+                raise UsageError(
+                    f"Expected texts in column {first!r}, found {found.types[first]}: give another "
+                    f"column. Columns: {found.listed()}."
+                )
+        self._label = describe(self, self._shards, found, choice, split, label)
 
     @staticmethod
     def accepts(path: Path) -> bool:
         """Tables in which texts and no images are found; folders of such."""
-        if not holds_tables(path):
-            return False
-        try:
-            return _text_column(Shards(path)) is not None
-        except (StepwellError, IndexError):
-            return False  # whoever reads images has a message for it
+        from stepwell.sources.kinds import is_kind
+
+        return is_kind(path, "texttable")
 
     def entries(self) -> Iterator[tuple[str, str]]:
         """(id, group) of every row."""
@@ -88,33 +100,23 @@ class TextTableSource(WrittenSource):
 
     def labels(self) -> dict[str, str] | None:
         """Labels from the column noted as classes, or called label, class …"""
-        return labels_by_row(self._shards, self.column)
+        return labels_by_row(self._shards, self._label)
 
     def _rows(self, ids: frozenset[str] | None) -> Iterator[tuple[str, dict[str, str], str]]:
-        for id, cell, _ in self._shards.cells(self.column):
-            if ids is None or id in ids:
-                text = "" if cell is None else str(cell)
-                yield id, {"text": text}, "" if text.strip() else "no text"
+        columns = [self._shards.cells(name) for name, _ in self._parts]
+        for cells in zip(*columns, strict=True):
+            id = cells[0][0]
+            if ids is not None and id not in ids:
+                continue
+            pairs = zip(cells, self._parts, strict=True)
+            parts = [in_words(dug(cell, within)) for (_, cell, _), (_, within) in pairs]
+            text = "\n".join(part for part in parts if part and part.strip())
+            problem = "" if text else "no text"
+            if any(part is None for part in parts):
+                problem = "an object or bytes instead of a text"
+            yield id, {"text": text}, problem
 
 
-def _text_column(shards: Shards) -> str | None:
-    """The column called text, sentence …, or the one with most words, if these are words."""
-    import pyarrow.types as types
-
-    schema = shards.first.schema()
-    if sure_of_images(schema, features(schema, shards.first.file.parent)):
-        return None
-    written = [f.name for f in schema if types.is_string(f.type) or types.is_large_string(f.type)]
-    lower = {name.lower(): name for name in written}
-    named = next((lower[name] for name in TEXT if name in lower), None)
-    if named is not None:
-        return named
-    words = {name: _words(shards, name) for name in written}
-    best = max(words, key=lambda name: words[name], default=None)
-    return best if best is not None and words[best] >= WORDS else None
-
-
-def _words(shards: Shards, column: str) -> float:
-    """On average, in the first cells."""
-    first = [str(cell or "") for _, cell, _ in islice(shards.cells(column), LOOKED)]
-    return float(np.mean([len(cell.split()) for cell in first])) if first else 0.0
+def _named(column: str, names: Sequence[str]) -> list[str]:
+    """One column, or several with commas between."""
+    return [column] if column in names else [part.strip() for part in column.split(",")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -16,15 +15,16 @@ from typing import Any
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
 from stepwell.kit.torch import timm_or_error, torch_or_error
+from stepwell.kit.trust import check_code
 
 SMALL = 96
 """Images up to this side get a stem that keeps their resolution."""
 TRANSFORMERS = ("vit", "deit")
 """What names of transformers that take a size of patches begin with."""
-TRUST = "STEPWELL_TRUST"
-"""Environment variable that names backbones of one's own that may be built when a run is opened."""
-_TRUSTED: set[str] = set()
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_PLAIN = (str, int, float, bool, type(None))
+_FETCHING = ("pretrained", "checkpoint", "cache_dir", "hf_", "url", "file")
+"""What options of timm begin with that read files or fetch them."""
 GRID = 8
 """Patches a side of a transformer on small images."""
 
@@ -63,29 +63,38 @@ class Spec:
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Spec:
         """The inverse of :meth:`plain`."""
-        tuples = {name: tuple(settings[name]) for name in ("mean", "spread")}
-        return cls(**{**settings, **tuples})
+        try:
+            tuples = {name: tuple(map(float, settings[name])) for name in ("mean", "spread")}
+            spec = cls(**{**settings, **tuples})
+            _check(spec)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StepwellError(
+                f"Expected how a backbone is built, found {type(error).__name__}: {error}. The run "
+                f"is damaged, or was changed: bring back a copy."
+            ) from None
+        return spec
 
 
-def trust(name: str) -> None:
-    """Let a backbone of one's own be built: its user has named it in this process."""
-    _TRUSTED.add(name)
+def _check(spec: Spec) -> None:
+    """Raise ValueError for a spec that no run of ours has."""
+    counts = {"channels": (spec.channels, 64), "side": (spec.side, 4096)}
+    for name, (value, most) in counts.items():
+        if type(value) is not int or not 1 <= value <= most:
+            raise ValueError(f"{name} = {value!r}")
+    if not isinstance(spec.name, str) or len(spec.name) > 200:
+        raise ValueError(f"name = {str(spec.name)[:50]!r}")
+    for name, value in spec.options.items():
+        plain = [*value] if isinstance(value, (list, tuple)) else [value]
+        if not name.isidentifier() or not all(isinstance(v, _PLAIN) for v in plain):
+            raise ValueError(f"an option {name[:80]!r}")
 
 
-def check_trusted(spec: Spec) -> None:
-    """Raise for a network that a run made of somebody's code wants built.
-
-    Raises
-    ------
-    StepwellError
-        Unless the code was named in this process, or in the environment.
-    """
-    known = {*_TRUSTED, *os.environ.get(TRUST, "").split()}
-    if ":" in spec.name and spec.name not in known:
-        raise StepwellError(
-            f"Expected a network that timm makes, found one made by the code {spec.name!r}, which "
-            f"opening it would run. If you trust that code: {TRUST}={spec.name} stepwell …"
-        )
+def made_with(spec: Spec) -> dict[str, Any]:
+    """Keywords that timm makes the backbone with; none that reads or fetches something."""
+    return {
+        **small_options(spec),
+        **{k: v for k, v in spec.options.items() if not k.startswith(_FETCHING)},
+    }
 
 
 def build(spec: Spec, seed: int, weights: str | None = None) -> Any:
@@ -140,8 +149,7 @@ def _known(name: str) -> str:
 
 
 def _timm(spec: Spec, weights: str | None) -> Any:
-    own = {k: v for k, v in spec.options.items() if not k.startswith(("pretrained", "checkpoint"))}
-    timm, options = timm_or_error(), {**small_options(spec), **own}
+    timm, options = timm_or_error(), made_with(spec)
     if weights is not None:
         options["pretrained"] = True
         if weights != "hub":
@@ -220,7 +228,7 @@ def _small_stem(model: Any) -> None:
 
 
 def _own(spec: Spec, weights: str | None) -> Any:
-    name, function = spec.name, _function_of(spec.name)
+    name, function = spec.name, function_of(spec.name)
     module = function(**_taken(function, spec))
     if not isinstance(module, torch_or_error().nn.Module):
         raise UsageError(f"Expected a torch module from {name}, found {type(module).__name__}.")
@@ -239,13 +247,14 @@ def _own(spec: Spec, weights: str | None) -> Any:
 
 def own_options(spec: Spec) -> dict[str, Any]:
     """What the function of an own backbone is told."""
-    return _taken(_function_of(spec.name), spec)
+    return _taken(function_of(spec.name), spec)
 
 
-def _function_of(name: str) -> Any:
+def function_of(name: str) -> Any:
     """What ``package.module:function`` names."""
     if not _OWN.fullmatch(name):
         raise UsageError(f"Expected a backbone package.module:function, found {name!r}.")
+    check_code(name)
     place, _, made = name.partition(":")
     try:
         return getattr(import_module(place), made)

@@ -14,8 +14,10 @@ from stepwell.encoders.patches.dictionary import rounded_atoms, unit
 from stepwell.encoders.patches.fit import LANES, Size, fit_stream
 from stepwell.encoders.patches.fused import Fused, usable
 from stepwell.encoders.patches.geometry import F32, cut, fold_grid, resize
+from stepwell.encoders.patches.schema import schema_of
 from stepwell.encoders.patches.stream import BINS, PATCH, Stream, StreamSpec
 from stepwell.interfaces import Batch, Elements, Observer, UsageError, ignore
+from stepwell.kit.schema import Schema
 from stepwell.kit.threads import blocks, cores, in_blocks
 
 PRESETS: dict[str, Size] = {
@@ -277,6 +279,11 @@ class PatchEncoder:
             for name in names
         }
         return settings, arrays
+
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        return schema_of(settings)
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

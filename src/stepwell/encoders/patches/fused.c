@@ -90,9 +90,38 @@ static void fill(u8 (*pack)[2 * LANES]) {
             if (mask >> bit & 1) pack[mask][n++] = 2 * bit, pack[mask][n++] = 2 * bit + 1;
 }
 
-/* images (n, side, side, channels) -> out (n, bins·bins, modes); 0 if memory ran out. */
-EXPORT int stepwell_encode(const Shape *s, const Weights *w, const float *images, long n,
-                           float *out) {
+/* How many numbers there are behind each pointer: whoever calls may have been told wrong. */
+typedef struct {
+    size_t mean, whiten, dict, start, rows, offset, pool, images, out;
+} Counts;
+
+static int within(int value, int low, int high) { return low <= value && value <= high; }
+
+/* Whether all that will be read and written is there. Each factor is small enough for no product
+ * to wrap. */
+static int fits(const Shape *s, const Counts *c, long n) {
+    if (!(within(s->side, 1, 1 << 13) && within(s->channels, 1, 64) && within(s->patch, 1, 64) &&
+          within(s->stride, 1, 1 << 13) && within(s->bins, 1, 64) && within(s->half, 1, 1 << 13) &&
+          within(s->atoms, TILE, 1 << 15) && within(s->modes, 2 * LANES, 1 << 13)))
+        return 0;
+    if (n < 0 || n > 1L << 24 || s->patch > s->side || s->atoms % TILE || s->modes % (2 * LANES) ||
+        !within(s->even, 0, s->modes) || s->even % (2 * LANES) ||
+        s->grid != (s->side - s->patch) / s->stride + 1)
+        return 0;
+    const size_t p = (size_t)s->patch * s->patch * s->channels, k = steps(s->half);
+    const size_t columns = (2 * (size_t)s->half + COLUMNS - 1) / COLUMNS * COLUMNS;
+    return c->mean >= p && c->whiten >= columns * p && c->dict >= s->atoms * 2 * k * STEP &&
+           c->start >= 2 * (size_t)s->atoms && c->rows >= (size_t)s->atoms * s->modes &&
+           c->offset >= (size_t)s->modes && c->pool >= (size_t)s->bins * s->grid &&
+           c->images >= (size_t)n * s->side * s->side * s->channels &&
+           c->out >= (size_t)n * s->bins * s->bins * s->modes;
+}
+
+/* images (n, side, side, channels) -> out (n, bins·bins, modes); 1 if all went well, 0 if memory
+ * ran out, -1 if sizes do not fit. */
+EXPORT int stepwell_encode(const Shape *s, const Weights *w, const Counts *c, const float *images,
+                           long n, float *out) {
+    if (!fits(s, c, n)) return -1;
     const size_t rows = (size_t)tiles(s) * ROWS, p = (size_t)s->patch * s->patch * s->channels;
     const size_t pixels = (size_t)s->side * s->side * s->channels;
     Scratch x = {
@@ -117,16 +146,24 @@ EXPORT int stepwell_encode(const Shape *s, const Weights *w, const float *images
 }
 
 /* Patches as bytes (n, 2, steps, 2, STEP), atoms as in Weights -> sums and differences of
- * answers (n, atoms). */
-EXPORT void stepwell_answers(const u8 *z, long n, int half, const i8 *dict, const short *start,
-                             int atoms, int bar, float *sum, float *gap) {
+ * answers (n, atoms); -1 if sizes do not fit. `count`: of z, dict, start, sum and gap. */
+EXPORT int stepwell_answers(const u8 *z, long n, int half, const i8 *dict, const short *start,
+                            int atoms, int bar, float *sum, float *gap, const size_t *count) {
+    if (n < 0 || n > 1L << 40 || n % ROWS || !within(half, 1, 1 << 13) ||
+        !within(atoms, TILE, 1 << 24) || atoms % TILE)
+        return -1;
+    const size_t k = steps(half), cells = (size_t)n * atoms;
+    if (count[0] < (size_t)n * 4 * k * STEP || count[1] < (size_t)atoms * 2 * k * STEP ||
+        count[2] < 2 * (size_t)atoms || count[3] < cells || count[4] < cells)
+        return -1;
 #ifdef WIDE
     if (wide()) {
-        answers_avx2(z, n, steps(half), dict, start, atoms, bar, sum, gap);
-        return;
+        answers_avx2(z, n, k, dict, start, atoms, bar, sum, gap);
+        return 1;
     }
 #endif
-    answers_plain(z, n, steps(half), dict, start, atoms, bar, sum, gap);
+    answers_plain(z, n, k, dict, start, atoms, bar, sum, gap);
+    return 1;
 }
 
 /* Loaded through ctypes; being a module too lets the ordinary installer build and ship it. */

@@ -33,6 +33,7 @@ _INTS = (
     "bar",
 )
 _ARRAYS = ("mean", "whiten", "dict", "start", "rows", "offset", "pool")
+_NO_FIT = "the patch kernel was given sizes that do not fit its arrays"
 
 
 class _Shape(ctypes.Structure):
@@ -41,6 +42,10 @@ class _Shape(ctypes.Structure):
 
 class _Weights(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in _ARRAYS]
+
+
+class _Counts(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in (*_ARRAYS, "images", "out")]
 
 
 @lru_cache(maxsize=1)
@@ -86,13 +91,17 @@ class Fused:
         )
         out = np.empty((n, BINS, BINS, modes), np.float32)
         pointer = ctypes.c_void_p
+        counts = _Counts(*(a.size for a in (*self._arrays, images, out)))
         done = kernel.stepwell_encode(
             ctypes.byref(shape),
             ctypes.byref(self._weights),
+            ctypes.byref(counts),
             pointer(images.ctypes.data),
             ctypes.c_long(n),
             pointer(out.ctypes.data),
         )
+        if done < 0:
+            raise ValueError(_NO_FIT)
         if not done:
             raise MemoryError("the patch kernel found no memory for one image's patches")
         return out
@@ -118,9 +127,13 @@ class FusedAnswers:
         both = np.empty((2, whole, padded), np.float32)
         arrays: list[NDArray] = [rows, self._dict, self._start, *both]
         at = [ctypes.c_void_p(a.ctypes.data) for a in arrays]
-        kernel.stepwell_answers(
-            at[0], ctypes.c_long(whole), width // 2, at[1], at[2], padded, bar, at[3], at[4]
+        counts = (ctypes.c_size_t * len(arrays))(*(a.size for a in arrays))
+        size = ctypes.c_long(whole)
+        done = kernel.stepwell_answers(
+            at[0], size, width // 2, at[1], at[2], padded, bar, at[3], at[4], counts
         )
+        if done < 0:
+            raise ValueError(_NO_FIT)
         return both[0][:n, :count], both[1][:n, :count]
 
 

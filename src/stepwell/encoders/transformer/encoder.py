@@ -16,6 +16,7 @@ from stepwell.encoders.transformer.tokens import Tokens, cut, filled
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
 from stepwell.kit.hashing import digest_rows
 from stepwell.kit.sampling import evenly
+from stepwell.kit.schema import Schema, Table, number, whole, word, yes_no
 from stepwell.kit.texts import END
 from stepwell.kit.torch import arrays_of, judging, torch_or_error
 
@@ -217,6 +218,13 @@ class TransformerEncoder(Copies):
         settings = {"style": self.style, "backbone": self.backbone, **shape}
         return settings, arrays_of(self.module) | {"vocabulary": described}
 
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it: no more weights are made than there are in it."""
+        rules = {"style": word(*DROPPED), "backbone": word(), "shape": _check_shape}
+        arrays = {"vocabulary": Table("u", ("bytes",), size=1)}
+        return Schema(rules, arrays, others=True, also=_no_larger)
+
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
@@ -237,3 +245,26 @@ def _laid(batch: Batch, owner: NDArray[np.intp], rows: dict[str, NDArray[Any]]) 
     found = batch.take(owner).with_data(**rows)
     each = (b"".join(row.tobytes() for row in both) for both in zip(*rows.values(), strict=True))
     return replace(found, digest=digest_rows(each))
+
+
+def _check_shape(shape: Any) -> None:
+    """Raise ValueError for what no transformer of ours is."""
+    if not isinstance(shape, dict):
+        raise ValueError(f"{shape!r}")
+    rules = {"tokens": whole(1), "width": whole(1, 16_384), "layers": whole(0, 1000)}
+    rules |= {"heads": whole(1, 1000), "dropped": number(0, 1), "causal": yes_no}
+    rules |= {"answers": whole(0, 1000)}
+    for name, value in shape.items():
+        if name not in rules:
+            raise ValueError(f"an entry {str(name)[:80]!r}")
+        rules[name](value)
+
+
+def _no_larger(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """A shape asks for about as many weights as there are."""
+    shape = settings["shape"]
+    width, layers = shape["width"], shape["layers"] + shape.get("answers", 0)
+    asked = shape["tokens"] * width + layers * width * width
+    there = sum(array.size for array in arrays.values())
+    if asked > 4 * there + 10**6:
+        raise ValueError(f"a shape of {asked:,} weights and more, where there are {there:,}")

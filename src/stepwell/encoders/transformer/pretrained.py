@@ -10,9 +10,10 @@ import numpy as np
 
 from stepwell.encoders.network.encoder import default_device
 from stepwell.encoders.transformer.encoder import TransformerEncoder
-from stepwell.encoders.transformer.saved import built, opened
+from stepwell.encoders.transformer.saved import POOLINGS, built, opened
 from stepwell.encoders.transformer.tokens import Tokens
 from stepwell.interfaces import Batch, Observer, StepwellError, ignore
+from stepwell.kit.schema import Schema, Table, several, whole, word, yes_no
 from stepwell.kit.texts import SPECIAL
 from stepwell.kit.torch import arrays_of, judging, torch_or_error
 
@@ -95,6 +96,12 @@ class PretrainedEncoder(TransformerEncoder):
         settings = {"backbone": self.backbone, "made": self._made}
         return settings, arrays_of(self.module) | {"vocabulary": described}
 
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        rules = {"backbone": word(), "made": _check_made}
+        return Schema(rules, {"vocabulary": Table("u", ("bytes",), size=1)}, others=True)
+
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
@@ -111,3 +118,14 @@ class PretrainedEncoder(TransformerEncoder):
                 f"another: {str(error).splitlines()[-1].strip()}"
             ) from None
         return encoder
+
+
+def _check_made(made: Any) -> None:
+    """Raise ValueError for what says nothing of how a model is built."""
+    if not isinstance(made, dict):
+        raise ValueError(f"{str(made)[:80]!r}")
+    ids = several(whole(), 100)
+    rules = {"config": word(), "pad": whole(), "before": ids, "after": ids}
+    rules |= {"pooling": word(*POOLINGS), "normed": yes_no, "longest": whole(1)}
+    for name, rule in rules.items():
+        rule(made.get(name))

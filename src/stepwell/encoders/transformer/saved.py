@@ -19,6 +19,26 @@ _PLAIN = ("Transformer", "Pooling", "Normalize")
 """Modules of sentence-transformers that are understood."""
 _OFFSET = ("roberta", "camembert", "mpnet", "longformer")
 """Models that count places from after the number of their padding."""
+KNOWN = frozenset(
+    """
+    albert bart bert bert-generation big_bird bigbird_pegasus biogpt bloom camembert canine codegen
+    convbert cohere ctrl data2vec-text deberta deberta-v2 distilbert electra ernie esm falcon
+    flaubert fnet funnel gemma gemma2 gemma3_text glm gpt-sw3 gpt2 gpt_bigcode gpt_neo gpt_neox gptj
+    granite ibert led llama longformer longt5 luke m2m_100 mamba marian mbart mega megatron-bert
+    mistral mobilebert modernbert mpnet mpt mt5 mvp nezha nystromformer olmo olmo2 openai-gpt
+    opt pegasus phi phi3 plbart qdqbert qwen2 qwen3 reformer rembert roberta roberta-
+    prelayernorm roc_bert roformer smollm3 splinter squeezebert stablelm starcoder2
+    switch_transformers t5 t5gemma umt5 xglm xlm xlm-roberta xlm-roberta-xl xlnet xmod yoso
+    """.split()  # noqa: SIM905 - a list would take a line each
+)
+"""Kinds of text models, as ``model_type`` names them, that need nothing but their own weights.
+
+Others are refused before the library sees them: some of them fetch parts from a hub.
+"""
+_NOT_TAKEN = ("auto_map", "attn_implementation", "quantization_config", "use_kernels", "adapter")
+"""What of a configuration could make the library fetch or import something."""
+_MOST, _MOST_LAYERS = 10_000_000, 1_000
+"""Largest whole number of a configuration, and of its layers, heads and experts."""
 _OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -32,7 +52,8 @@ def opened(name: str) -> tuple[Any, str, dict[str, Any]]:
         For a folder without them, or one that only code of its own could read.
     """
     folder, library = model_folder(name), transformers_or_error()
-    with _told(folder):
+    with _told(folder), offline():
+        checked_config(_json(folder / "config.json"), str(folder))
         tokenizer = library.AutoTokenizer.from_pretrained(folder, **_OFFLINE)
         model, info = _attending(
             library.AutoModel.from_pretrained,
@@ -192,17 +213,65 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def built(described: str, seed: int) -> Any:
-    """A model with random weights."""
-    torch, library, facts = torch_or_error(), transformers_or_error(), json.loads(described)
+def checked_config(facts: Any, where: str) -> dict[str, Any]:
+    """A configuration as far as it only tells sizes and ways to compute.
+
+    Raises
+    ------
+    StepwellError
+        For a kind of model that is not known, and for sizes that none has.
+    """
+    kind = facts.get("model_type") if isinstance(facts, dict) else None
+    if kind not in KNOWN:
+        raise UsageError(
+            f"Expected a text model of a known kind (bert, roberta, gpt2, llama, t5 …), found "
+            f"{str(kind)[:80]!r} in {where}: others may ask a hub for parts, and nothing is "
+            f"downloaded. Please ask for it, if it needs none."
+        )
+    for name, value in facts.items():
+        many = any(word in name for word in ("layers", "heads", "experts", "num_"))
+        most = _MOST_LAYERS if many and "token" not in name else _MOST
+        if isinstance(value, (int, float)) and abs(value) > most and "max" not in name:
+            raise StepwellError(
+                f"Expected sizes of a text model in {where}, found {name} = {value}: it is "
+                f"damaged, or was changed; bring back a copy."
+            )
+    return {n: v for n, v in facts.items() if not n.startswith(("_", *_NOT_TAKEN))}
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """The library's own switch against its hub, for as long as a model is opened or built."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
     try:
-        config = library.AutoConfig.for_model(**facts)
-    except ValueError as error:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def built(described: str, seed: int) -> Any:
+    """A model with random weights.
+
+    Raises
+    ------
+    StepwellError
+        For what is no configuration of a text model that this version knows.
+    """
+    torch, library = torch_or_error(), transformers_or_error()
+    try:
+        facts = checked_config(json.loads(described), "the run")
+        with torch.random.fork_rng(devices=[]), offline():
+            torch.manual_seed(seed)
+            config = library.AutoConfig.for_model(**facts)
+            made = _attending(library.AutoModel.from_config, config, trust_remote_code=False)
+    except StepwellError:
+        raise
+    except Exception as error:  # whatever is wrong with one of its values
+        why = (str(error) or type(error).__name__).splitlines()[0][:300]
         raise StepwellError(
-            f"Expected a model that this version of transformers knows, found "
-            f"{facts['model_type']!r}: {str(error).splitlines()[0]}"
+            f"Expected a model that this version of transformers knows, found {why}"
         ) from None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        made = _attending(library.AutoModel.from_config, config, trust_remote_code=False)
     return made.float()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stepwell.encoders.words.vectors import counted, vectors
 from stepwell.interfaces import Batch, Observer, StepwellError, UsageError, ignore
 from stepwell.kit.names import nearest as nearest_name
+from stepwell.kit.schema import Schema, Table, whole
 
 WIDTHS = {"fast": 100, "default": 200, "large": 300}
 RARE = 2
@@ -169,6 +170,17 @@ class WordEncoder:
         arrays = {"words": np.frombuffer(text, np.uint8), "share": self._share}
         return {"width": self.width}, arrays | {"vectors": self._vectors}
 
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        arrays = {
+            "words": Table("u", ("bytes",), size=1),
+            "share": Table("f", ("words",), 0, 1),
+            "vectors": Table("f", ("words", "width")),
+        }
+        width = settings.get("width", -1)
+        return Schema({"width": whole(1, 100_000)}, arrays, {"width": width}, also=_as_many)
+
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
@@ -178,3 +190,10 @@ class WordEncoder:
         encoder._words = {word: number for number, word in enumerate(words)}
         encoder._share, encoder._vectors = np.array(arrays["share"]), np.array(arrays["vectors"])
         return encoder
+
+
+def _as_many(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """As many words as vectors, each once."""
+    text = arrays["words"].tobytes().decode("utf-8", "surrogatepass")
+    if len(set(text.split("\n"))) != len(arrays["vectors"]):
+        raise ValueError(f"{len(arrays['vectors'])} vectors of another number of words")
