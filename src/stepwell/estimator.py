@@ -9,14 +9,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._param_validation import Interval
+from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
 
-from stepwell.engines import Choice, Law, solve
+from stepwell.engines import CentredMoments, Choice, solve
 
+F64 = NDArray[np.float64]
 FEWEST = 2
-"""Pairs of rows that there is something to learn from."""
-_SUMS = ("_square", "_cross", "_mean")
+"""Pairs that anything can be solved from."""
 
 
 class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -30,13 +31,15 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     Parameters
     ----------
     n_components : int
-        Dimensions of the embedding, at least 1; fewer come out of fewer features.
+        Dimensions of the embedding, at most, from 1; fewer come out of fewer features, or where
+        partners share less. No share of variance, as of PCA: there is none to share out.
     rho : float
-        Ridge, at least 0; see :class:`~stepwell.engines.Choice`.
+        Ridge, from 0, relative to the mean variance of features: scale them alike first if their
+        units have nothing to do with each other; see :class:`~stepwell.engines.Choice`.
     alpha : float
-        Power of the eigenvalues that weights the modes, at least 0.
+        Power of the eigenvalues that weights the modes, from 0.
     mask : float
-        Probability that a feature is masked in a view of a row of a bare X, in [0, 1).
+        Probability that a feature is masked in a view of a row of a bare X, from 0 and below 1.
     random_state : int, RandomState or None
 
     Attributes
@@ -88,54 +91,53 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         pairs : (n, d), optional
             Row i is the partner of row i of X. None: masked views, as described above.
         """
-        for name in (*_SUMS, "n_pairs_", "components_", "_rng"):
-            if hasattr(self, name):
-                delattr(self, name)
-        self.partial_fit(X, y, pairs=pairs)
-        if self.n_pairs_ < FEWEST:
+        self._check_parameters()
+        rows = validate_data(self, X, dtype=np.float64)
+        if len(rows) < FEWEST:
             raise ValueError(
                 f"Expected at least {FEWEST} samples (pairs of rows) to fit on, found n_samples = "
-                f"{self.n_pairs_}: partial_fit takes them one by one."
+                f"{len(rows)}: partial_fit takes them one by one."
             )
-        return self
+        self._forget()
+        return self._add(rows, pairs)
 
     def partial_fit(self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None) -> Self:
-        """Add rows and their partners; from the second pair on there is something to transform by.
+        """Add rows and their partners, one or more.
 
-        With ``pairs``, the result is that of one fit on all of them. The masked views of a
-        bare X are made batch by batch, with masks and means of each batch's own.
+        With ``pairs``, the result is that of one fit on all of them, in whatever batches. The
+        masked views of a bare X are made batch by batch; what is masked is set to the mean of all
+        rows so far. Before there are two pairs in all, nothing can be transformed.
         """
-        self._validate_params()
+        self._check_parameters()
         first = not hasattr(self, "n_pairs_")
-        rows = validate_data(self, X, dtype=np.float64, reset=first)
+        return self._add(validate_data(self, X, dtype=np.float64, reset=first), pairs)
+
+    def _check_parameters(self) -> None:
+        self._validate_params()
+        for name, value in self.get_params(deep=False).items():
+            if isinstance(value, bool | np.bool_):  # whole numbers, to Python
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of {type(self).__name__} must be a number. Got "
+                    f"{value!r} instead."
+                )
+
+    def _forget(self) -> None:
+        learned = ("components_", "eigenvalues_", "mean_", "n_pairs_", "_n_features_out")
+        for name in (*learned, "_moments", "_middle", "_rows", "_rng"):
+            if hasattr(self, name):
+                delattr(self, name)
+
+    def _add(self, rows: F64, pairs: ArrayLike | None) -> Self:
         one, two = self._views(rows, pairs)
-        self._add(one, two)
-        if self.n_pairs_ >= FEWEST:
-            self._solve()
+        moments = getattr(self, "_moments", None)
+        if moments is None:
+            moments = CentredMoments.of(one, two, one[0].copy())
+        else:
+            moments += CentredMoments.of(one, two, moments.shift)
+        if moments.pairs >= FEWEST:
+            self._solve(moments)
+        self._moments, self.n_pairs_ = moments, moments.pairs
         return self
-
-    def _add(self, one: NDArray, two: NDArray) -> None:
-        """Add centred moments by the update of Chan, Golub and LeVeque (1983): about the mean of
-        each batch, then moved to that of all. Sums about zero would cancel where features are far
-        from it."""
-        n = len(one)
-        mean = (one.mean(0) + two.mean(0)) / 2
-        one, two = one - mean, two - mean
-        cross = one.T @ two
-        square, cross = (one.T @ one + two.T @ two) / 2, (cross + cross.T) / 2
-        if not hasattr(self, "n_pairs_"):
-            self._square, self._cross, self._mean, self.n_pairs_ = square, cross, mean, n
-            return
-        before = self.n_pairs_
-        apart = mean - self._mean
-        moved = np.outer(apart, apart) * (before * n / (before + n))
-        self._square += square + moved
-        self._cross += cross + moved
-        self._mean += apart * (n / (before + n))
-        self.n_pairs_ += n
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "components_")
 
     def fit_transform(
         self, X: ArrayLike, y: Any = None, *, pairs: ArrayLike | None = None
@@ -158,29 +160,41 @@ class SpectralEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if not hasattr(self, "_rng"):
             self._rng = check_random_state(self.random_state)
         rng = self._rng  # kept, or every batch would be masked alike
-        mean = rows.mean(0)
+        mean = self._mean_of_all(rows)
         one, two = (np.where(rng.random_sample(rows.shape) < self.mask, mean, rows) for _ in "ab")
         return one, two
 
-    def _solve(self) -> None:
-        mu = self._mean
-        law = Law(
-            mu,
-            self._cross / self.n_pairs_,
-            self._square / self.n_pairs_,
-            # At least as many as half of which n_components are: a scikit-learn user who asks
-            # for k components of a small X expects k.
-            max(self.n_pairs_, 2 * self.n_components),
-        )
-        modes = solve(law, Choice(min(self.n_components, len(mu)), self.rho, self.alpha))
+    def _mean_of_all(self, rows: F64) -> F64:
+        """(d,) of the rows of bare X so far, with these: a batch of one has none of its own."""
+        known = getattr(self, "_rows", 0)
+        middle = self._middle if known else rows[0]
+        self._rows = known + len(rows)
+        self._middle: F64 = middle + (rows - middle).sum(0) / self._rows
+        return self._middle
+
+    def _solve(self, moments: CentredMoments) -> None:
+        # At least as many as half of which n_components are: a scikit-learn user who asks
+        # for k components of a small X expects k.
+        wanted = int(self.n_components)
+        law = moments.law(max(moments.pairs, 2 * wanted))
+        mu = law.mu
+        modes = solve(law, Choice(min(wanted, len(mu)), float(self.rho), float(self.alpha)))
         if not len(modes.values):  # nothing is shared: something has to be given back
             modes = type(modes)(np.ones(1), np.eye(len(mu), 1), mu)
         self.mean_, self.eigenvalues_ = mu, modes.values
         self.components_ = (modes.vectors * modes.values**self.alpha).T
         self._n_features_out = len(modes.values)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "components_")
+
     def transform(self, X: ArrayLike) -> NDArray[np.float64]:
         """(n, d) → (n, k)."""
+        if hasattr(self, "n_pairs_") and self.n_pairs_ < FEWEST:
+            raise NotFittedError(
+                f"Expected at least {FEWEST} pairs to solve from, found {self.n_pairs_}: add more "
+                f"with partial_fit, or call fit."
+            )
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=np.float64, reset=False)
         embedded: NDArray[np.float64] = (rows - self.mean_) @ self.components_.T

@@ -19,6 +19,9 @@ from stepwell.engines.quantise import Quantiser
 from stepwell.kit.linalg import fix_signs, ridge_of, symmetric_top, top_modes
 from stepwell.kit.schema import Schema, Table, number, whole
 
+NOTHING = 1e-9
+"""Eigenvalues up to here are 0 but for rounding: how many are kept must not hang on that."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -66,7 +69,7 @@ def solve(law: Law, choice: Choice) -> Modes:
     """Modes of a pair law with positive eigenvalue, in the order of invariance."""
     k = dimensions(choice.k, law.units)
     values, vectors = top_modes(law.gamma, law.sigma, choice.rho * noise_share(law), k)
-    kept = values > 0
+    kept = values > NOTHING
     values = np.sqrt(values[kept]) if law.squared else values[kept]
     return Modes(values, vectors[:, kept], law.mu)
 

@@ -126,7 +126,11 @@ def orthonormal(basis: NDArray) -> NDArray:
 
 
 def fix_signs(vectors: F64) -> F64:
-    """Columns with their largest entry positive: signs mean nothing, so fix them."""
-    largest = np.abs(vectors).argmax(0)
+    """Columns with their largest entry positive: signs mean nothing, so fix them.
+
+    Of entries that differ by rounding alone (columns that repeat others) the first counts.
+    """
+    sizes = np.abs(vectors)
+    largest = (sizes >= (1 - 1e-6) * sizes.max(0, initial=0)).argmax(0)
     signs = np.sign(vectors[largest, np.arange(vectors.shape[1])])
     return vectors * np.where(signs == 0, 1, signs)
