@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from typing import Any
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.folders import recover
 from stepwell.kit.names import nearest
-from stepwell.kit.schema import Rule, number, several, whole, word
+from stepwell.kit.schema import Rule, whole
 from stepwell.resuming import going_on, unfinished
+from stepwell.runrules import CONFIG, SCORES
 
 FORMAT = 2
 """Version of the directory's layout; a newer one is refused with a clear error."""
+_LONGEST = 2**28
+"""Bytes of a JSON file, at most."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def read_config(path: Path) -> dict[str, Any]:
         form = config.get("format", 0)
         whole(0, 10**6)(form)
         if form <= FORMAT:
-            _check(config)
+            CONFIG(config)
     except (ValueError, OSError, RecursionError) as error:
         raise StepwellError(
             f"Expected a whole run at {path}, found its config.toml damaged ("
@@ -77,41 +81,6 @@ def trained_on(config: dict) -> str:
         f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
         f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
     )
-
-
-_SECTIONS: dict[str, dict[str, Rule]] = {
-    "source": {"kind": word(), "name": word()},
-    "learn": {"seed": whole(-(2**63), 2**63), "encoder": word(), "pretext": word()},
-    "choice": {"k": whole(1)},
-    "data": {name: whole(0, 2**60) for name in ("examples", "founders", "distinct", "skipped")},
-    "cost": {"seconds": number(0), "cpu_seconds": number(0), "peak_mb": number(0)},
-}
-"""What every run tells of itself; all else may be missing in older ones."""
-
-
-def _check(config: Mapping[str, Any]) -> None:
-    """Raise ValueError for what no run of ours has."""
-    word()(config.get("created", ""))
-    for section, rules in _SECTIONS.items():
-        found = config.get(section)
-        if not isinstance(found, dict):
-            raise ValueError(f"no section {section}")
-        for name, rule in rules.items():
-            try:
-                rule(found.get(name))
-            except ValueError as error:
-                raise ValueError(f"{section}.{name} = {error}") from None
-    for name, kind in (("options", dict), ("read", dict), ("path", str)):
-        if not isinstance(config["source"].get(name, kind()), kind):
-            raise ValueError(f"source.{name} is no {kind.__name__}")
-    whole(1, 10**6)(config["learn"].get("chunk", 256))
-    for name in ("views", "skipped"):
-        several(_row, 10**6)(config.get(name, []))
-
-
-def _row(value: Any) -> None:
-    if not isinstance(value, dict):
-        raise ValueError(f"{value!r}")
 
 
 Identity = tuple[int, int, int]
@@ -153,3 +122,44 @@ def whole_file(path: Path) -> Iterator[None]:
             f"({type(error).__name__}: {' '.join(str(error).split())[:200]}): learn again, or "
             f"bring back a copy."
         ) from None
+
+
+@contextmanager
+def computed(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while parts of a run compute, as one of our errors: that they are what
+    they were, no rule can tell."""
+    try:
+        yield
+    except StepwellError:
+        raise
+    except Exception as error:
+        raise StepwellError(
+            f"Expected features of examples from the encoder of {path}, found "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}. If it worked before, "
+            f"the run is damaged, or was changed: learn again, or bring back a copy."
+        ) from error
+
+
+def read_json(path: Path, missing: Any, rule: Rule) -> Any:
+    """What a JSON file of a run holds; ``missing`` where there is none.
+
+    Raises
+    ------
+    StepwellError
+        If it is damaged, or holds what no run of ours has.
+    """
+    if not os.path.lexists(path):
+        return missing
+    with whole_file(path):
+        if path.stat().st_size > _LONGEST:
+            raise ValueError(f"{path.stat().st_size:,} bytes")
+        found = json.loads(path.read_text("utf-8"))
+        rule(found)
+        return found
+    raise AssertionError("never reached")
+
+
+def scores_of(path: Path) -> dict[str, Any]:
+    """``scores.json`` of the run at a path, or an empty dict."""
+    found: dict[str, Any] = read_json(path / "scores.json", {}, SCORES)
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ from stepwell.kit.hashing import fifth_of, keys
 from stepwell.labels import is_table, label_source, named, none_read
 from stepwell.pretexts import suited
 from stepwell.run import Run
-from stepwell.runfile import whole_file
+from stepwell.runfile import scores_of
 
 OURS = "stepwell"
 ROLES = {
@@ -314,9 +313,4 @@ def _small(features: NDArray) -> NDArray:
 
 def read_scores(run: Run) -> dict[str, Any]:
     """``scores.json``, or an empty dict."""
-    path = run.path / "scores.json"
-    with whole_file(path):
-        scores: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        if not isinstance(scores, dict):
-            raise ValueError("no object")
-    return scores
+    return scores_of(run.path)

@@ -72,6 +72,11 @@ class LabelSums:
         found._products = self._products + sign * other._products
         return found
 
+    @property
+    def takes(self) -> int:
+        """Features of an example."""
+        return self.width
+
     def means(self) -> F64:
         """(c, d) of each class."""
         return self._sums / self.counts[:, None] / STEPS
@@ -89,11 +94,11 @@ class LabelSums:
     def schema(settings: Mapping[str, Any]) -> Schema:
         """What a run may hold of it."""
         arrays = {
-            "counts": Table("iu", ("classes",), 0),
-            "sums": Table("f", ("classes", "d")),
-            "products": Table("f", ("d", "d")),
+            "counts": Table("iu", ("classes",), 1, 2**53),
+            "sums": Table("f", ("classes", "d"), -(2.0**53), 2.0**53),
+            "products": Table("f", ("d", "d"), -(2.0**53), 2.0**53),
         }
-        return Schema({"classes": several(word())}, arrays, _sizes(settings))
+        return Schema({"classes": several(word())}, arrays, _sizes(settings), also=_once)
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
@@ -118,6 +123,12 @@ def discriminants(sums: LabelSums, shrink: float) -> tuple[F64, F64]:
 def _rounder(matrix: F64, share: float) -> F64:
     size = max(float(np.trace(matrix)) / len(matrix), 1e-12)
     return (1 - share) * matrix + share * size * np.eye(len(matrix))
+
+
+def _once(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Each class once, in order."""
+    if settings["classes"] != sorted(set(settings["classes"])):
+        raise ValueError("classes that come twice, or in no order")
 
 
 def _sizes(settings: Mapping[str, Any]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stepwell.encoders.patches.geometry import grid_side
 from stepwell.encoders.patches.stream import PATCH
 from stepwell.kit.schema import Schema, Table, number, several, whole, word, yes_no
 
@@ -16,6 +17,9 @@ _RULES = {
     "threshold": number(-1, 1),
     "even": whole(0, MOST_MODES),
 }
+MOST_CODE, MOST_PIXELS = 2**28, 2**26
+"""Numbers that the modes of one image's patches are, and its pixels, at most: what the densest
+preset makes of the largest canvas."""
 _LARGE = 1e15
 """Largest number of a table: products of two of them, summed up, are finite."""
 
@@ -26,7 +30,7 @@ def schema_of(settings: Mapping[str, Any]) -> Schema:
         "preset": word(),
         "sides": several(whole(PATCH, MOST_SIDE), 16),
         "mirror": yes_no,
-        "streams": several(_check_stream, 32),
+        "streams": several(_check_stream, 32, 1),
     }
     count = len(settings["streams"]) if isinstance(settings.get("streams"), list) else 0
     arrays: dict[str, Table] = {}
@@ -51,8 +55,8 @@ def _check_stream(stream: Any) -> None:
 
 def _fitting(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """What no single rule tells: halves, whole patches, modes of one parity among all."""
-    whole(0, MOST_CHANNELS)(settings.get("tones", 0))
-    coloured = set()
+    tones, coloured = settings.get("tones", 0), set()
+    whole(0, MOST_CHANNELS)(tones)
     for i, stream in enumerate(settings["streams"]):
         pixels, columns = arrays[f"{i}.whiten"].shape
         atoms, modes = arrays[f"{i}.rows"].shape
@@ -66,5 +70,8 @@ def _fitting(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
             raise ValueError(f"stream {i} has {atoms} atoms and {modes} modes")
         if stream["even"] > modes:
             raise ValueError(f"stream {i} has {stream['even']} even ones of {modes} modes")
-    if len(coloured) > 1:
-        raise ValueError(f"streams see images of {sorted(coloured)} channels")
+        code = grid_side(stream["side"], PATCH, stream["stride"]) ** 2 * modes
+        if code > MOST_CODE or stream["side"] ** 2 * channels > MOST_PIXELS:
+            raise ValueError(f"stream {i} makes {code:,} numbers of an image")
+    if len(coloured) > 1 or (coloured and tones and {tones} != coloured):
+        raise ValueError(f"streams see images of {sorted(coloured)} channels, and of {tones}")
