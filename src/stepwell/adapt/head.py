@@ -104,7 +104,7 @@ class Head:
             "weight": Table("f", ("classes", "columns"), -1e30, 1e30),
             "bias": Table("f", ("classes",), -1e30, 1e30),
             "anchors": Table("f", ("columns", "features"), -1e15, 1e15, optional=True),
-            "held": Table("f", ("n", "classes"), -1e-3, 1 + 1e-3, optional=True),
+            "held": Table("f", ("n", "classes"), 0, 1 + 1e-3, optional=True),
             "truth": Table("iu", ("n",), 0, count - 1, optional=True),
         }
         rules = {
@@ -131,6 +131,8 @@ def _once(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
         raise ValueError("classes that come twice")
     if ("held" in arrays) != ("truth" in arrays) or not len(arrays.get("truth", [0])):
         raise ValueError("what was said of labels, without the labels")
+    if "held" in arrays and np.any(np.abs(arrays["held"].sum(1, dtype=float) - 1) > 1e-2):
+        raise ValueError("probabilities that are no whole")
 
 
 def beside(features: Features, reads: Sequence[str]) -> Any:
