@@ -155,7 +155,7 @@ def _check_stream(stream: Stream) -> None:
     spec = stream.spec
     if not fits or columns % 2 or not 0 <= stream.even <= modes or stream.atoms.dtype != np.int8:
         raise ValueError(_NO_FIT)
-    if not 1 <= spec.stride or not PATCH <= spec.side or not -1 <= spec.threshold <= 1:
+    if spec.stride < 1 or spec.side < PATCH or not -1 <= spec.threshold <= 1:
         raise ValueError(_NO_FIT)
 
 
