@@ -37,9 +37,8 @@ def read_rows(path: Path, columns: Mapping[str, str]) -> Any:
     size = path.stat().st_size
     most = GROWN * size + SPARE
     texts = [name for name, kind in columns.items() if kind == "string"]
-    with parquet.ParquetFile(
-        path, memory_map=False, pre_buffer=False, read_dictionary=texts
-    ) as file:
+    options: Any = {"memory_map": False, "pre_buffer": False}
+    with parquet.ParquetFile(path, **options) as file:
         told = file.metadata
         if not 0 <= told.num_rows <= ROWS_A_BYTE * size:
             raise ValueError(f"{told.num_rows:,} rows in {size:,} bytes")
@@ -47,6 +46,7 @@ def read_rows(path: Path, columns: Mapping[str, str]) -> Any:
         if any(group.total_byte_size > most for group in groups):
             raise ValueError(f"content of many times {size:,} bytes")
         _check_columns(file.schema_arrow, columns)
+    with parquet.ParquetFile(path, read_dictionary=texts, **options) as file:
         metadata, empty = file.schema_arrow.metadata, file.schema_arrow.empty_table()
         parts, held = [], 0
         for batch in file.iter_batches(_AT_ONCE, columns=list(columns)):
@@ -70,7 +70,7 @@ def _check_columns(schema: Any, columns: Mapping[str, str]) -> None:
         if schema.names.count(name) != 1:
             raise ValueError(f"no column {name!r}, or several")
         found = schema.field(name).type
-        found = getattr(found, "value_type", found) if str(found)[:10] == "dictionary" else found
+        found = getattr(found, "value_type", found) if hasattr(found, "index_type") else found
         if kind and str(found) != kind:
             raise ValueError(f"column {name!r} of {str(found)[:80]}, not {kind}")
 
