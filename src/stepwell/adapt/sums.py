@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.interfaces import StepwellError
 from stepwell.kit.schema import Schema, Table, several, word
 
 F64 = NDArray[np.float64]
@@ -115,7 +116,13 @@ def discriminants(sums: LabelSums, shrink: float) -> tuple[F64, F64]:
     n, means = sums.counts.sum(), sums.means()
     within = sums.products() - (means.T * sums.counts) @ means
     within = _rounder(within / n, shrink)
-    weight = np.linalg.solve(within, means.T).T
+    try:
+        weight = np.linalg.solve(within, means.T).T
+    except np.linalg.LinAlgError as error:
+        raise StepwellError(
+            f"Expected sums over labelled examples that a head follows from, found others "
+            f"({error}): the run is damaged, or was changed; finetune it again."
+        ) from error
     bias = np.log(sums.counts / n) - (weight * means).sum(1) / 2
     return np.asarray(weight), np.asarray(bias, np.float64)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from stepwell.encoders.patches.geometry import grid_side
 from stepwell.encoders.patches.stream import PATCH
-from stepwell.kit.schema import Schema, Table, number, several, whole, word, yes_no
+from stepwell.kit.schema import Schema, Table, entries, number, several, whole, word, yes_no
 
 MOST_SIDE, MOST_CHANNELS, MOST_ATOMS, MOST_MODES = 4096, 64, 32_768, 8192
 _RULES = {
@@ -30,7 +30,7 @@ def schema_of(settings: Mapping[str, Any]) -> Schema:
         "preset": word(),
         "sides": several(whole(PATCH, MOST_SIDE), 16),
         "mirror": yes_no,
-        "streams": several(_check_stream, 32, 1),
+        "streams": several(entries(_RULES), 32, 1),
     }
     count = len(settings["streams"]) if isinstance(settings.get("streams"), list) else 0
     arrays: dict[str, Table] = {}
@@ -44,13 +44,6 @@ def schema_of(settings: Mapping[str, Any]) -> Schema:
             f"{i}.offset": Table("f", (m,), -_LARGE, _LARGE),
         }
     return Schema(rules, arrays, also=_fitting)
-
-
-def _check_stream(stream: Any) -> None:
-    if not isinstance(stream, dict):
-        raise ValueError(f"{str(stream)[:80]!r}")
-    for name, rule in _RULES.items():
-        rule(stream.get(name))
 
 
 def _fitting(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
