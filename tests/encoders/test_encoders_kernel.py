@@ -110,6 +110,7 @@ def test_what_the_kernel_could_not_be_laid_out_of_is_refused(photos_run, change)
         {"even": 160},
         {"even": -4096},
         {"side": 10**9},
+        {"side": 2400},
         {"side": 3},
         {"stride": 0},
         {"colour": 3},

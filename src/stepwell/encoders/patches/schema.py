@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell.encoders.patches.geometry import grid_side
-from stepwell.encoders.patches.stream import PATCH
+from stepwell.encoders.patches.stream import PATCH, densest
 from stepwell.kit.schema import Schema, Table, entries, number, several, whole, word, yes_no
 
 MOST_SIDE, MOST_CHANNELS, MOST_ATOMS, MOST_MODES = 4096, 64, 32_768, 8192
@@ -50,10 +50,15 @@ def _fitting(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """What no single rule tells: halves, whole patches, modes of one parity among all."""
     tones, coloured = settings.get("tones", 0), set()
     whole(0, MOST_CHANNELS)(tones)
+    sides = {stream["side"] for stream in settings["streams"]}
+    if sides != set(settings["sides"]):
+        raise ValueError(f"sides {settings['sides']}, and streams of {sorted(sides)}")
     for i, stream in enumerate(settings["streams"]):
         pixels, columns = arrays[f"{i}.whiten"].shape
         atoms, modes = arrays[f"{i}.rows"].shape
         channels, rest = divmod(pixels, PATCH**2)
+        if stream["stride"] < densest(stream["side"]):
+            raise ValueError(f"stream {i} has {stream['stride']} pixels between patches")
         if rest or not 1 <= channels <= MOST_CHANNELS or (not stream["colour"] and channels != 1):
             raise ValueError(f"stream {i} sees patches of {pixels} numbers")
         coloured |= {channels} if stream["colour"] else set()
