@@ -181,3 +181,9 @@ def test_a_view_of_a_plugin_is_known_by_its_name(digit_batch):
     np.testing.assert_array_equal(turned, 255 - digit_batch.data["image"].astype(np.float32))
     with pytest.raises(UsageError, match="Expected the name of a view"):
         parse("negative")
+
+
+def test_an_encoder_of_a_plug_in_may_have_any_attribute(tiny_run, tiny, monkeypatch):
+    encoder = type(stepwell.load(tiny_run).encoder)
+    monkeypatch.setattr(encoder, "takes", "anything", raising=False)
+    assert stepwell.load(tiny_run).encoder.width

@@ -13,6 +13,7 @@ from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.nearest import unit
 from stepwell.kit.sampling import evenly
 from stepwell.run import Run
+from stepwell.runfile import computed
 
 EMBEDDING, FEATURES, WORDS, ADAPTED = "embedding", "features", "words", "adapted"
 LIGHT = "features, lightly"
@@ -24,7 +25,7 @@ UNLABELLED, SIGNS = 10_000, 2000
 def features_of(run: Run, batch: Batch, terms: Terms | None, adapted: Any = None) -> dict[str, Any]:
     """(n, ·) each, of length 1; 0 where an encoder finds nothing in one that it knows, so that
     nothing speaks for any label. Features of ``adapted``, a fine-tuned network, are as they are."""
-    return made_of(np.asarray(run.encoder.embed(batch), np.float32), run, batch, terms, adapted)
+    return made_of(np.asarray(run.features(batch), np.float32), run, batch, terms, adapted)
 
 
 def made_of(
@@ -36,7 +37,8 @@ def made_of(
     found[FEATURES] = unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))
     found[LIGHT] = found[FEATURES] / 3
     if adapted is not None:
-        found[ADAPTED] = np.asarray(adapted.embed(batch), np.float32)
+        with computed(run.path):
+            found[ADAPTED] = np.asarray(adapted.embed(batch), np.float32)
     return found | ({WORDS: terms(texts_of(batch))} if terms is not None else {})
 
 

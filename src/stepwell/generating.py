@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import lzma
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import log
@@ -21,6 +20,7 @@ from stepwell.interfaces import Source, StepwellError, UsageError
 from stepwell.kit.hashing import drawn, fold_of
 from stepwell.pretexts.tokens import Next
 from stepwell.run import Run
+from stepwell.runfile import scores_of
 
 COUNTS = "counts.parquet"
 BATCH = 64
@@ -195,8 +195,7 @@ def counts_of(run: Run) -> NgramCounts:
 def model_of(run: Run) -> Any:
     """What tells the next byte: the counts, or where that costs less, a transformer with them."""
     counts = NgramModel(counts_of(run))
-    scores = json.loads((run.path / "scores.json").read_text(encoding="utf-8"))
-    return _both(counts, run.encoder, float(scores.get("weight", 1.0)))
+    return _both(counts, run.encoder, float(scores_of(run.path).get("weight", 1.0)))
 
 
 def _both(counts: NgramModel, encoder: Any, weight: float) -> Any:

@@ -14,6 +14,8 @@ from stepwell.interfaces import Batch, Row, StepwellError, UsageError
 from stepwell.kit.files import csv_text, json_text, lock_of
 from stepwell.kit.folders import new_folder, recover
 from stepwell.kit.parts import save_part
+from stepwell.kit.rowfiles import read_rows, texts_of
+from stepwell.kit.schema import entries, several
 from stepwell.run import Run
 from stepwell.runfile import read_json, whole_file
 
@@ -77,7 +79,8 @@ def keep(run: Run, kept: Kept) -> None:
 
 def curve_of(run: Run) -> list[Row]:
     """What was gained and kept by training on a network; empty where none was."""
-    found: list[Row] = read_json(run.path / "parts" / FOLDER / CURVE, list)
+    path = run.path / "parts" / FOLDER / CURVE
+    found: list[Row] = read_json(path, [], several(entries({})))
     return found
 
 
@@ -156,10 +159,11 @@ def own_labels(run: Run) -> dict[str, str]:
 
 
 def _digests(run: Run) -> Mapping[str, str]:
-    import pyarrow.parquet as parquet
-
-    table = parquet.read_table(run.path / "examples.parquet", columns=["id", "digest"])
-    return dict(zip(table["id"].to_pylist(), table["digest"].to_pylist(), strict=True))
+    path = run.path / "examples.parquet"
+    with whole_file(path):
+        table = read_rows(path, {"id": "string", "digest": "string"})
+        return dict(zip(texts_of(table["id"]), texts_of(table["digest"]), strict=True))
+    raise AssertionError("never reached")
 
 
 def _as_csv(rows: Sequence[Row]) -> str:

@@ -167,7 +167,15 @@ class Source(Protocol):
 
 
 class Part(Protocol):
-    """Anything a Run holds: it can be written down and brought back."""
+    """Anything a Run holds: it can be written down and brought back.
+
+    What is brought back may come from somebody else, so a class may also have
+
+    - ``schema``: a :class:`stepwell.kit.schema.Schema` of what ``state`` writes, or a static method
+      that makes one from the settings; checked before ``from_state``. Without one, arrays are
+      only checked to hold finite numbers;
+    - ``takes: int``: how many features it reads, which are to be as many as the encoder has.
+    """
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Plain settings (TOML types) and named arrays that rebuild this part."""

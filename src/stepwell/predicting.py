@@ -13,7 +13,7 @@ from stepwell.encoders.words.encoder import spans_of
 from stepwell.evaluate.strangeness import Typical, Usual, shift
 from stepwell.features import EMBEDDING, features_of, made_of, texts_of
 from stepwell.heads import ADAPTED, head_of, part_of
-from stepwell.interfaces import Batch, Row, UsageError
+from stepwell.interfaces import Batch, Row, StepwellError, UsageError
 from stepwell.kit.texts import column_of
 from stepwell.run import Run
 
@@ -91,12 +91,17 @@ class Teller:
         self.terms: Terms | None = part_of(run, Terms.name)
         self._adapted = part_of(run, ADAPTED)
         usual = run.part(Usual.name) if run.has(Usual.name) else None
+        if usual is not None and usual.rows.max() >= len(run.index[0]):
+            raise StepwellError(
+                f"Expected what is usual of {len(run.index[0]):,} examples in {run.path}, found "
+                f"that of example {usual.rows.max():,}: the run is damaged; bring back a copy."
+            )
         several = np.count_nonzero(run.index[1].any(1)) > 1
         self._typical = Typical(run.index[1], usual) if several else None
 
     def __call__(self, batch: Batch) -> list[Row]:
         """A row an example."""
-        found = np.asarray(self.run.encoder.embed(batch), np.float32)
+        found = np.asarray(self.run.features(batch), np.float32)
         features = made_of(found, self.run, batch, self.terms, self._adapted)
         shares = self.head(features)
         sets = None if self._sets is None else self._sets(shares)

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.adapt import LabelSums, Witnesses
 from stepwell.engines import SpectralMap
 from stepwell.interfaces import Batch, Encoder, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
-from stepwell.kit.parts import load_part
+from stepwell.kit.parts import check_fit, load_part
+from stepwell.kit.rowfiles import read_rows, texts_of
+from stepwell.kit.schema import entries, several, word
 from stepwell.runfile import (
+    computed,
     followed,
     identity,
     misfit,
@@ -55,8 +59,12 @@ class Run:
     def part(self, name: str) -> Any:
         """A part by name: ``encoder``, ``map``, ``moments``, ``gradient``, ``shuffled`` …"""
         self.check_same()
-        found = load_part(self.path / "parts" / name, part_kinds())
+        folder = self.path / "parts" / name
+        found = load_part(folder, part_kinds())
         self.check_same()
+        if hasattr(found, "takes") and not hasattr(found, "embed"):  # no encoder itself
+            labelled = isinstance(found, (LabelSums, Witnesses))
+            check_fit(folder, found, self.width if labelled else self.encoder.width)
         return found
 
     def check_same(self) -> None:
@@ -83,8 +91,8 @@ class Run:
     def map(self) -> SpectralMap:
         """Features φ to the embedding."""
         found: SpectralMap = self.part("map")
-        if len(found.mu) != self.encoder.width or found.width != self.width:
-            raise misfit(self.path, self.encoder.width, found)
+        if found.width != self.width:
+            raise misfit(self.path, self.width, found)
         return found
 
     @property
@@ -139,12 +147,28 @@ class Run:
     def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""
         for batch in self.open(src, **options).batches(self.chunk):
-            yield batch, self.map(self.encoder.embed(batch))
+            yield batch, self.map(self.features(batch))
+
+    def features(self, batch: Batch) -> NDArray[np.float32]:
+        """(n, d) of its encoder, whose weights may come from somebody else: as many as there have
+        to be, and finite.
+
+        Raises
+        ------
+        StepwellError
+        """
+        encoder = self.encoder
+        with computed(self.path):
+            found = np.asarray(encoder.embed(batch))
+            if found.shape != (len(batch), encoder.width) or not np.isfinite(found).all():
+                raise ValueError(f"numbers of shape {found.shape}, not all of them finite")
+        return found
 
     @property
     def chunk(self) -> int:
         """Examples read at a time."""
-        return int(self.config["learn"].get("chunk", 256))
+        canvas = self.config["source"].get("options", {}).get("canvas", 1)
+        return max(16, min(int(self.config["learn"].get("chunk", 256)), 2**25 // canvas**2))
 
     def embed(self, src: Any) -> NDArray[np.float32]:
         """Embed a source, a path or an array of examples; of texts, one in words.
@@ -162,14 +186,14 @@ class Run:
     @cached_property
     def index(self) -> tuple[NDArray[np.str_], NDArray[np.float16]]:
         """Ids and embeddings of everything it learned from."""
-        import pyarrow.parquet as parquet
-
         path = self.path / "embeddings.parquet"
         with whole_file(path):
-            table = parquet.read_table(path, memory_map=False)
+            table = read_rows(path, {"id": "string", "embedding": ""})
             flat = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             codes = np.asarray(flat, np.float16).reshape(len(table), self.width)
-            ids = np.array(table["id"].to_pylist(), dtype=str)
+            if not len(table) or not np.isfinite(codes).all():
+                raise ValueError(f"{len(table)} rows, or numbers that are not finite")
+            ids = np.array(texts_of(table["id"]), dtype=str)
         self.check_same()
         return ids, codes
 
@@ -235,7 +259,7 @@ class Run:
     def _of_words(self, text: str) -> NDArray[np.float32]:
         """(k,) embedding of a text."""
         batch = next(self.open([text]).batches(1), None)  # none of one that is far too long
-        features = np.zeros(1) if batch is None else np.asarray(self.encoder.embed(batch))
+        features = np.zeros(1) if batch is None else self.features(batch)
         if not features.any():
             raise UsageError(
                 f"Expected words that the run knows, found none of them in {text[:80]!r}."
@@ -318,7 +342,8 @@ class Run:
     def answers(self) -> list[dict[str, str]]:
         """What it says to texts that were held out, where it translates or goes on with them:
         ``asked``, ``answer``, ``wanted``."""
-        found: list[dict[str, str]] = read_json(self.path / "answers.json", list)
+        said = entries(dict.fromkeys(("asked", "answer", "wanted"), word()))
+        found: list[dict[str, str]] = read_json(self.path / "answers.json", [], several(said))
         return found
 
     def report(self, src: Any = None) -> Path:

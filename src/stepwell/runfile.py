@@ -18,12 +18,15 @@ from stepwell.interfaces import Part, StepwellError, UsageError
 from stepwell.kit.folders import recover
 from stepwell.kit.names import nearest
 from stepwell.kit.plugins import registered
-from stepwell.kit.schema import Rule, number, several, whole, word
+from stepwell.kit.schema import Rule, whole
 from stepwell.kit.trust import sealed, without_paths
 from stepwell.resuming import going_on, unfinished
+from stepwell.runrules import CONFIG, SCORES
 
 FORMAT = 2
 """Version of the directory's layout; a newer one is refused with a clear error."""
+_LONGEST = 2**28
+"""Bytes of a JSON file, at most."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -60,7 +63,7 @@ def read_config(path: Path) -> dict[str, Any]:
         form = config.get("format", 0)
         whole(0, 10**6)(form)
         if form <= FORMAT:
-            _check(config)
+            CONFIG(config)
     except (ValueError, OSError, RecursionError) as error:
         raise StepwellError(
             f"Expected a whole run at {path}, found its config.toml damaged ("
@@ -84,41 +87,6 @@ def trained_on(config: dict) -> str:
         f"{train.get('backbone', 'trained')} on {train.get('pretext', 'two_views')} by "
         f"{train['objective']}, {train['samples']:,} samples in {train['steps']:,} steps"
     )
-
-
-_SECTIONS: dict[str, dict[str, Rule]] = {
-    "source": {"kind": word(), "name": word()},
-    "learn": {"seed": whole(-(2**63), 2**63), "encoder": word(), "pretext": word()},
-    "choice": {"k": whole(1)},
-    "data": {name: whole(0, 2**60) for name in ("examples", "founders", "distinct", "skipped")},
-    "cost": {"seconds": number(0), "cpu_seconds": number(0), "peak_mb": number(0)},
-}
-"""What every run tells of itself; all else may be missing in older ones."""
-
-
-def _check(config: Mapping[str, Any]) -> None:
-    """Raise ValueError for what no run of ours has."""
-    word()(config.get("created", ""))
-    for section, rules in _SECTIONS.items():
-        found = config.get(section)
-        if not isinstance(found, dict):
-            raise ValueError(f"no section {section}")
-        for name, rule in rules.items():
-            try:
-                rule(found.get(name))
-            except ValueError as error:
-                raise ValueError(f"{section}.{name} = {error}") from None
-    for name, kind in (("options", dict), ("read", dict), ("path", str)):
-        if not isinstance(config["source"].get(name, kind()), kind):
-            raise ValueError(f"source.{name} is no {kind.__name__}")
-    whole(1, 10**6)(config["learn"].get("chunk", 256))
-    for name in ("views", "skipped"):
-        several(_row, 10**6)(config.get(name, []))
-
-
-def _row(value: Any) -> None:
-    if not isinstance(value, dict):
-        raise ValueError(f"{value!r}")
 
 
 Identity = tuple[int, int, int]
@@ -220,12 +188,11 @@ def not_ours(where: str) -> StepwellError:
     )
 
 
-def misfit(path: Path, width: int, found: Any) -> StepwellError:
+def misfit(path: Path, width: int, found: SpectralMap) -> StepwellError:
     """Of parts that do not fit each other."""
     return StepwellError(
-        f"Expected parts that fit each other in {path}, found an encoder with {width} features and "
-        f"a map of {len(found.mu)} to {found.width}: the run is damaged, or was changed; bring "
-        f"back a copy."
+        f"Expected parts that fit each other in {path}, found a map to {found.width} dimensions, "
+        f"and {width} in config.toml: the run is damaged, or was changed; bring back a copy."
     )
 
 
@@ -236,18 +203,42 @@ def part_kinds() -> dict[str, type[Part]]:
     return own | registered("encoders", ENCODERS)
 
 
-def read_json(path: Path, kind: type) -> Any:
-    """What a JSON file of a run holds, a list or an object; an empty one where there is no file.
+@contextmanager
+def computed(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while parts of a run compute, as one of our errors: that they are what
+    they were, no rule can tell."""
+    try:
+        yield
+    except StepwellError:
+        raise
+    except Exception as error:
+        raise StepwellError(
+            f"Expected features of examples from the encoder of {path}, found "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}. If it worked before, "
+            f"the run is damaged, or was changed: learn again, or bring back a copy."
+        ) from error
+
+
+def read_json(path: Path, missing: Any, rule: Rule) -> Any:
+    """What a JSON file of a run holds; ``missing`` where there is none.
 
     Raises
     ------
     StepwellError
-        If it is damaged.
+        If it is damaged, or holds what no run of ours has.
     """
-    if not path.is_file():
-        return kind()
+    if not os.path.lexists(path):
+        return missing
     with whole_file(path):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, kind):
-            raise ValueError(f"no {kind.__name__}")
+        if path.stat().st_size > _LONGEST:
+            raise ValueError(f"{path.stat().st_size:,} bytes")
+        found = json.loads(path.read_text("utf-8"))
+        rule(found)
+        return found
+    raise AssertionError("never reached")
+
+
+def scores_of(path: Path) -> dict[str, Any]:
+    """``scores.json`` of the run at a path, or an empty dict."""
+    found: dict[str, Any] = read_json(path / "scores.json", {}, SCORES)
     return found

@@ -26,7 +26,7 @@ from stepwell.kit.hashing import fifth_of, keys
 from stepwell.labels import is_table, label_source, named, none_read
 from stepwell.pretexts import suited
 from stepwell.run import Run
-from stepwell.runfile import read_json
+from stepwell.runfile import scores_of
 
 OURS = "stepwell"
 ROLES = {
@@ -316,5 +316,4 @@ def _small(features: NDArray) -> NDArray:
 
 def read_scores(run: Run) -> dict[str, Any]:
     """``scores.json``, or an empty dict."""
-    scores: dict[str, Any] = read_json(run.path / "scores.json", dict)
-    return scores
+    return scores_of(run.path)

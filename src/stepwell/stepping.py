@@ -84,7 +84,7 @@ class Sight:
         self.ids, self._encoder = batch.ids, run.encoder
         self._kind, self._batch = kind, batch
         self._maps = {clock: run.part(name) for clock, name in PARTS.items() if run.has(name)}
-        self._values = self._along(run.encoder.embed(batch))
+        self._values = self._along(run.features(batch))
 
     @cached_property
     def _changed(self) -> Mapping[str, Mapping[str, NDArray[np.float64]]]:

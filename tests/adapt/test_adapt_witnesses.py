@@ -6,6 +6,7 @@ import pytest
 from stepwell.adapt import LabelSums, Sets, Witnesses, discriminants
 from stepwell.adapt.calibrate import shares
 from stepwell.adapt.witnesses import MOST
+from stepwell.interfaces import StepwellError
 from stepwell.kit.nearest import unit
 
 
@@ -69,3 +70,18 @@ def test_where_nothing_can_be_judged_nothing_is_certain():
     weight, bias = discriminants(sums, 0.9)
     assert held is None
     assert shares((x @ weight.T + bias) / heat).max(1).mean() == pytest.approx(2 / 3, abs=0.02)
+
+
+def test_witnesses_of_classes_that_there_are_no_sums_of_are_told():
+    x, y, hashes = examples(40)
+    sums = LabelSums.of(x, y)
+    with pytest.raises(StepwellError, match="Expected witnesses"):
+        Witnesses(x, np.char.add("x", y), hashes, hashes).judged(sums, 0.9)
+
+
+def test_sums_that_no_head_follows_from_are_told():
+    x, y, _ = examples(40)
+    sums = LabelSums.of(x, y)
+    sums._sums, sums._products = sums._sums * 0, sums._products * 0
+    with pytest.raises(StepwellError, match="Expected sums"):
+        discriminants(sums, 0.0)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stepwell.adapt.calibrate import shares
 from stepwell.adapt.rules import Scorer
+from stepwell.interfaces import StepwellError
 from stepwell.kit.schema import Schema, Table, number, several, word
 
 Features = Mapping[str, Any]
@@ -66,8 +67,23 @@ class Head:
         return shares(self.scores(features) / self.heat)
 
     def scores(self, features: Features) -> NDArray[np.float64]:
-        """(n, c), before they are made probabilities."""
-        return self.scorer(beside(features, self.reads))
+        """(n, c), before they are made probabilities.
+
+        Raises
+        ------
+        StepwellError
+            Where it reads other features than there are.
+        """
+        missing = [name for name in self.reads if name not in features]
+        x = None if missing else beside(features, self.reads)
+        takes = (self.scorer.weight if self.scorer.anchors is None else self.scorer.anchors).shape
+        if x is None or x.shape[1] != takes[1]:
+            found = f"no {missing[0][:80]!r}" if x is None else f"{x.shape[1]}"
+            raise StepwellError(
+                f"Expected a head that fits its run, found one that reads {takes[1]} numbers, and "
+                f"{found} of them: the run is damaged, or was changed; finetune it again."
+            )
+        return self.scorer(x)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Names, and weights."""
@@ -85,18 +101,18 @@ class Head:
         classes = settings.get("classes")
         count = len(classes) if isinstance(classes, list) else -1
         arrays = {
-            "weight": Table("f", ("classes", "columns")),
-            "bias": Table("f", ("classes",)),
-            "anchors": Table("f", ("columns", "features"), optional=True),
-            "held": Table("f", ("n", "classes"), optional=True),
+            "weight": Table("f", ("classes", "columns"), -1e30, 1e30),
+            "bias": Table("f", ("classes",), -1e30, 1e30),
+            "anchors": Table("f", ("columns", "features"), -1e15, 1e15, optional=True),
+            "held": Table("f", ("n", "classes"), 0, 1 + 1e-3, optional=True),
             "truth": Table("iu", ("n",), 0, count - 1, optional=True),
         }
-        settings = {
-            "reads": several(word(), 16),
-            "classes": several(word()),
+        rules = {
+            "reads": several(word(), 16, 1),
+            "classes": several(word(), least=1),
             "heat": number(1e-30),
         }
-        return Schema(settings, arrays, {"classes": count})
+        return Schema(rules, arrays, {"classes": count}, also=_once)
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
@@ -107,6 +123,16 @@ class Head:
         held = Held(known["held"], known["truth"]) if "held" in known else None
         how = str(settings.get("how", "logistic"))
         return cls(reads, how, classes, scorer, float(settings["heat"]), held)
+
+
+def _once(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Each class once; held-out labels with what was said of them."""
+    if len(set(settings["classes"])) != len(settings["classes"]):
+        raise ValueError("classes that come twice")
+    if ("held" in arrays) != ("truth" in arrays) or not len(arrays.get("truth", [0])):
+        raise ValueError("what was said of labels, without the labels")
+    if "held" in arrays and np.any(np.abs(arrays["held"].sum(1, dtype=float) - 1) > 1e-2):
+        raise ValueError("probabilities that are no whole")
 
 
 def beside(features: Features, reads: Sequence[str]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.interfaces import StepwellError
 from stepwell.kit.schema import Schema, Table, several, word
 
 F64 = NDArray[np.float64]
@@ -72,6 +73,11 @@ class LabelSums:
         found._products = self._products + sign * other._products
         return found
 
+    @property
+    def takes(self) -> int:
+        """Features of an example."""
+        return self.width
+
     def means(self) -> F64:
         """(c, d) of each class."""
         return self._sums / self.counts[:, None] / STEPS
@@ -89,11 +95,11 @@ class LabelSums:
     def schema(settings: Mapping[str, Any]) -> Schema:
         """What a run may hold of it."""
         arrays = {
-            "counts": Table("iu", ("classes",), 0),
-            "sums": Table("f", ("classes", "d")),
-            "products": Table("f", ("d", "d")),
+            "counts": Table("iu", ("classes",), 1, 2**53),
+            "sums": Table("f", ("classes", "d"), -(2.0**53), 2.0**53),
+            "products": Table("f", ("d", "d"), -(2.0**53), 2.0**53),
         }
-        return Schema({"classes": several(word())}, arrays, _sizes(settings))
+        return Schema({"classes": several(word())}, arrays, _sizes(settings), also=_once)
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
@@ -110,7 +116,13 @@ def discriminants(sums: LabelSums, shrink: float) -> tuple[F64, F64]:
     n, means = sums.counts.sum(), sums.means()
     within = sums.products() - (means.T * sums.counts) @ means
     within = _rounder(within / n, shrink)
-    weight = np.linalg.solve(within, means.T).T
+    try:
+        weight = np.linalg.solve(within, means.T).T
+    except np.linalg.LinAlgError as error:
+        raise StepwellError(
+            f"Expected sums over labelled examples that a head follows from, found others "
+            f"({error}): the run is damaged, or was changed; finetune it again."
+        ) from error
     bias = np.log(sums.counts / n) - (weight * means).sum(1) / 2
     return np.asarray(weight), np.asarray(bias, np.float64)
 
@@ -118,6 +130,12 @@ def discriminants(sums: LabelSums, shrink: float) -> tuple[F64, F64]:
 def _rounder(matrix: F64, share: float) -> F64:
     size = max(float(np.trace(matrix)) / len(matrix), 1e-12)
     return (1 - share) * matrix + share * size * np.eye(len(matrix))
+
+
+def _once(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Each class once, in order."""
+    if settings["classes"] != sorted(set(settings["classes"])):
+        raise ValueError("classes that come twice, or in no order")
 
 
 def _sizes(settings: Mapping[str, Any]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from stepwell.adapt.choose import held_of
 from stepwell.adapt.head import Held
 from stepwell.adapt.rules import Scorer
 from stepwell.adapt.sums import LabelSums, discriminants
+from stepwell.interfaces import StepwellError
 from stepwell.kit.schema import Schema, Table, several, word
 
 MOST = 500
@@ -43,6 +44,11 @@ class Witnesses:
         self.labels = np.asarray(labels, dtype=str)[some]
         self.hashes, self.groups = np.asarray(hashes)[some], np.asarray(groups)[some]
 
+    @property
+    def takes(self) -> int:
+        """Features of an example."""
+        return self.features.shape[1]
+
     def __add__(self, other: Self) -> Self:
         mine, theirs = vars(self), vars(other)
         return type(self)(**{name: np.concatenate([mine[name], theirs[name]]) for name in mine})
@@ -52,6 +58,11 @@ class Witnesses:
         of these. The last of a class is never taken out; where that leaves none, heat is a guess
         from what is said of them as they are, and there is nothing else."""
         place = {name: c for c, name in enumerate(sums.classes)}
+        if not place.keys() >= set(self.labels.tolist()):
+            raise StepwellError(
+                "Expected witnesses of the classes that there are labels of, found others: the run "
+                "is damaged, or was changed; finetune it again."
+            )
         truth = np.array([place[label] for label in self.labels], np.intp)
         scores, told = list[F64](), list[NDArray[np.intp]]()
         for fold in range(FOLDS):
@@ -78,7 +89,7 @@ class Witnesses:
         """What a run may hold of it."""
         labels = settings.get("labels")
         arrays = {
-            "features": Table("f", ("n", "d")),
+            "features": Table("f", ("n", "d"), -2, 2),
             "hashes": Table("u", ("n",)),
             "groups": Table("u", ("n",)),
         }

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from stepwell.kit.schema import Schema, Table, entries, several, word, words_in
+
 SORTS: dict[str, dict[str, Any]] = {
     "words": {"ngram_range": (1, 2)},
     "letters": {"analyzer": "char_wb", "ngram_range": (2, 5)},
@@ -54,6 +56,21 @@ class Terms:
             arrays[f"{sort}_weight"] = np.asarray(made.idf_)
         return {"sorts": list(self._made)}, arrays
 
+    @property
+    def width(self) -> int:
+        """Columns of what it makes of texts."""
+        return sum(len(made.idf_) for made in self._made.values()) if self._made else 1
+
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        entries({"sorts": several(word(*SORTS), len(SORTS))})(dict(settings))
+        arrays = {}
+        for sort in settings["sorts"]:
+            arrays[f"{sort}_terms"] = Table("u", (f"bytes of {sort}",), size=1)
+            arrays[f"{sort}_weight"] = Table("f", (sort,), 0, 1e6)
+        return Schema({}, arrays, also=_as_many)
+
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
@@ -61,8 +78,18 @@ class Terms:
 
         found = cls()
         for sort in settings["sorts"]:
-            terms = np.asarray(arrays[f"{sort}_terms"]).tobytes().decode("utf-8", "surrogatepass")
-            made = TfidfVectorizer(sublinear_tf=True, vocabulary=terms.split("\n"), **SORTS[sort])
+            terms = words_in(arrays[f"{sort}_terms"])
+            made = TfidfVectorizer(sublinear_tf=True, vocabulary=terms, **SORTS[sort])
             made.idf_ = np.array(arrays[f"{sort}_weight"])
             found._made[sort] = made
         return found
+
+
+def _as_many(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """As many weights as terms, each once, and some."""
+    if len(set(settings["sorts"])) != len(settings["sorts"]):
+        raise ValueError(f"sorts = {settings['sorts']}")
+    for sort in settings["sorts"]:
+        terms, weights = len(words_in(arrays[f"{sort}_terms"])), len(arrays[f"{sort}_weight"])
+        if terms != weights or not terms:
+            raise ValueError(f"{weights} weights of {terms} {sort}")

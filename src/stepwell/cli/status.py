@@ -66,9 +66,10 @@ def _facts(path: Path) -> dict[str, Any]:
 
     try:
         run = load(path)
+        scores = read_scores(run)
     except StepwellError as error:
         return {"run": path.name, "verdict": str(error)}
-    config, scores = run.config, read_scores(run)
+    config = run.config
     return {
         "run": path.name,
         "created": config["created"][:16].replace("T", " "),

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.kit.schema import Schema, Table, whole, words_in
+
 MOST = 5000
 """Words of each language that are looked up, the most frequent ones."""
 RIDGE = 1.0
@@ -101,6 +103,16 @@ class PairCounts:
             arrays |= {f"{name}_{key}": getattr(cells, key) for key in ("row", "col", "data")}
         return {"texts": self.texts}, arrays
 
+    @staticmethod
+    def schema(settings: Mapping[str, Any]) -> Schema:
+        """What a run may hold of it."""
+        text = Table("u", ("bytes",), size=1)
+        arrays = {"there": Table("i", ("t",), 0), "source": text}
+        arrays |= {"target": text._replace(shape=("others",))}
+        for name in ("own", "across"):
+            arrays |= {f"{name}_{key}": Table("i", (name,), 0) for key in ("row", "col", "data")}
+        return Schema({"texts": whole(0, 2**60)}, arrays, also=_within)
+
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
@@ -109,13 +121,23 @@ class PairCounts:
         found = cls()
         found.texts, found._there = int(settings["texts"]), np.array(arrays["there"])
         for name, known in zip(("source", "target"), found.words, strict=True):
-            text = np.asarray(arrays[name]).tobytes().decode("utf-8", "surrogatepass")
-            known.update({word: i for i, word in enumerate(text.split("\n") if text else [])})
+            known.update({word: i for i, word in enumerate(words_in(arrays[name]))})
         size, width = (len(known) for known in found.words)
         for name, shape in (("own", (size, size)), ("across", (size, width))):
             row, col, data = (np.array(arrays[f"{name}_{key}"]) for key in ("row", "col", "data"))
             setattr(found, f"_{name}", sparse.csr_matrix((data, (row, col)), shape))
         return found
+
+
+def _within(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """As many counts as words, and cells within their tables."""
+    source, target = (len(words_in(arrays[name])) for name in ("source", "target"))
+    if len(arrays["there"]) != target:
+        raise ValueError(f"counts of {len(arrays['there'])} of {target} words")
+    sides = {"own_row": source, "own_col": source, "across_row": source, "across_col": target}
+    for name, size in sides.items():
+        if arrays[name].size and arrays[name].max() >= size:
+            raise ValueError(f"array {name!r} names word {arrays[name].max()} of {size}")
 
 
 class Dictionary:

@@ -20,7 +20,7 @@ from array_api_compat import array_namespace, is_numpy_array
 from numpy.typing import NDArray
 
 from stepwell.engines.quantise import LEVELS
-from stepwell.kit.schema import Schema, Table, whole
+from stepwell.kit.schema import Schema, Table, entries, whole
 
 EXACT = 2**24
 """Integers up to here are exact in float32."""
@@ -80,6 +80,11 @@ class DenseMoments:
         self.width = width
         self._sums: dict[int, dict[str, Any]] = {}
         self._waiting: dict[int, list[Any]] = {}
+
+    @property
+    def takes(self) -> int:
+        """Features of a row."""
+        return self.width
 
     def empty(self) -> Self:
         """The same, with nothing in it."""
@@ -194,22 +199,23 @@ class DenseMoments:
     @staticmethod
     def schema(settings: Mapping[str, Any]) -> Schema:
         """What a run may hold of it."""
-        width, units = settings.get("width"), settings.get("units")
-        if type(width) is not int or not isinstance(units, dict):
-            raise ValueError(f"width = {width!r}, units = {units!r}")
+        entries({"width": whole(1, 100_000), "units": entries({})})(dict(settings))
+        width, units = settings["width"], settings["units"]
         arrays = {}
         for views, count in units.items():
-            whole(1, 10_000)(int(views))
+            if not views.isdecimal() or str(int(views)) != views:
+                raise ValueError(f"units of {views[:80]!r} rows")
+            whole(2, 10_000)(int(views))
             whole(0, 2**60)(count)
             arrays[f"sum.{views}"] = Table("i", (width,))
             arrays |= {f"{n}.{views}": Table("i", ("upper",)) for n in ("outer", "square")}
-        return Schema({"width": whole(1, 100_000)}, arrays, {"upper": width * (width + 1) // 2})
+        return Schema({}, arrays, {"upper": width * (width + 1) // 2})
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
         moments = cls(int(settings["width"]))
-        upper = np.triu_indices(moments.width)
+        upper = np.triu_indices(moments.width if settings["units"] else 0)
         for views, units in settings["units"].items():
             sums: dict[str, Any] = {"units": int(units), "sum": np.array(arrays[f"sum.{views}"])}
             for name in ("outer", "square"):

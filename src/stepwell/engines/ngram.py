@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stepwell.interfaces import StepwellError
 from stepwell.kit.hashing import U64
+from stepwell.kit.rowfiles import read_rows
 from stepwell.kit.tally import I64, Tally
 
 ORDER = 7
@@ -100,12 +101,12 @@ class NgramCounts:
         StepwellError
             If the file is damaged.
         """
-        import pyarrow.parquet as parquet
-
         try:
-            table = parquet.read_table(path)
+            table = read_rows(path, {"run": "uint64", "count": "int64"})
             order, texts, count = (int(table.schema.metadata[name.encode()]) for name in _FACTS)
             rows = [table[name].to_numpy() for name in ("run", "count")]
+            if np.any(rows[0][1:] <= rows[0][:-1]) or np.any(rows[1] < 1) or not 2 <= order <= 8:
+                raise ValueError("runs in no order, or of no count")
         except Exception as error:
             raise StepwellError(
                 f"Expected counts in {path}, found {type(error).__name__}: {error}. The run is "

@@ -24,7 +24,7 @@ from stepwell.engines.moments import DenseMoments, Law, accumulate_into, block_o
 from stepwell.engines.spectral import Choice, dimensions, noise_share
 from stepwell.interfaces import UsageError
 from stepwell.kit.linalg import ridge_of, symmetric_top
-from stepwell.kit.schema import Schema, Table, several, whole
+from stepwell.kit.schema import Schema, Table, entries, several, whole
 
 LEADING = 512
 """Principal components that displacements are compared in: in all of them, squares of noise would
@@ -175,6 +175,11 @@ class PlacedMoments:
             result._known[name] = mine[name] + added if mine else added
         return result
 
+    @property
+    def takes(self) -> int:
+        """Features of a row."""
+        return self.width
+
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Settings and arrays."""
         settings = {"width": self.width, "places": self.places.tolist(), "units": self.units}
@@ -183,18 +188,19 @@ class PlacedMoments:
     @staticmethod
     def schema(settings: Mapping[str, Any]) -> Schema:
         """What a run may hold of it."""
-        width, places = settings.get("width", -1), settings.get("places")
         rules = {
             "width": whole(1, 100_000),
-            "places": several(several(whole(-1000, 1000), 4), 1000),
+            "places": several(several(whole(-1000, 1000), 4, 1), 256, 2),
             "units": whole(0, 2**60),
         }
-        count = len(places) if isinstance(places, list) else -1
-        arrays = {
-            "sum": Table("i", ("places", "width"), optional=True),
-            "square": Table("i", ("width", "width"), optional=True),
-        }
-        return Schema(rules, arrays, {"width": width, "places": count}, others=True, also=_squares)
+        entries(rules)(dict(settings))
+        if len(set(map(len, settings["places"]))) > 1:
+            raise ValueError("places of several numbers of axes")
+        some = Table("i", ("width", "width"))
+        arrays = {"sum": Table("i", ("places", "width")), "square": some}
+        arrays |= dict.fromkeys(displaced(np.array(settings["places"])), some)
+        sizes = {"width": settings["width"], "places": len(settings["places"])}
+        return Schema({}, arrays if settings["units"] else _nothing(arrays), sizes)
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
@@ -236,8 +242,6 @@ def moments_for(pretext: Any, width: int) -> Any:
     return PlacedMoments(width, found)
 
 
-def _squares(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Products of two rows are a square for each displacement."""
-    for name, array in arrays.items():
-        if name != "sum" and array.shape != (settings["width"],) * 2:
-            raise ValueError(f"array {name[:80]!r} has shape {array.shape}")
+def _nothing(arrays: Mapping[str, Table]) -> dict[str, Table]:
+    """The same where no unit was added: there may be none of them."""
+    return {name: table._replace(optional=True) for name, table in arrays.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from array_api_compat import array_namespace
+
+from stepwell.kit.schema import Schema, Table, number
 
 LEVELS = 63
 """Codes lie in -63 … 63. Seven bits, not eight: a float32 product of rows that are sums of
@@ -47,6 +49,10 @@ class Quantiser:
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Settings and arrays."""
         return {"scale": self.scale}, {"mean": self.mean}
+
+    schema: ClassVar[Schema] = Schema(
+        {"scale": number(1e-30)}, {"mean": Table("f", ("d",), -1e15, 1e15)}
+    )
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:

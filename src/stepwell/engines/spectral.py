@@ -147,6 +147,11 @@ class SpectralMap:
         """Dimensions of the embedding."""
         return int(self.vectors.shape[1])
 
+    @property
+    def takes(self) -> int:
+        """Features that it maps."""
+        return len(self.mu)
+
     def project(self, codes: Any) -> Any:
         """(n, d) int8 codes → (n, k) float32, of whatever length."""
         xp = array_namespace(codes)
@@ -178,8 +183,8 @@ class SpectralMap:
             "alpha": number(0, 100),
         },
         {
-            "mean": Table("f", ("d",)),
-            "mu": Table("f", ("d",)),
+            "mean": Table("f", ("d",), -1e15, 1e15),
+            "mu": Table("f", ("d",), -1e30, 1e30),
             "vectors": Table("f", ("d", "k"), -1e30, 1e30),
             "values": Table("f", ("k",)),
         },

@@ -34,6 +34,12 @@ SHIFTED = 0.2
 """Between the distribution of p-values and the even one: the least that counts as a shift."""
 
 
+def _enough(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Of fewer than two nothing varies."""
+    if len(arrays["rows"]) < 2:
+        raise ValueError(f"{len(arrays['rows'])} known examples")
+
+
 class Usual:
     """How much of known examples lies within and without the directions in which they vary most.
 
@@ -72,6 +78,11 @@ class Usual:
         """(n,) distance from what is usual, in units of its deviation (Mahalanobis)."""
         return self._distance(_parts(np.asarray(codes, np.float32), self.mean, self.directions))
 
+    @property
+    def takes(self) -> int:
+        """Features of a code."""
+        return len(self.mean)
+
     def known(self) -> F64:
         """(m,) the same of the known examples."""
         return self._distance(self.parts)
@@ -87,11 +98,12 @@ class Usual:
 
     schema: ClassVar[Schema] = Schema(
         arrays={
-            "mean": Table("f", ("d",)),
-            "directions": Table("f", ("d", "k")),
-            "rows": Table("iu", ("n",), 0),
-            "parts": Table("f", ("n", 2)),
-        }
+            "mean": Table("f", ("d",), -1e15, 1e15),
+            "directions": Table("f", ("d", "k"), -1e15, 1e15),
+            "rows": Table("iu", ("n",), 0, 2**62),
+            "parts": Table("f", ("n", 2), -1e15, 1e15),
+        },
+        also=_enough,
     )
 
     @classmethod

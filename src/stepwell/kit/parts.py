@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stepwell.interfaces import Part, StepwellError
-from stepwell.kit.schema import check_part
+from stepwell.kit.schema import check_part, entries, word
+
+_LONGEST = 2**26
+"""Bytes of settings, at most: what is large is in arrays."""
 
 
 def save_part(folder: Path, part: Part, kind: str) -> None:
@@ -43,32 +47,64 @@ def load_part(folder: Path, kinds: Mapping[str, type[Part]]) -> Part:
     """
     from safetensors.numpy import load_file
 
-    try:
-        text = tomllib.loads((folder / "part.toml").read_text(encoding="utf-8"))
+    with _whole(folder):
+        text = tomllib.loads(_settings_in(folder))
+        entries({"kind": word(), "settings": entries({})})(text)
         kind, settings = text["kind"], text["settings"]
         arrays = load_file(folder / "arrays.safetensors")
-    except Exception as error:
-        raise _damaged(folder, error) from error
     if kind not in kinds:
         raise StepwellError(
-            f"Expected one of {', '.join(sorted(kinds))}, found {kind!r} in {folder}: "
+            f"Expected one of {', '.join(sorted(kinds))}, found {kind[:80]!r} in {folder}: "
             f"install the plug-in that wrote it."
         )
-    try:
+    with _whole(folder):
         check_part(kinds[kind], settings, arrays)
         return kinds[kind].from_state(settings, arrays)
+    raise AssertionError("never reached")
+
+
+def _settings_in(folder: Path) -> str:
+    path = folder / "part.toml"
+    if path.stat().st_size > _LONGEST:
+        raise ValueError(f"{path.name} of {path.stat().st_size:,} bytes")
+    return path.read_text(encoding="utf-8")
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[None]:
+    """Whatever is wrong with a part, as one of our errors: what no schema tells too."""
+    try:
+        yield
     except StepwellError:
         raise
-    except Exception as error:  # whatever a class makes of what no schema can tell
+    except BaseException as error:
+        # A panic of a library written in Rust is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise _damaged(folder, error) from error
 
 
-def _damaged(folder: Path, error: Exception) -> StepwellError:
+def _damaged(folder: Path, error: BaseException) -> StepwellError:
     what = " ".join(str(error).split())[:300]
     return StepwellError(
         f"Expected a whole part of a run in {folder}, found {type(error).__name__}: {what}. "
         f"The run is damaged, or was changed: learn again, or bring back a copy."
     )
+
+
+def check_fit(folder: Path, part: Any, width: int) -> None:
+    """Raise where a part reads another number of features (``takes``) than there are.
+
+    Raises
+    ------
+    StepwellError
+    """
+    takes = getattr(part, "takes", width)
+    if takes != width:
+        raise StepwellError(
+            f"Expected parts that fit each other, found {folder} made for {takes} features where "
+            f"there are {width}: the run is damaged, or was changed; bring back a copy."
+        )
 
 
 def toml(content: Mapping[str, Any]) -> str:

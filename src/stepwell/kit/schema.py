@@ -106,16 +106,69 @@ def word(*known: str) -> Rule:
     return check
 
 
-def several(rule: Rule, most: int = MOST) -> Rule:
+def several(rule: Rule, most: int = MOST, least: int = 0) -> Rule:
     """A list, each of it by a rule."""
 
     def check(value: Any) -> None:
-        if not isinstance(value, (list, tuple)) or len(value) > most:
-            raise ValueError(f"{_short(value)}, not a list of at most {most}")
+        if not isinstance(value, (list, tuple)) or not least <= len(value) <= most:
+            raise ValueError(f"{_short(value)}, not a list of {least} to {most}")
         for each in value:
             rule(each)
 
     return check
+
+
+def entries(needed: Mapping[str, Rule], known: Mapping[str, Rule] | None = None) -> Rule:
+    """Values by name: those that have to be there, and those that may; others are left alone."""
+
+    def check(value: Any) -> None:
+        if not isinstance(value, dict):
+            raise ValueError(f"{_short(value)}, not values by name")
+        for name, rule in {**(known or {}), **needed}.items():
+            if name not in value:
+                if name in needed:
+                    raise ValueError(f"{_short(value)}, without {name}")
+                continue
+            try:
+                rule(value[name])
+            except ValueError as error:
+                raise ValueError(f"{name} = {error}") from None
+
+    return check
+
+
+def either(*rules: Rule) -> Rule:
+    """What one of some rules allows."""
+
+    def check(value: Any) -> None:
+        for rule in rules[:-1]:
+            try:
+                return rule(value)
+            except ValueError:
+                continue
+        return rules[-1](value)
+
+    return check
+
+
+def nothing(value: Any) -> None:
+    """None, as JSON has it for what is not known."""
+    if value is not None:
+        raise ValueError(_short(value))
+
+
+def words_in(array: Any) -> list[str]:
+    """Words as parts write them, UTF-8, one a line; each once.
+
+    Raises
+    ------
+    ValueError
+    """
+    text = np.asarray(array).tobytes().decode("utf-8", "surrogatepass")
+    found = text.split("\n") if text else []
+    if len(set(found)) != len(found):
+        raise ValueError("words that come twice")
+    return found
 
 
 def _short(value: Any) -> str:
@@ -127,27 +180,29 @@ def check_part(kind: type, settings: Any, arrays: Mapping[str, Any]) -> None:
     """Raise ValueError for a part that its class could not have written.
 
     A class without a ``schema``, such as a plug-in's, is only checked for what is true of all:
-    settings by name, and no array with something else than numbers.
+    settings by name, and arrays of finite numbers.
     """
     if not isinstance(settings, dict):
         raise ValueError(f"settings are {_short(settings)}")
     for name, array in arrays.items():
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"array {name!r} holds {array.dtype}")
+        _check_numbers(name, array)
     made = getattr(kind, "schema", None)
     if made is None:
         return
     schema: Schema = made(settings) if callable(made) else made
-    for name, rule in schema.settings.items():
-        if name not in settings:
-            raise ValueError(f"no setting {name!r}")
-        try:
-            rule(settings[name])
-        except ValueError as error:
-            raise ValueError(f"{name} = {error}") from None
+    entries(schema.settings)(settings)
     _check_arrays(schema, arrays)
     if schema.also is not None:
         schema.also(settings, arrays)
+
+
+def _check_numbers(name: str, array: Any) -> None:
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"array {name[:80]!r} holds {array.dtype}")
+    if array.dtype.kind == "f" and array.size:
+        low, high = array.min(), array.max()  # NaN where there is one
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise ValueError(f"array {name[:80]!r} holds numbers that are not finite")
 
 
 def _check_arrays(schema: Schema, arrays: Mapping[str, Any]) -> None:
@@ -175,7 +230,5 @@ def _check_array(name: str, array: Any, table: Table, sizes: dict[str, int]) -> 
     if array.size == 0:
         return
     low, high = array.min(), array.max()
-    if array.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(f"array {name!r} holds numbers that are not finite")
     if low < table.low or high > table.high:
         raise ValueError(f"array {name!r} holds {low} to {high}")

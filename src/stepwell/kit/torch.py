@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from stepwell.interfaces import StepwellError, UsageError
+
+_SPARE, _SPARE_TENSORS = 2**24, 2000
+"""What may be built and not kept: heads that are taken off, tables that follow from sizes."""
 
 
 def torch_or_error() -> Any:
@@ -50,6 +55,40 @@ def judging(*modules: Any) -> Iterator[None]:
     finally:
         for module, was in zip(modules, before, strict=True):
             module.train(was)
+
+
+@contextmanager
+def no_larger(arrays: Mapping[str, Any]) -> Iterator[None]:
+    """Modules may be built that ask for about as many weights as there are in ``arrays``.
+
+    How large a module gets follows from settings in ways that nobody can list. So what it asks for
+    is counted as it is built: room that was asked for and never written to costs nothing.
+
+    Raises
+    ------
+    ValueError
+        As soon as one asks for much more.
+    """
+    hooks = torch_or_error().nn.modules.module
+    most = 4 * sum(np.asarray(array).size for array in arrays.values()) + _SPARE
+    each = 4 * len(arrays) + _SPARE_TENSORS
+    asked = tensors = 0
+
+    def count(module: Any, name: str, found: Any) -> None:
+        nonlocal asked, tensors
+        asked, tensors = asked + (0 if found is None else found.numel()), tensors + 1
+        if asked > most or tensors > each:
+            raise ValueError(f"a network of {asked:,} weights or more, and not as many in the file")
+
+    held = [
+        hooks.register_module_parameter_registration_hook(count),
+        hooks.register_module_buffer_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in held:
+            hook.remove()
 
 
 def check_device(name: str) -> None:

@@ -23,6 +23,7 @@ EVENT = "spectrum"
 _NEEDED = frozenset({"clock", "time", "cross", "covariance"})
 SAMPLES = "samples"
 """The clock of a run that was trained."""
+CLOCKS = ("gradient", "whitened", SAMPLES)
 COUNT = 200
 """Records evenly spaced in the logarithm of time; as many more are evenly spaced in time."""
 
@@ -134,7 +135,32 @@ def read_spectra(path: Path) -> dict[str, Spectra]:
     StepwellError
         If a line that is whole makes no sense.
     """
-    return group(_events(path))
+    try:
+        found = group(_events(path))
+        for spectra in found.values():
+            _check(spectra)
+    except (ValueError, TypeError, KeyError, OverflowError, OSError) as error:
+        raise StepwellError(
+            f"Expected records of the staircase in {path}, found others "
+            f"({' '.join(str(error).split())[:200]}): restore the file, or learn again."
+        ) from None
+    return found
+
+
+def _check(spectra: Spectra) -> None:
+    """Raise ValueError for records that nobody has written."""
+    if spectra.clock not in CLOCKS:
+        raise ValueError(f"a clock {str(spectra.clock)[:80]!r}")
+    times = spectra.times
+    if not np.isfinite(times).all() or times.min() < 0 or (len(times) > 1 and times.max() == 0):
+        raise ValueError("times that are none")
+    width = spectra.cross.shape[1]
+    if spectra.covariance.shape[1] != width or not width:
+        raise ValueError(f"{width} eigenvalues, and {spectra.covariance.shape[1]} of variance")
+    if spectra.modes is not None and (
+        spectra.modes.shape != spectra.cross.shape or spectra.modes.min() < 0
+    ):
+        raise ValueError(f"modes of shape {spectra.modes.shape}")
 
 
 def _events(path: Path) -> Iterable[Mapping[str, Any]]:

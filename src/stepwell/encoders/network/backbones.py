@@ -80,6 +80,11 @@ def _check(spec: Spec) -> None:
     for name, (value, most) in counts.items():
         if type(value) is not int or not 1 <= value <= most:
             raise ValueError(f"{name} = {value!r}")
+    for name, values, low in (("mean", spec.mean, -1e6), ("spread", spec.spread, 1e-6)):
+        if not 1 <= len(values) <= 64 or not all(low <= value <= 1e6 for value in values):
+            raise ValueError(f"{name} = {str(values)[:80]}")
+    if not isinstance(spec.small, bool) or not isinstance(spec.options, dict):
+        raise ValueError(f"small = {spec.small!r}, options = {str(spec.options)[:80]}")
     if not isinstance(spec.name, str) or len(spec.name) > 200:
         raise ValueError(f"name = {str(spec.name)[:50]!r}")
     for name, value in spec.options.items():

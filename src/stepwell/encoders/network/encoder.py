@@ -22,11 +22,13 @@ from stepwell.encoders.network.backbones import (
 )
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
 from stepwell.kit.schema import Schema, whole
-from stepwell.kit.torch import arrays_of, judging, torch_or_error
+from stepwell.kit.torch import arrays_of, judging, no_larger, torch_or_error
 from stepwell.kit.trust import trust
 
 _BLOCK = {"cpu": 64}
 """Images that are embedded at once; 512 elsewhere."""
+_PIXELS = 2**20
+"""Numbers of an image from which on there are fewer."""
 
 
 class NetworkEncoder(Copies):
@@ -191,11 +193,16 @@ class NetworkEncoder(Copies):
         """(n, width) float32 features; those of a network in training too, which it stays."""
         images, parts = batch.data["image"], [np.zeros((0, self.width), np.float32)]
         with judging(self.module):
-            size = _BLOCK.get(self.device, 512)
+            size = self._block()
             for start in range(0, len(images), size):
                 found = self.module(self.prepared(images[start : start + size]))
                 parts.append(found.float().cpu().numpy())
         return np.concatenate(parts)
+
+    def _block(self) -> int:
+        """Images that are embedded at once: of large ones fewer."""
+        spec, size = self._built(), _BLOCK.get(self.device, 512)
+        return max(1, min(size, _PIXELS * size // (spec.side**2 * spec.channels)))
 
     def _twin(self, seed: int, device: str) -> Self:
         twin = type(self)(self.backbone, None, self.side, device, self.options)
@@ -219,7 +226,8 @@ class NetworkEncoder(Copies):
         """The inverse of :meth:`state`."""
         torch, spec = torch_or_error(), Spec.of(settings["spec"])
         encoder = cls(spec.name, None, spec.side, None, spec.options, named=False)
-        encoder._place(spec, 0, None)
+        with no_larger(arrays):
+            encoder._place(spec, 0, None)
         weights = {name: torch.tensor(np.asarray(value)) for name, value in arrays.items()}
         encoder.module.load_state_dict(weights)
         encoder.width = int(settings["width"])

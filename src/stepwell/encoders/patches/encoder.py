@@ -15,7 +15,7 @@ from stepwell.encoders.patches.fit import LANES, Size, fit_stream
 from stepwell.encoders.patches.fused import Fused, usable
 from stepwell.encoders.patches.geometry import F32, cut, fold_grid, resize
 from stepwell.encoders.patches.schema import schema_of
-from stepwell.encoders.patches.stream import BINS, PATCH, Stream, StreamSpec
+from stepwell.encoders.patches.stream import BINS, PATCH, Stream, StreamSpec, densest, stride_of
 from stepwell.interfaces import Batch, Elements, Observer, UsageError, ignore
 from stepwell.kit.schema import Schema
 from stepwell.kit.threads import blocks, cores, in_blocks
@@ -29,9 +29,6 @@ WIDEST = 4608
 """Features at most: moments and their solution grow with the square."""
 WIDTH_A_FOUNDER = 3
 """Features at most for each founder: with fewer examples, more can't be told from noise."""
-STRIDES = ((24, 1), (48, 2), (96, 3), (2**30, 6))
-"""Pixels between patches, for images up to a side. Half the stride at 64 and 128 pixels took
-twice the time for half a point on photographs: a dense encoder takes them."""
 LIGHT = np.float32(3)
 """Of plain light, in units of the average number a stream gives. 0, 1 and 3 are alike in kNN on
 CIFAR-10 (69.1, 69.3, 69.2); at 3 a difference in brightness is among the first dimensions."""
@@ -42,8 +39,7 @@ def stream_specs(sides: Sequence[int], colour: bool, dense: bool = False) -> tup
     """Two streams a scale, in colour and in grey; only grey where there is no colour."""
     specs = []
     for side in sides:
-        stride = next(step for most, step in STRIDES if side <= most)
-        stride = -(-stride // 2) if dense else stride
+        stride = densest(side) if dense else stride_of(side)
         specs += [StreamSpec(side, True, stride, 0.25)] if colour else []
         specs += [StreamSpec(side, False, stride, 0.30)]
     return tuple(specs)

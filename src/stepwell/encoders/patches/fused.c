@@ -25,6 +25,7 @@
 /* Floats a vector; patches, atoms and whitened dimensions a register tile; atoms whose rows stay in cache. */
 enum { LANES = 8, ROWS = 5, TILE = 32, COLUMNS = 16, BLOCK = 256 };
 enum { STEP = 2, ZERO = 64, LEVELS = 63 }; /* bytes multiplied at once; a patch's 0; its 1 */
+enum { MOST_BAR = LEVELS * 127 };          /* of a patch and an atom that are the same */
 typedef float vec __attribute__((vector_size(32), aligned(4), may_alias));
 typedef unsigned char u8;
 typedef signed char i8;
@@ -104,6 +105,7 @@ static int fits(const Shape *s, const Counts *c, long n) {
           within(s->stride, 1, 1 << 13) && within(s->bins, 1, 64) && within(s->half, 1, 1 << 13) &&
           within(s->atoms, TILE, 1 << 15) && within(s->modes, 2 * LANES, 1 << 13)))
         return 0;
+    if (!within(s->bar, -MOST_BAR, MOST_BAR) || !(s->noise >= 0.f && s->noise < 1e9f)) return 0;
     if (n < 0 || n > 1L << 24 || s->patch > s->side || s->atoms % TILE || s->modes % (2 * LANES) ||
         !within(s->even, 0, s->modes) || s->even % (2 * LANES) ||
         s->grid != (s->side - s->patch) / s->stride + 1)
@@ -149,8 +151,9 @@ EXPORT int stepwell_encode(const Shape *s, const Weights *w, const Counts *c, co
  * answers (n, atoms); -1 if sizes do not fit. `count`: of z, dict, start, sum and gap. */
 EXPORT int stepwell_answers(const u8 *z, long n, int half, const i8 *dict, const short *start,
                             int atoms, int bar, float *sum, float *gap, const size_t *count) {
-    if (n < 0 || n > 1L << 40 || n % ROWS || !within(half, 1, 1 << 13) ||
-        !within(atoms, TILE, 1 << 24) || atoms % TILE)
+    if (n < 0 || n > 1L << 30 || n % ROWS || !within(half, 1, 1 << 13) ||
+        !within(atoms, TILE, 1 << 24) || atoms % TILE ||
+        !within(bar, -MOST_BAR, MOST_BAR))
         return -1;
     const size_t k = steps(half), cells = (size_t)n * atoms;
     if (count[0] < (size_t)n * 4 * k * STEP || count[1] < (size_t)atoms * 2 * k * STEP ||

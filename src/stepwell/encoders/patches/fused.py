@@ -64,6 +64,7 @@ class Fused:
     """A stream laid out for the kernel. ``Fused(stream)(images)`` equals the plain path."""
 
     def __init__(self, stream: Stream) -> None:
+        _check_stream(stream)
         (dict_, start), whiten = _packed(stream.atoms), _tiled(np.asarray(stream.whiten).T)
         padded = len(dict_) * TILE
         rows = np.zeros((padded, stream.rows.shape[1]), np.float32)
@@ -81,8 +82,8 @@ class Fused:
         if kernel is None:
             raise RuntimeError("the compiled kernel is not installed")
         images = np.ascontiguousarray(images, np.float32)
-        n, side, _, channels = images.shape
-        if side != stream.spec.side or channels * PATCH**2 != len(stream.mean):
+        n, side, other, channels = images.shape
+        if side != stream.spec.side or side != other or channels * PATCH**2 != len(stream.mean):
             raise ValueError(f"the kernel was laid out for other images than {images.shape}")
         spec, modes = stream.spec, stream.rows.shape[1]
         numbers = (side, channels, PATCH, spec.stride, spec.grid, BINS, stream.atoms.shape[1] // 2)
@@ -120,6 +121,8 @@ class FusedAnswers:
         if kernel is None:
             raise RuntimeError("the compiled kernel is not installed")
         (count, width), n = self._shape, len(z)
+        if z.shape != (n, width):
+            raise ValueError(_NO_FIT)
         whole, padded = -(-n // ROWS) * ROWS, len(self._dict) * TILE
         rows = np.full((whole, 2, -(-width // 2 // STEP) * STEP), ZERO, np.uint8)
         rows[:n, :, : width // 2] = z.reshape(n, 2, -1) + ZERO
@@ -142,6 +145,18 @@ def answering(atoms: NDArray[np.int8]) -> Callable[[F32, int], tuple[F32, F32]]:
     if library() is not None:
         return FusedAnswers(atoms)
     return lambda z, bar: answers(z, atoms, atoms.shape[1] // 2, bar)
+
+
+def _check_stream(stream: Stream) -> None:
+    """Raise ValueError for arrays and settings of which the kernel could not be laid out."""
+    pixels, (atoms, columns), modes = len(stream.mean), stream.atoms.shape, len(stream.offset)
+    shapes = (stream.mean.shape, stream.whiten.shape, stream.rows.shape, stream.offset.shape)
+    fits = shapes == ((pixels,), (pixels, columns), (atoms, modes), (modes,))
+    spec = stream.spec
+    if not fits or columns % 2 or not 0 <= stream.even <= modes or stream.atoms.dtype != np.int8:
+        raise ValueError(_NO_FIT)
+    if spec.stride < 1 or spec.side < PATCH or not -1 <= spec.threshold <= 1:
+        raise ValueError(_NO_FIT)
 
 
 def _tiled(rows: NDArray) -> NDArray:

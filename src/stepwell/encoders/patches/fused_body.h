@@ -113,12 +113,13 @@ INLINE void NAME(whitened)(const Shape *s, const Weights *w, const float *u, flo
         for (int r = 0; r < ROWS; r++) memcpy(z + r * width + j, c[r], sizeof(float) * n);
     }
     memset(bytes, ZERO, 2 * ROWS * padded);
-    for (int r = 0; r < ROWS; r++, z += width) {
+    for (int r = 0; r < ROWS; r++, z += width, bytes += 2 * padded) {
         const float norm = sqrtf(NAME(sum)(z, width, 0.f, 1));
-        const float scale = norm > 0.f ? LEVELS / norm : 0.f;
-        for (int part = 0; part < 2; part++, bytes += padded)
+        if (!(norm > 1e-18f && norm < INFINITY)) continue; /* nothing there, or no numbers */
+        const float scale = LEVELS / norm;
+        for (int part = 0; part < 2; part++)
             for (int i = 0; i < s->half; i++) { /* half up: as plain code can say it too */
-                u8 *two = bytes + i / STEP * 2 * STEP + i % STEP;
+                u8 *two = bytes + part * padded + i / STEP * 2 * STEP + i % STEP;
                 two[0] = two[STEP] = (u8)(z[part * s->half + i] * scale + (ZERO + 0.5f));
             }
     }

@@ -16,9 +16,9 @@ from stepwell.encoders.transformer.tokens import Tokens, cut, filled
 from stepwell.interfaces import Batch, Observer, UsageError, ignore
 from stepwell.kit.hashing import digest_rows
 from stepwell.kit.sampling import evenly
-from stepwell.kit.schema import Schema, Table, number, whole, word, yes_no
+from stepwell.kit.schema import Schema, Table, entries, number, whole, word, yes_no
 from stepwell.kit.texts import END
-from stepwell.kit.torch import arrays_of, judging, torch_or_error
+from stepwell.kit.torch import arrays_of, judging, no_larger, torch_or_error
 
 SIZES = {"fast": (128, 2), "default": (192, 3), "large": (384, 6)}
 """Width and layers, by preset."""
@@ -223,7 +223,7 @@ class TransformerEncoder(Copies):
         """What a run may hold of it: no more weights are made than there are in it."""
         rules = {"style": word(*DROPPED), "backbone": word(), "shape": _check_shape}
         arrays = {"vocabulary": Table("u", ("bytes",), size=1)}
-        return Schema(rules, arrays, others=True, also=_no_larger)
+        return Schema(rules, arrays, others=True)
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
@@ -234,9 +234,11 @@ class TransformerEncoder(Copies):
         encoder.width, encoder._layers = int(shape["width"]), int(shape["layers"])
         weights = {name: np.asarray(value) for name, value in arrays.items()}
         encoder.tokens = Tokens(weights.pop("vocabulary").tobytes().decode())
-        encoder._place(shape, 0)
+        with no_larger(weights):
+            encoder._place(shape, 0)
         tensors = {name: torch.tensor(value) for name, value in weights.items()}
         encoder.module.load_state_dict(tensors)
+        encoder.tokens.check_below(encoder.module.shape.tokens)
         return encoder
 
 
@@ -249,22 +251,10 @@ def _laid(batch: Batch, owner: NDArray[np.intp], rows: dict[str, NDArray[Any]]) 
 
 def _check_shape(shape: Any) -> None:
     """Raise ValueError for what no transformer of ours is."""
-    if not isinstance(shape, dict):
-        raise ValueError(f"{shape!r}")
+    entries({})(shape)
     rules = {"tokens": whole(1), "width": whole(1, 16_384), "layers": whole(0, 1000)}
     rules |= {"heads": whole(1, 1000), "dropped": number(0, 1), "causal": yes_no}
     rules |= {"answers": whole(0, 1000)}
-    for name, value in shape.items():
-        if name not in rules:
-            raise ValueError(f"an entry {str(name)[:80]!r}")
-        rules[name](value)
-
-
-def _no_larger(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """A shape asks for about as many weights as there are."""
-    shape = settings["shape"]
-    width, layers = shape["width"], shape["layers"] + shape.get("answers", 0)
-    asked = shape["tokens"] * width + layers * width * width
-    there = sum(array.size for array in arrays.values())
-    if asked > 4 * there + 10**6:
-        raise ValueError(f"a shape of {asked:,} weights and more, where there are {there:,}")
+    if not shape.keys() <= rules.keys():
+        raise ValueError(f"{', '.join(shape)[:80]}, of which some are unknown")
+    entries({name: rules[name] for name in ("tokens", "width", "layers")}, rules)(shape)

@@ -10,12 +10,12 @@ import numpy as np
 
 from stepwell.encoders.network.encoder import default_device
 from stepwell.encoders.transformer.encoder import TransformerEncoder
-from stepwell.encoders.transformer.saved import POOLINGS, built, opened
+from stepwell.encoders.transformer.saved import LONGEST, POOLINGS, built, opened
 from stepwell.encoders.transformer.tokens import Tokens
 from stepwell.interfaces import Batch, Observer, StepwellError, ignore
-from stepwell.kit.schema import Schema, Table, several, whole, word, yes_no
+from stepwell.kit.schema import Schema, Table, entries, several, whole, word, yes_no
 from stepwell.kit.texts import SPECIAL
-from stepwell.kit.torch import arrays_of, judging, torch_or_error
+from stepwell.kit.torch import arrays_of, judging, no_larger, torch_or_error
 
 _FRAME = ("pad", "before", "after", "pooling", "normed")
 """What the module is told of how it is built."""
@@ -66,6 +66,17 @@ class PretrainedEncoder(TransformerEncoder):
         with judging(self.module):
             self.width = int(self.module(self.placed([[SPECIAL]])).shape[1])
 
+    def _check_tokens(self) -> None:
+        """Raise ValueError for tokens and places that the model has no rows of."""
+        table, made = self.module.model.get_input_embeddings(), self._made
+        rows, frame = len(table.weight), [*made["before"], *made["after"]]
+        self.tokens.check_below(rows)
+        if max([made["pad"], *frame]) >= rows:
+            raise ValueError(f"tokens {frame} and {made['pad']} in a table of {rows}")
+        known = _places_of(self.module.model.config)
+        if known and made["longest"] + len(frame) > known:
+            raise ValueError(f"{made['longest']} places of a model with {known}")
+
     def places(self) -> int:
         """Of how many places it has features, at most."""
         return int(self._made["longest"])
@@ -109,7 +120,9 @@ class PretrainedEncoder(TransformerEncoder):
         encoder._made = dict(settings["made"])
         weights = {name: np.asarray(value) for name, value in arrays.items()}
         encoder.tokens = Tokens(weights.pop("vocabulary").tobytes().decode())
-        encoder._place_model(built(encoder._made["config"], 0))
+        with no_larger(weights):
+            encoder._place_model(built(encoder._made["config"], 0))
+        encoder._check_tokens()
         try:
             encoder.module.load_state_dict({n: torch.tensor(value) for n, value in weights.items()})
         except RuntimeError as error:
@@ -120,12 +133,14 @@ class PretrainedEncoder(TransformerEncoder):
         return encoder
 
 
+def _places_of(config: Any) -> int:
+    """Places that a model knows at most; 0 where it knows no end."""
+    return max(int(getattr(config, "max_position_embeddings", 0) or 0), 0)
+
+
 def _check_made(made: Any) -> None:
     """Raise ValueError for what says nothing of how a model is built."""
-    if not isinstance(made, dict):
-        raise ValueError(f"{str(made)[:80]!r}")
     ids = several(whole(), 100)
     rules = {"config": word(), "pad": whole(), "before": ids, "after": ids}
-    rules |= {"pooling": word(*POOLINGS), "normed": yes_no, "longest": whole(1)}
-    for name, rule in rules.items():
-        rule(made.get(name))
+    rules |= {"pooling": word(*POOLINGS), "normed": yes_no, "longest": whole(1, LONGEST)}
+    entries(rules)(made)

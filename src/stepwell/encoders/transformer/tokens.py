@@ -55,6 +55,14 @@ class Tokens:
     def __len__(self) -> int:
         return int(self._pieces.get_vocab_size()) if self._pieces else SPECIAL + BYTES
 
+    def check_below(self, most: int) -> None:
+        """Raise ValueError for a token that a table of so many has no row of."""
+        highest = SPECIAL + BYTES - 1
+        if self._pieces is not None:
+            highest = max(self._pieces.get_vocab(with_added_tokens=True).values(), default=0)
+        if highest >= most:
+            raise ValueError(f"a token {highest} in a table of {most}")
+
     def encode(self, texts: Sequence[str]) -> list[NDArray[Any]]:
         """(t,) tokens of each text, uint16 where that is wide enough, else uint32."""
         if self._pieces is None:

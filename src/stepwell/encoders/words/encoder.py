@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stepwell.encoders.words.vectors import counted, vectors
 from stepwell.interfaces import Batch, Observer, StepwellError, UsageError, ignore
 from stepwell.kit.names import nearest as nearest_name
-from stepwell.kit.schema import Schema, Table, whole
+from stepwell.kit.schema import Schema, Table, whole, words_in
 
 WIDTHS = {"fast": 100, "default": 200, "large": 300}
 RARE = 2
@@ -176,7 +176,7 @@ class WordEncoder:
         arrays = {
             "words": Table("u", ("bytes",), size=1),
             "share": Table("f", ("words",), 0, 1),
-            "vectors": Table("f", ("words", "width")),
+            "vectors": Table("f", ("words", "width"), -1e15, 1e15),
         }
         width = settings.get("width", -1)
         return Schema({"width": whole(1, 100_000)}, arrays, {"width": width}, also=_as_many)
@@ -186,14 +186,13 @@ class WordEncoder:
         """The inverse of :meth:`state`."""
         encoder = cls()
         encoder.width = int(settings["width"])
-        words = np.asarray(arrays["words"]).tobytes().decode("utf-8", "surrogatepass").split("\n")
-        encoder._words = {word: number for number, word in enumerate(words)}
+        encoder._words = {word: number for number, word in enumerate(words_in(arrays["words"]))}
         encoder._share, encoder._vectors = np.array(arrays["share"]), np.array(arrays["vectors"])
         return encoder
 
 
 def _as_many(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     """As many words as vectors, each once."""
-    text = arrays["words"].tobytes().decode("utf-8", "surrogatepass")
-    if len(set(text.split("\n"))) != len(arrays["vectors"]):
-        raise ValueError(f"{len(arrays['vectors'])} vectors of another number of words")
+    words, vectors = len(words_in(arrays["words"])), len(arrays["vectors"])
+    if words != vectors or not words:
+        raise ValueError(f"{vectors} vectors of {words} words")
