@@ -20,11 +20,11 @@ from pathlib import Path
 
 HERE = Path(__file__).parents[1] / "src"
 READ = """
-import json, resource, sys, time
+import json, re, sys, time
 from stepwell.sources import open_source
 begun, cpu = time.perf_counter(), time.process_time()
 count = sum(len(batch) for batch in open_source(sys.argv[1]).batches(256))
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 print(json.dumps([time.perf_counter() - begun, time.process_time() - cpu, peak, count]))
 """
 
