@@ -8,6 +8,8 @@ from sklearn.datasets import load_digits
 
 import stepwell as sw
 from stepwell.engines import SpectralMap, solve
+from stepwell.engines.broad import broad
+from stepwell.engines.spectral import components
 from stepwell.sources import open_source
 
 
@@ -46,10 +48,12 @@ def test_extend_forget_and_merge_are_exact(images, sibling, tmp_path):
     a, b, both = (runs[k].part("moments") for k in parts)
     assert_same(a + b, both)
     assert_same(both - b, a)
-    joined = runs["a"].map
-    modes = solve((a + b).law(), joined.choice)
-    again = SpectralMap.build(joined.quantiser, modes, joined.choice)
+    joined, law = runs["a"].map, (a + b).law()
+    beside = broad(law, components(law, joined.choice))
+    modes = solve(law, joined.choice)
+    again = SpectralMap.build(joined.quantiser, modes, joined.choice, beside)
     np.testing.assert_array_equal(again.vectors, runs["both"].map.vectors)
+    np.testing.assert_array_equal(again.broad, runs["both"].map.broad)
 
 
 def test_chunks_and_threads_change_no_bit(images, sibling, tmp_path, monkeypatch):
@@ -59,4 +63,5 @@ def test_chunks_and_threads_change_no_bit(images, sibling, tmp_path, monkeypatch
     other = learned(open_source(images), tmp_path / "other", founders_from=sibling)
     assert_same(whole.part("moments"), other.part("moments"))
     np.testing.assert_array_equal(whole.map.vectors, other.map.vectors)
+    np.testing.assert_array_equal(whole.map.broad, other.map.broad)
     np.testing.assert_array_equal(whole.index[1], other.index[1])

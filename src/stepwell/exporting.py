@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,8 @@ def _write_onnx(run: Run, encoder: Any, path: Path, some: Batch) -> float:
 
 def _embedder(found: Any, encoder: Any) -> Any:
     """Pixels (n, c, side, side) in [0, 255] → (n, k): normalise, backbone, closed form."""
-    torch, spec = torch_or_error(), encoder.spec
+    torch, spec, share = torch_or_error(), encoder.spec, found.share
+    unit = partial(torch.nn.functional.normalize, dim=1)
 
     class Embedder(torch.nn.Module):  # type: ignore[name-defined]
         def __init__(self) -> None:
@@ -181,6 +183,7 @@ def _embedder(found: Any, encoder: Any) -> Any:
             for name, value in named.items():
                 self.register_buffer(name, torch.tensor(value)[:, None, None])
             named = {"centre": found.quantiser.mean, "mu": found.mu, "vectors": found.vectors}
+            named |= {} if found.broad is None else {"broad": found.broad}
             for name, value in named.items():
                 self.register_buffer(name, torch.tensor(np.asarray(value)))
             self.scale = float(found.quantiser.scale)
@@ -188,7 +191,10 @@ def _embedder(found: Any, encoder: Any) -> Any:
         def forward(self, pixels: Any) -> Any:
             features = self.net((pixels / 255 - self.mean) / self.spread)
             codes = torch.round((features - self.centre) / self.scale).clamp(-LEVELS, LEVELS)
-            z = (codes - self.mu) @ self.vectors
-            return z / z.norm(dim=1, keepdim=True).clamp_min(1e-12)
+            z = unit((codes - self.mu) @ self.vectors)
+            if found.broad is None:
+                return z
+            beside = unit((codes - self.mu) @ self.broad)
+            return torch.cat([(1 - share) ** 0.5 * z, share**0.5 * beside], 1)
 
     return Embedder()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stepwell.encoders import ENCODERS
+from stepwell.engines.broad import COLUMNS
 from stepwell.engines.spectral import dimensions
 from stepwell.gathering import SCORING, founders_wanted, reasons, solving_seconds, spread_over
 from stepwell.interfaces import (
@@ -83,7 +84,7 @@ def plan(
     total += solving_seconds(encoder.width, k) + SCORING
     return found | {
         "features": encoder.width,
-        "dimensions": k,
+        "dimensions": k + min(COLUMNS, k),
         "time": f"about {duration(total)}",
         "seconds": round(total, 1),
         "memory": f"about {_memory(encoder.width, founders):.1f} GB",

@@ -205,7 +205,9 @@ def write_config(
         },
         "train": dict(learned.training),
         "choice": {
-            "k": solution.map.width,
+            "k": solution.map.modes,
+            "width": solution.map.width,
+            "share": solution.map.share,
             "rho": solution.map.choice.rho,
             "alpha": solution.map.choice.alpha,
             "noise": solution.noise,
@@ -327,7 +329,7 @@ def write_card(run: Run) -> None:
         created=config["created"][:10],
         examples=config["data"]["examples"],
         founders=config["data"]["founders"],
-        k=config["choice"]["k"],
+        k=run.width,
         uses=_USES.get(config.get("train", {}).get("pretext", ""), ""),
         verdict=scores["verdict"]["sentence"],
         views=for_markdown(", ".join(dict.fromkeys([*used, *run.recipe])))

@@ -95,7 +95,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
         "spectrum": {
             "eigenvalues": [float(v) for v in run.map.values],
             "noise": float(config["choice"]["noise"]),
-            "kept": run.width,
+            "kept": run.map.modes,
         },
         "neighbours": [
             {

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt import LabelSums, Witnesses
-from stepwell.engines import SpectralMap
+from stepwell.engines import USES, SpectralMap
 from stepwell.interfaces import Batch, Encoder, Row, StepwellError, UsageError
 from stepwell.kit.files import there
 from stepwell.kit.names import nearest
@@ -97,8 +97,9 @@ class Run:
 
     @property
     def width(self) -> int:
-        """Dimensions of the embedding."""
-        return int(self.config["choice"]["k"])
+        """Dimensions of the embedding: its modes, and partly whitened features beside them."""
+        choice = self.config["choice"]
+        return int(choice.get("width", choice["k"]))
 
     @property
     def recipe(self) -> list[str]:
@@ -144,10 +145,15 @@ class Run:
         """Whether this user learned it on this machine, so that the paths in it are the user's."""
         return own(self.config["source"])
 
-    def embed_batches(self, src: Any, **options: Any) -> Iterator[tuple[Batch, NDArray]]:
+    def embed_batches(
+        self, src: Any, *, use: str | None = None, **options: Any
+    ) -> Iterator[tuple[Batch, NDArray]]:
         """Batches of a source with their (n, k) embeddings, in source order."""
+        if use is not None and use not in USES:
+            raise UsageError(f"Expected a use ({', '.join(USES)}), found {use!r}.")
+        found = self.map.weighted(use)
         for batch in self.open(src, **options).batches(self.chunk):
-            yield batch, self.map(self.features(batch))
+            yield batch, found(self.features(batch))
 
     def features(self, batch: Batch) -> NDArray[np.float32]:
         """(n, d) of its encoder, whose weights may come from somebody else: as many as there have
@@ -170,15 +176,22 @@ class Run:
         canvas = self.config["source"].get("options", {}).get("canvas", 1)
         return max(16, min(int(self.config["learn"].get("chunk", 256)), 2**25 // canvas**2))
 
-    def embed(self, src: Any) -> NDArray[np.float32]:
+    def embed(self, src: Any, *, use: str | None = None) -> NDArray[np.float32]:
         """Embed a source, a path or an array of examples; of texts, one in words.
+
+        Parameters
+        ----------
+        src
+        use : {"few", "many", "search", "cluster"}, optional
+            What the vectors are for: 1 to 5 labels a class, many labels, likeness, clusters.
+            Default: what is about as good for each.
 
         Returns
         -------
         (n, k) float32
             Unit length, in source order; what can't be read is left out.
         """
-        parts = [z for _, z in self.embed_batches(self.asked(src))]
+        parts = [z for _, z in self.embed_batches(self.asked(src), use=use)]
         if not parts:
             raise StepwellError(f"Expected examples to embed, found none in {src}.")
         return np.concatenate(parts)
@@ -213,7 +226,7 @@ class Run:
         """
         from stepwell.apply.search import search
 
-        rows = search(self.index, self._query(query), n)
+        rows = search(self.index, self.map.asking(self._query(query), "search"), n)
         if self._kind == "text":
             known = self.texts_of({row["id"] for row in rows})
             rows = [row | {"text": known[row["id"]]} if row["id"] in known else row for row in rows]

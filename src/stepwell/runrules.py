@@ -47,7 +47,7 @@ def _trained(value: Any) -> None:
 
 
 _SOURCE_OPTIONS = {"canvas": whole(8, 4096), "group_by": word(), "unit": word(), "column": word()}
-_CHOICE = {"rho": _any_number, "alpha": _any_number, "noise": _any_number}
+_CHOICE = dict.fromkeys(("rho", "alpha", "noise", "share"), _any_number) | {"width": whole(1)}
 
 CONFIG: Rule = entries(
     {

@@ -21,6 +21,7 @@ from sklearn.datasets import load_digits
 
 import stepwell
 from stepwell.cli.main import VERBS
+from stepwell.engines import USES
 from stepwell.evaluate.pretrained import Frozen
 from stepwell.planning import plan
 from stepwell.sources import open_source
@@ -319,7 +320,7 @@ def test_embed_parquet(call, digits, tiny_run, tmp_path):
     out = tmp_path / "z.parquet"
     found = parsed(call("embed", tiny_run, digits, "--out", out, "--json"))
     source = found.pop("source")
-    assert found == {"out": str(out), "examples": 100, "skipped": []}
+    assert found == {"out": str(out), "examples": 100, "for": None, "skipped": []}
     assert [row["what"] for row in source["decisions"]] == ["kind"]
     assert source["set_aside"] == source["passed_over"] == {}
     table = parquet.read_table(out)
@@ -328,6 +329,18 @@ def test_embed_parquet(call, digits, tiny_run, tmp_path):
     z = np.array(table["embedding"].to_pylist(), np.float32)
     np.testing.assert_array_equal(z, stepwell.load(tiny_run).embed(digits))
     np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, atol=1e-5)
+
+
+def test_embed_for_a_use(call, digits, tiny_run, tmp_path):
+    out, run = tmp_path / "z.npy", stepwell.load(tiny_run)
+    for use in USES:
+        parsed(call("embed", tiny_run, digits, "--for", use, "--out", out, "--overwrite", "--json"))
+        np.testing.assert_array_equal(np.load(out), run.embed(digits, use=use))
+        assert use in call("embed", "--help").output
+    failed = call("embed", tiny_run, digits, "--for", "art", "--out", tmp_path / "y.npy")
+    assert failed.exit_code == 2
+    assert "few, many, search, cluster" in failed.output
+    assert not (tmp_path / "y.npy").exists()
 
 
 def test_embed_npy_and_csv_are_the_same(call, digits, tiny_run, tmp_path):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import linalg
 
 from stepwell.engines import Choice, DenseMoments, Law, SpectralMap, solve, whitening
+from stepwell.engines.broad import POWER, SHARES, USES, WHITENED, broad, share_of
 from stepwell.engines.quantise import Quantiser
-from stepwell.engines.spectral import gradient_modes
+from stepwell.engines.spectral import components, gradient_modes, noise_share
 from stepwell.kit.linalg import ridge_of, symmetric_top, top_modes
 from stepwell.staircase.theory import pair_matrix, positive_modes
 
@@ -94,3 +97,59 @@ def test_the_gradient_order_is_that_of_plain_features():
     found = SpectralMap.build(quantiser, modes, Choice(k=5, alpha=0.0))
     z, expected = found.project(codes[0]), plain[0] @ vectors
     np.testing.assert_allclose(np.abs(z), np.abs(expected), atol=1e-4)
+
+
+def test_broad_features_are_those_of_the_definition():
+    """M_a = Σ^(-a/2) Γ Σ^(-a/2) by a dense root of Σ, where all components are kept."""
+    law, choice = a_law(24), Choice(k=24, rho=0.3)
+    found = broad(law, components(law, choice))
+    level = ridge_of(law.sigma, choice.rho * noise_share(law))
+    root = linalg.fractional_matrix_power(law.sigma + level * np.eye(24), -WHITENED / 2)
+    values, turn = np.linalg.eigh(root @ law.gamma @ root)
+    values, turn = values[::-1], turn[:, ::-1]
+    exact = root @ turn * (np.maximum(values, 0) / values[0]) ** POWER
+    x = np.random.default_rng(2).normal(size=(6, 24))
+    kept = found.vectors.shape[1]
+    ours, theirs = x @ found.vectors, x @ exact[:, :kept]
+    np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, rtol=1e-6)
+
+
+def test_the_share_of_broad_features_in_a_cosine():
+    law, choice = a_law(50), Choice(k=10)
+    quantiser = Quantiser(np.zeros(50, np.float32), 0.05)
+    beside = broad(law, components(law, choice))
+    made = SpectralMap.build(quantiser, solve(law, choice), choice, beside)
+    features = np.random.default_rng(1).normal(size=(20, 50)).astype(np.float32)
+    z = made(features)
+    assert made.width == z.shape[1] == made.modes + beside.vectors.shape[1]
+    np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose((z[:, made.modes :] ** 2).sum(1), SHARES[0], rtol=1e-4)
+    np.testing.assert_array_equal(SpectralMap.from_state(*made.state())(features), z)
+    bare = replace(made, broad=None)(features)
+    np.testing.assert_allclose(z[:, : made.modes], (1 - SHARES[0]) ** 0.5 * bare, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("units", "share"), [(4000, SHARES[0]), (100, SHARES[0]), (50, SHARES[1])])
+def test_broad_features_weigh_more_where_units_are_scarce(units, share):
+    assert share_of(replace(a_law(50), units=units)) == pytest.approx(share)
+
+
+def test_pairs_that_share_nothing_have_no_broad_features():
+    law = a_law(30)
+    against = replace(law, gamma=-np.eye(30))
+    beside = broad(against, components(against, Choice(k=30)))
+    assert beside.vectors.shape == (30, 0)
+    assert beside.share == 0
+
+
+@pytest.mark.parametrize("use", USES)
+def test_asking_for_a_use_gives_the_cosines_of_that_use(use):
+    law, choice = a_law(50), Choice(k=10)
+    quantiser = Quantiser(np.zeros(50, np.float32), 0.05)
+    beside = broad(law, components(law, choice))
+    made = SpectralMap.build(quantiser, solve(law, choice), choice, beside)
+    features = np.random.default_rng(1).normal(size=(20, 50)).astype(np.float32)
+    wanted = made.weighted(use)(features)
+    np.testing.assert_allclose(
+        made(features) @ made.asking(made(features)[0], use), wanted @ wanted[0], atol=1e-5
+    )

@@ -32,9 +32,23 @@ FORMATS = (".parquet", ".npy", ".csv")
 @click.argument("src")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
+@click.option(
+    "--for",
+    "use",
+    metavar="USE",
+    help="few (labels), many, search or cluster; default: about as good for each.",
+)
 @raw_option
 @json_option
-def command(run: Path, src: str, out: Path, overwrite: bool, raw_csv: bool, as_json: bool) -> None:
+def command(
+    run: Path,
+    src: str,
+    out: Path,
+    overwrite: bool,
+    use: str | None,
+    raw_csv: bool,
+    as_json: bool,
+) -> None:
     """Vectors of every example of SRC, in source order.
 
     --out FILE.parquet has the columns id and embedding; .csv has a column a dimension;
@@ -51,7 +65,7 @@ def command(run: Path, src: str, out: Path, overwrite: bool, raw_csv: bool, as_j
     scratch = out.with_name(f".{out.name}.partial")
     try:
         with Progress(silent=as_json) as observe:
-            rows = _watched(opened.embed_batches(source), observe)
+            rows = _watched(opened.embed_batches(source, use=use), observe)
             if out.suffix == ".csv":
                 count, quoted = _csv(scratch, rows, opened.width, raw_csv)
             else:
@@ -64,7 +78,7 @@ def command(run: Path, src: str, out: Path, overwrite: bool, raw_csv: bool, as_j
     tell_quoted(quoted, out)
     skipped = [vars(s) for s in source.skipped]
     if as_json:
-        facts = {"out": str(out), "examples": count, "skipped": skipped}
+        facts = {"out": str(out), "examples": count, "for": use, "skipped": skipped}
         return emit(facts | {"source": facts_of(source)})
     tell_source(source)
     say(f"{count:,} vectors of {opened.width} dimensions in {out}; {len(skipped):,} set aside")

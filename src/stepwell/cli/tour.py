@@ -62,7 +62,7 @@ def _steps(run: Any, scores: dict[str, Any]) -> list[tuple[str, str]]:
             "One step at a time",
             f"Each dimension is one thing that stays the same within pairs. λ says how much:\n"
             f"{_spectrum(run)}\nShuffled pairs, which mean nothing, reach "
-            f"λ ≈ {noise:.2f}. {above:,} of {run.width:,} lie above and are surely real; the "
+            f"λ ≈ {noise:.2f}. {above:,} of {run.map.modes:,} lie above and are surely real; the "
             f"others may be, and weigh less.\n`stepwell steps {run.path}` says what each sees.",
         ),
         ("Neighbours", _neighbours(run)),

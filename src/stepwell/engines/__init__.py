@@ -1,6 +1,7 @@
 """Engines find an encoder for a stream of pairs. ``spectral``: moments, then a closed form."""
 
 from stepwell.engines.accumulate import Encoded, Known, accumulate, shuffle_units
+from stepwell.engines.broad import USES
 from stepwell.engines.centred import CentredMoments
 from stepwell.engines.dictionary import Dictionary, PairCounts
 from stepwell.engines.engine import SpectralEngine
@@ -22,6 +23,7 @@ MOMENTS = {made.name: made for made in (DenseMoments, PlacedMoments)}
 
 __all__ = [
     "MOMENTS",
+    "USES",
     "CentredMoments",
     "Choice",
     "DenseMoments",

@@ -9,12 +9,20 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from stepwell.engines.accumulate import Known, accumulate
+from stepwell.engines.broad import broad
 from stepwell.engines.choosing import choose, judging
 from stepwell.engines.moments import DenseMoments
 from stepwell.engines.placed import moments_for
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.shuffled import KeptPairs
-from stepwell.engines.spectral import Choice, SpectralMap, gradient_modes, solve, whitening
+from stepwell.engines.spectral import (
+    Choice,
+    SpectralMap,
+    components,
+    gradient_modes,
+    solve,
+    whitening,
+)
 from stepwell.interfaces import Batch, Encoder, Observer, Pretext, Solution, StepwellError
 
 FOLLOWED = 24
@@ -109,9 +117,10 @@ class SpectralEngine:
                 "Expected pairs that share something, found none: no direction is more alike "
                 "within pairs than between them. Try other views, or look at the data."
             )
-        plain = replace(self.choice, alpha=0.0)
-        found = SpectralMap.build(self.quantiser, modes, self.choice)
-        known = SpectralMap.build(self.quantiser, whitening(law, plain), plain)
+        plain, axes = replace(self.choice, alpha=0.0), components(law, self.choice)
+        beside = broad(law, axes), broad(law, axes, law.sigma)  # the control gets what we get
+        found = SpectralMap.build(self.quantiser, modes, self.choice, beside[0])
+        known = SpectralMap.build(self.quantiser, whitening(law, plain, axes), plain, beside[1])
         first = replace(plain, k=FOLLOWED)
         plainly = self.moments.pooled() if law.squared else law
         first_modes = gradient_modes(plainly, self.quantiser, FOLLOWED)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.engines.accumulate import Encoded, place_within, shuffle_units
+from stepwell.engines.broad import broad
 from stepwell.engines.quantise import Quantiser
-from stepwell.engines.spectral import Choice, SpectralMap, solve
+from stepwell.engines.spectral import Choice, SpectralMap, components, solve
 from stepwell.kit.hashing import hash_text
 
 MOST = 2000
@@ -83,4 +85,6 @@ class KeptPairs:
         modes = solve(law, choice)
         top = float(modes.values[0]) if len(modes.values) else 0.0
         noise = top * float(np.sqrt(law.units / max(moments.units, 1)))
-        return SpectralMap.build(quantiser, modes, choice), noise
+        same = replace(law, units=max(moments.units, 1))  # as much of a cosine as ours has
+        beside = broad(same, components(law, choice))
+        return SpectralMap.build(quantiser, modes, choice, beside), noise

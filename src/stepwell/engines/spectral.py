@@ -3,21 +3,23 @@
 Γ v = λ (Σ + ρI) v, keep λ > 0, z = Λ^α Vᵀ(φ - μ). With α = ½ this is, up to a
 rotation, the optimum of the spectral contrastive loss (HaoChen et al., NeurIPS 2021)
 among maps linear in φ; docs/architecture.md says what it shares with VICReg and Barlow Twins.
+Partly whitened features stand beside these modes (:mod:`~stepwell.engines.broad`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from array_api_compat import array_namespace
 
+from stepwell.engines.broad import USES, Broad, Components
 from stepwell.engines.moments import Law
 from stepwell.engines.quantise import Quantiser
 from stepwell.kit.linalg import fix_signs, ridge_of, symmetric_top, top_modes
-from stepwell.kit.schema import Schema, Table, number, whole
+from stepwell.kit.schema import Schema, Table, entries, number, whole
 
 NOTHING = 1e-9
 """Eigenvalues up to here are 0 but for rounding: how many are kept must not hang on that."""
@@ -74,15 +76,21 @@ def solve(law: Law, choice: Choice) -> Modes:
     return Modes(values, vectors[:, kept], law.mu)
 
 
-def whitening(law: Law, choice: Choice) -> Modes:
+def components(law: Law, choice: Choice) -> Components:
+    """Principal components, with the ridge of the modes in their variances."""
+    values, vectors = symmetric_top(law.sigma, dimensions(choice.k, law.units))
+    level = ridge_of(law.sigma, choice.rho * noise_share(law))
+    return Components(np.maximum(values, 0) + level, vectors)
+
+
+def whitening(law: Law, choice: Choice, found: Components | None = None) -> Modes:
     """The control that knows no pairs: principal components, whitened with the same ridge.
 
     ``values`` are the share of each component's variance that is not ridge.
     """
-    values, vectors = symmetric_top(law.sigma, dimensions(choice.k, law.units))
-    values = np.maximum(values, 0)
+    found = components(law, choice) if found is None else found
     level = ridge_of(law.sigma, choice.rho * noise_share(law))
-    return Modes(values / (values + level), vectors / np.sqrt(values + level), law.mu)
+    return Modes(1 - level / found.values, found.vectors / np.sqrt(found.values), law.mu)
 
 
 def gradient_modes(law: Law, quantiser: Quantiser, k: int) -> Modes:
@@ -111,6 +119,19 @@ def auto_law(codes: Any) -> Law:
     return Law(mu, sigma, sigma, len(codes))
 
 
+def _share_known(settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """A share of a cosine for what stands beside the modes."""
+    if "broad" in arrays:
+        entries({"share": number(0, 1)})(dict(settings))
+
+
+def _of_length_one(z: Any) -> Any:
+    """Rows of length 1, or 0 where they are."""
+    xp = array_namespace(z)
+    length = xp.sqrt(xp.sum(z * z, axis=1, keepdims=True))
+    return z / xp.where(length > 0, length, xp.ones_like(length))
+
+
 @dataclass(frozen=True, eq=False)
 class SpectralMap:
     """Features to embedding: round, centre, project, weight, to unit length.
@@ -125,6 +146,10 @@ class SpectralMap:
     values : (k,) float64
         Eigenvalues λ, descending.
     choice : Choice
+    broad : (d, b) float32, optional
+        Partly whitened features, which stand after the modes.
+    share : float
+        Of a cosine, that is theirs.
     """
 
     quantiser: Quantiser
@@ -132,20 +157,47 @@ class SpectralMap:
     vectors: Any
     values: Any
     choice: Choice
+    broad: Any = None
+    share: float = 0.0
 
     @classmethod
-    def build(cls, quantiser: Quantiser, modes: Modes, choice: Choice) -> Self:
-        """Weight the first k modes by Λ^α."""
+    def build(
+        cls, quantiser: Quantiser, modes: Modes, choice: Choice, broad: Broad | None = None
+    ) -> Self:
+        """Weight the first k modes by Λ^α, and set partly whitened features beside them."""
         values = modes.values[: choice.k]
         vectors = modes.vectors[:, : choice.k] * values**choice.alpha
-        return cls(
-            quantiser, modes.mu.astype(np.float32), vectors.astype(np.float32), values, choice
-        )
+        mu, vectors = (each.astype(np.float32) for each in (modes.mu, vectors))
+        found = cls(quantiser, mu, vectors, values, choice)
+        if broad is None:
+            return found
+        return replace(found, broad=broad.vectors.astype(np.float32), share=broad.share)
 
     @property
     def width(self) -> int:
         """Dimensions of the embedding."""
-        return int(self.vectors.shape[1])
+        return int(self.vectors.shape[1]) + (0 if self.broad is None else self.broad.shape[1])
+
+    @property
+    def modes(self) -> int:
+        """Of these the first, which have eigenvalues."""
+        return len(self.values)
+
+    def weighted(self, use: str | None) -> Self:
+        """The same with the share of partly whitened features that suits a use: see
+        :data:`~stepwell.engines.broad.USES`."""
+        share = None if use is None else USES[use]
+        return self if share is None or self.broad is None else replace(self, share=share)
+
+    def asking(self, query: Any, use: str) -> Any:
+        """(k + b,) embedding → what has products with embeddings that are the cosines of
+        ``weighted(use)``."""
+        share = self.weighted(use).share
+        if share == self.share or not 0 < self.share < 1:
+            return query
+        asked = query * np.float32((1 - share) / (1 - self.share))
+        asked[self.modes :] = query[self.modes :] * np.float32(share / self.share)
+        return asked
 
     @property
     def takes(self) -> int:
@@ -153,19 +205,21 @@ class SpectralMap:
         return len(self.mu)
 
     def project(self, codes: Any) -> Any:
-        """(n, d) int8 codes → (n, k) float32, of whatever length."""
+        """(n, d) int8 codes → (n, k) float32 along the modes, of whatever length."""
         xp = array_namespace(codes)
         return (xp.astype(codes, xp.float32) - self.mu) @ self.vectors
 
     def of_codes(self, codes: Any) -> Any:
-        """(n, d) int8 codes → (n, k) float32 of unit length."""
+        """(n, d) int8 codes → (n, k + b) float32 of unit length."""
         xp = array_namespace(codes)
-        z = self.project(codes)
-        length = xp.sqrt(xp.sum(z * z, axis=1, keepdims=True))
-        return z / xp.where(length > 0, length, xp.ones_like(length))
+        z = _of_length_one(self.project(codes))
+        if self.broad is None:
+            return z
+        beside = _of_length_one((xp.astype(codes, xp.float32) - self.mu) @ self.broad)
+        return xp.concat([(1 - self.share) ** 0.5 * z, self.share**0.5 * beside], axis=1)
 
     def __call__(self, features: Any) -> Any:
-        """(n, d) features → (n, k) float32 of unit length."""
+        """(n, d) features → (n, k + b) float32 of unit length."""
         return self.of_codes(self.quantiser(features))
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -173,7 +227,10 @@ class SpectralMap:
         settings, arrays = self.quantiser.state()
         settings |= {"k": self.choice.k, "rho": self.choice.rho, "alpha": self.choice.alpha}
         arrays = {"mean": arrays["mean"], "mu": self.mu, "vectors": self.vectors}
-        return settings, arrays | {"values": self.values}
+        arrays |= {"values": self.values}
+        if self.broad is not None:
+            settings, arrays = settings | {"share": self.share}, arrays | {"broad": self.broad}
+        return settings, arrays
 
     schema: ClassVar[Schema] = Schema(
         {
@@ -187,12 +244,17 @@ class SpectralMap:
             "mu": Table("f", ("d",), -1e30, 1e30),
             "vectors": Table("f", ("d", "k"), -1e30, 1e30),
             "values": Table("f", ("k",)),
+            "broad": Table("f", ("d", "b"), -1e30, 1e30, optional=True),
         },
+        also=_share_known,
     )
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, Any]) -> Self:
         """The inverse of :meth:`state`."""
         choice = Choice(int(settings["k"]), float(settings["rho"]), float(settings["alpha"]))
-        quantiser = Quantiser.from_state(settings, arrays)
-        return cls(quantiser, arrays["mu"], arrays["vectors"], arrays["values"], choice)
+        mu, vectors, values = (arrays[name] for name in ("mu", "vectors", "values"))
+        found = cls(Quantiser.from_state(settings, arrays), mu, vectors, values, choice)
+        if "broad" not in arrays:  # learned by an older version, or the gradient order
+            return found
+        return replace(found, broad=arrays["broad"], share=float(settings["share"]))
