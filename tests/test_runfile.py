@@ -132,7 +132,7 @@ def test_parts_of_another_width_are_told(run, name):
         (part / "part.toml").write_text(tomli_w.dumps(told), "utf-8")
         changed(part, lambda arrays: arrays.clear())
     else:
-        rows = {"mean", "mu", "vectors"}
+        rows = {"mean", "mu", "vectors", "broad"}
         changed(part, lambda a: a.update({n: v[:-1] for n, v in a.items() if n in rows}))
     with pytest.raises(StepwellError, match="fit each other"):
         opened.part(name)

@@ -96,8 +96,9 @@ class Teller:
                 f"Expected what is usual of {len(run.index[0]):,} examples in {run.path}, found "
                 f"that of example {usual.rows.max():,}: the run is damaged; bring back a copy."
             )
-        several = np.count_nonzero(run.index[1].any(1)) > 1
-        self._typical = Typical(run.index[1], usual) if several else None
+        known = run.index[1][:, : run.map.modes]  # what is broad hides how near the nearest are
+        several = np.count_nonzero(known.any(1)) > 1
+        self._typical = Typical(known, usual) if several else None
 
     def __call__(self, batch: Batch) -> list[Row]:
         """A row an example."""
@@ -107,7 +108,8 @@ class Teller:
         sets = None if self._sets is None else self._sets(shares)
         typical = None
         if self._typical is not None:
-            typical = self._typical(features[EMBEDDING], self.run.map.quantiser(found))
+            modes = features[EMBEDDING][:, : self.run.map.modes]
+            typical = self._typical(modes, self.run.map.quantiser(found))
         rows = []
         for i, (name, own) in enumerate(zip(batch.ids, shares, strict=True)):
             row = self._row(str(name), own, None if sets is None else sets[i])

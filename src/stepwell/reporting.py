@@ -52,7 +52,7 @@ def summarise(run: Run, src: Any = None, *, bare: bool = True) -> dict[str, Any]
     """
     ids, embeddings = run.index
     rng = np.random.default_rng(0)
-    ends = mode_ends(embeddings)
+    ends = mode_ends(embeddings[:, : run.map.modes])
     queries = rng.permutation(len(ids))[:QUERIES]
     hits = _hits(embeddings, queries)
     mapped = np.sort(rng.permutation(len(ids))[:MAPPED])

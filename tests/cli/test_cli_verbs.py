@@ -336,10 +336,10 @@ def test_embed_for_a_use(call, digits, tiny_run, tmp_path):
     for use in USES:
         parsed(call("embed", tiny_run, digits, "--for", use, "--out", out, "--overwrite", "--json"))
         np.testing.assert_array_equal(np.load(out), run.embed(digits, use=use))
-        assert use in call("embed", "--help").output
+        assert use in call("embed", "--help").out
     failed = call("embed", tiny_run, digits, "--for", "art", "--out", tmp_path / "y.npy")
-    assert failed.exit_code == 2
-    assert "few, many, search, cluster" in failed.output
+    assert failed.code == 2
+    assert "few, many, search, cluster" in failed.err
     assert not (tmp_path / "y.npy").exists()
 
 
