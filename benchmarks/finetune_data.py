@@ -15,12 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 import stepwell as sw
-from stepwell.adapt import chosen_head
+from stepwell.contestants import random_encoder
 from stepwell.evaluate.controls import raw_features
 from stepwell.features import EMBEDDING, features_of
-from stepwell.finetuning import POOL, candidates_for
+from stepwell.fitting import POOL, fitted_head
 from stepwell.kit.sampling import evenly
-from stepwell.scoring import random_encoder
 from stepwell.sources import open_source
 
 SETS = {"fashion": 10_000, "trashnet": None, "pneumonia": None, "cifar10": 10_000}
@@ -64,7 +63,7 @@ class Few:
         features = {name: each[rows] for name, each in self.x.items()}
         groups = [str(i) for i in rows]
         names = [f"{c:03d}" for c in told]
-        return chosen_head(features, names, groups, candidates_for("", names), pool=pool)
+        return fitted_head(features, names, groups, pool)
 
 
 @cache

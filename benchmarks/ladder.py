@@ -35,7 +35,7 @@ BASES = {"raw input": "raw input", "random code": "random encoder"}
 
 def scores(run: sw.Run, train: Path, test: Path, names: dict[str, str], seed: int) -> list[dict]:
     """A row a rung, on the run's own contestants."""
-    from stepwell.scoring import Contestants
+    from stepwell.contestants import Contestants
 
     contestants = Contestants(run, seed)
     sides = []

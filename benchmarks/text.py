@@ -25,16 +25,16 @@ from sklearn.linear_model import LogisticRegressionCV
 from tables import emit, grouped, headed, run_parts, spread, table
 
 import stepwell
-from stepwell.adapt import chosen_head
 from stepwell.apply.mixture import mixed
+from stepwell.contestants import ALONE, Contestants
 from stepwell.engines.ngram import NgramCounts, NgramModel
 from stepwell.evaluate.intervals import paired_difference
 from stepwell.evaluate.probe import draw
 from stepwell.features import features_of, terms_of
-from stepwell.finetuning import CANDIDATES, POOL
+from stepwell.fitting import POOL, fitted_head
 from stepwell.generating import PACKERS, alone, counts_of, packed
 from stepwell.interfaces import concatenate
-from stepwell.scoring import ALONE, Contestants, read_scores
+from stepwell.scoring import read_scores
 from stepwell.sources import open_source
 
 PLAYS = Path(__file__).parents[2] / "shared" / "data" / "tinyshakespeare.txt"
@@ -85,7 +85,7 @@ def _finetuned(run: Any, bank: Any, known: Any, asked: Any, truth: Any) -> None:
             few = {name: each[rows] for name, each in ours["b"].items()}
             groups = list(map(str, bank.group[rows]))
             told = list(map(str, known[rows]))
-            head = chosen_head(few, told, groups, CANDIDATES["text"], pool=pool).head
+            head = fitted_head(few, told, groups, pool).head
             p = head(ours["a"])
             right = np.array(head.classes)[p.argmax(1)] == truth.astype(str)
             row = {"part": "sentiment", "labels": budget, "seed": seed}

@@ -18,7 +18,7 @@ from stepwell.runfile import computed
 EMBEDDING, FEATURES, WORDS, ADAPTED = "embedding", "features", "words", "adapted"
 LIGHT = "features, lightly"
 """A third as long: beside words that many labels tell of."""
-UNLABELLED, SIGNS = 10_000, 2000
+UNLABELLED, SIGNS = 5000, 2000
 """Texts that terms are weighted by, from the first to the last, and signs of each, at most."""
 
 
@@ -40,6 +40,13 @@ def made_of(
         with computed(run.path):
             found[ADAPTED] = np.asarray(adapted.embed(batch), np.float32)
     return found | ({WORDS: terms(texts_of(batch))} if terms is not None else {})
+
+
+def with_words(
+    found: dict[str, Any], run: Run, labelled: Sequence[str], texts: Sequence[str]
+) -> dict[str, Any]:
+    """The same of texts whose features are there already, with terms weighted by ``labelled``."""
+    return found | {LIGHT: found[FEATURES] / 3, WORDS: terms_of(run, labelled)(list(texts))}
 
 
 def terms_of(run: Run, labelled: Sequence[str]) -> Terms:

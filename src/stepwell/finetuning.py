@@ -10,61 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt import (
-    PROPAGATED,
-    Candidate,
     Chosen,
     Head,
     LabelSums,
     Scorer,
     Terms,
     Witnesses,
-    chosen_head,
     discriminants,
     suspects,
 )
 from stepwell.adapt.tuning import Tuning
 from stepwell.features import (
     EMBEDDING,
-    FEATURES,
-    LIGHT,
-    WORDS,
     features_of,
     terms_of,
     texts_of,
 )
+from stepwell.fitting import fitted_head, unlabelled
 from stepwell.heads import Kept, keep, labels_before, part_of, told_rows
 from stepwell.interfaces import Batch, Observer, Row, UsageError, ignore
 from stepwell.kit.files import lock, lock_of
 from stepwell.kit.hashing import hash_text, keys
-from stepwell.kit.sampling import evenly
 from stepwell.labels import labelled_batch
 from stepwell.run import Run
 from stepwell.tuning import held_back, tune
 
-CANDIDATES: dict[str, list[Candidate]] = {
-    "text": [
-        Candidate((FEATURES, WORDS)),
-        Candidate((WORDS,)),
-        Candidate((FEATURES,)),
-        Candidate((EMBEDDING,)),
-        Candidate((LIGHT, WORDS)),
-        Candidate((EMBEDDING,), PROPAGATED),
-    ],
-    "": [
-        Candidate((EMBEDDING,), PROPAGATED),
-        Candidate((FEATURES,)),
-        Candidate((EMBEDDING,)),
-        Candidate((FEATURES,), "kernel"),
-        Candidate((EMBEDDING,), "kernel"),
-        Candidate((EMBEDDING,), "discriminant"),
-    ],
-}
-"""What a head may read, and how, by kind of data; the first is taken where nothing speaks against
-it (docs/labels.md)."""
-SEVERAL = 20
-"""With more labels a class a kernel is tried first: unlabelled examples add little then."""
-POOL = 10_000
-"""Examples without labels that labels are propagated among, at most."""
 _WITNESS = 0x517
 SHRUNK = 0.9
 """Share of the covariance within classes that is made round, where classes are added."""
@@ -155,14 +125,6 @@ def finetune(
     return facts | _facts(chosen, batch)
 
 
-def candidates_for(kind: str, told: Sequence[str]) -> list[Candidate]:
-    """The first is what suits so many labels a class, on training examples of five data sets."""
-    found = CANDIDATES[kind]
-    if kind == "" and np.median(np.unique(told, return_counts=True)[1]) > SEVERAL:
-        return sorted(found, key=lambda each: each != Candidate((FEATURES,), "kernel"))
-    return found
-
-
 def _check(engine: str | None, add: bool, old: Any, options: Mapping[str, Any]) -> None:
     """Raise for what does not go together."""
     if engine not in (None, "spectral", "gradient"):
@@ -185,10 +147,9 @@ def _chosen(
     """The head, what it may read, and the terms of texts."""
     terms = terms_of(run, texts_of(batch)) if "text" in batch.data else None
     features = features_of(run, batch, terms)
-    groups = [str(group) for group in batch.group]
-    pool = _pool(run, set(map(str, batch.ids)))
-    candidates = candidates_for("text" if terms is not None else "", told)
-    return chosen_head(features, told, groups, candidates, pool=pool, seed=seed), features, terms
+    pool = unlabelled(run, set(map(str, batch.ids)))
+    chosen = fitted_head(features, told, [str(group) for group in batch.group], pool, seed)
+    return chosen, features, terms
 
 
 def _closed_form(run: Run, batch: Batch, told: Sequence[str], seed: int) -> float:
@@ -213,14 +174,6 @@ def _facts(chosen: Chosen, batch: Batch) -> dict[str, Any]:
         "tried": chosen.rows,
         "suspects": found,
     }
-
-
-def _pool(run: Run, labelled: set[str]) -> NDArray[np.float32]:
-    """Embeddings of some examples it learned from that have no label."""
-    ids, embeddings = run.index
-    rows = np.flatnonzero([str(i) not in labelled for i in ids])
-    found = embeddings[evenly(rows, POOL)].astype(np.float32)
-    return found[found.any(1)]
 
 
 def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:

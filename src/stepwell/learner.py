@@ -17,7 +17,7 @@ from stepwell import (
     networks,
     online,
     recording,
-    scoring,
+    retrieval,
     sharing,
     stepping,
     translating,
@@ -290,8 +290,8 @@ def _score(folder: Path, learned: Learned, sample: Batch, seed: int, tell: Obser
     """Scores without labels, and both orders of the staircase, into a draft."""
     draft = Run(folder)
     tell("score", {})
-    probe = scoring.probe(learned, sample, seed + 1)
-    scores = scoring.without_labels(draft, learned, probe, seed=seed)
+    probe = retrieval.probe(learned, sample, seed + 1)
+    scores = retrieval.without_labels(draft, learned, probe, seed=seed)
     stepping.log_orders(learned, probe, tell)
     recording.write_scores(folder, scores)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stepwell import gathering, generating, recording, scoring, sharing, translating
+from stepwell import gathering, generating, recording, retrieval, sharing, translating
 from stepwell.interfaces import Batch, Observer, Source
 from stepwell.kit.stopwatch import waiting
 from stepwell.preparing import Learned
@@ -48,7 +48,7 @@ def the_pass(
     tell: Observer,
 ) -> Batch:
     """The one pass: the engine sees all pairs; codes go to disk, a sample is kept for scores."""
-    kept, done = scoring.Sample(offer.seed, founders), 0
+    kept, done = retrieval.Sample(offer.seed, founders), 0
     reader = waiting(batches)
     passes = learned.engine.learn(reader, learned.pretext, learned.encoder, offer.seed)
     with recording.Examples(folder, offer.seed, founders) as examples:

@@ -24,7 +24,7 @@ from stepwell.kit.plugins import for_kind
 from stepwell.preparing import partners_of, pretext_for
 from stepwell.recalibrate import JUDGES
 from stepwell.reporting import duration
-from stepwell.scoring import SAMPLE
+from stepwell.retrieval import SAMPLE
 from stepwell.settings import DIMENSIONS, Settings, check, check_kind
 from stepwell.sources import open_source
 from stepwell.sources.facts import facts_of

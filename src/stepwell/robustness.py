@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell import recording
+from stepwell.contestants import OURS, Contestants
 from stepwell.evaluate.corruptions import STRENGTHS, Change, corruptions_of
 from stepwell.evaluate.neighbours import knn_votes, similar
 from stepwell.interfaces import Batch, Observer, Row, UsageError, ignore
@@ -17,7 +18,6 @@ from stepwell.kit.files import lock, lock_of
 from stepwell.kit.hashing import fifth_of
 from stepwell.labels import labelled_batch, named
 from stepwell.run import Run
-from stepwell.scoring import OURS, Contestants
 
 COMPARED = (OURS, "whitening only", "raw input")
 """Whitening has the same features, learned from without augmented views."""

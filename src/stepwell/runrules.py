@@ -99,6 +99,8 @@ SCORES: Rule = entries(
         "retrieval": several(_BAR),
         "labelled": several(entries({"reader": word(), "labels": either(word(), _COUNT)})),
         "robustness": several(entries({})),
+        "head": several(entries({"value": _FIGURE, "labels": either(word(), _COUNT)})),
+        "retrieval_test": word(),
         "bits": _figures,
         "translation": _figures,
         "modes_above_noise": _COUNT,

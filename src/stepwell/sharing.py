@@ -30,7 +30,7 @@ from stepwell.kit.ranks import rank, ranks
 from stepwell.kit.texts import column_of
 from stepwell.pretexts import PRETEXTS
 from stepwell.recording import Examples, by_name, pretext_of
-from stepwell.scoring import Sample
+from stepwell.retrieval import Sample
 
 WAIT_S = 0.1
 TOLD, SAMPLE, SUFFIX = "told.json", "sample.npz", "sharing"

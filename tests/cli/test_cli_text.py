@@ -12,11 +12,11 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
 import stepwell
+from stepwell.contestants import Contestants
 from stepwell.encoders import PretrainedEncoder
 from stepwell.evaluate.probe import few_labels
 from stepwell.generating import counts_of
 from stepwell.interfaces import concatenate
-from stepwell.scoring import Contestants
 from stepwell.sources import open_source
 
 SST = Path(__file__).parents[3] / "shared" / "data" / "sst2"
@@ -71,6 +71,8 @@ def test_the_story_of_a_text(call, reviews, tmp_path, pretext):
     scores = json.loads(said.out)
     names = {row["name"] for row in scores["labelled"]}
     assert {"stepwell", "whitening only", "raw input", "random encoder", "shuffled pairs"} <= names
+    assert "features alone" in names
+    assert scores["head"][-1]["labels"] == "all"
     run = stepwell.load(out)
     assert run.config["learn"]["encoder"] == "words"
     assert run.config["learn"]["pretext"] == (pretext or "two_views")

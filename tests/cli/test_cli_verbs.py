@@ -251,6 +251,13 @@ def test_evaluate_by_folders(call, digits, tiny_run, tmp_path):
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
     assert all(row["n"] == found["test"] for row in rows)
     assert "raw input" in found["ours_minus"]
+    assert "features alone" in found["ours_minus_few"]
+    assert [row["labels"] for row in found["head"]] == [1, 5, 10, "all"]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in found["head"])
+    assert f"{found['head'][-1]['value']:.1f} % with all labels" in found["verdict"]["sentence"]
+    counts = np.array(found["confusion"]["counts"])
+    assert counts.sum() == found["test"]
+    assert np.isclose(100 * counts.trace() / counts.sum(), found["head"][-1]["value"], atol=0.01)
     kept = json.loads((tiny_run / "scores.json").read_text("utf-8"))
     assert kept["labelled"] == rows
     assert kept["retrieval"]  # what was measured without labels stays
@@ -258,6 +265,8 @@ def test_evaluate_by_folders(call, digits, tiny_run, tmp_path):
     assert said.out.startswith(found["verdict"]["sentence"])
     assert "kNN accuracy, %" in said.out
     assert "linear probe, %" in said.out
+    assert "stepwell finetune, %" in said.out
+    assert "told with all labels" in said.out
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "bom"])

@@ -19,8 +19,8 @@ pytest.importorskip("lightning_fabric")
 from safetensors.torch import load_file  # noqa: E402
 
 import stepwell  # noqa: E402
+from stepwell.contestants import TWIN  # noqa: E402
 from stepwell.objectives import OBJECTIVES  # noqa: E402
-from stepwell.scoring import TWIN  # noqa: E402
 
 SCRIPT = Path(__file__).with_name("ranks_agree.py")
 

@@ -129,39 +129,50 @@ LABELLED += [row("raw", "control", 60.0), row("PCA", "control", 70.0)]
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "tone", "words"),
+    ("many", "few", "tone", "words"),
     [
-        (4, 16, "good", "It learned, and is better than every control: kNN 80.0 % against 70.0 %"),
-        (-4, 16, "mixed", "It learned, but not surely more than PCA did"),
-        (-16, -4, "bad", "Use PCA instead"),
+        ((4, 16), (1, 5), "good", "It learned, and is better than all others: kNN 80.0 % with all"),
+        ((4, 16), (-1, 5), "good", "It learned, and is better than all others"),
+        ((-4, 16), (-1, 5), "mixed", "It learned, but not surely more than whitening only or raw"),
+        ((4, 16), (-5, -1), "mixed", "Better than all others with all labels, worse than the best"),
+        ((-16, -4), (-1, 5), "bad", "Use whitening only instead"),
+        ((-16, -4), (-5, -1), "bad", "Use whitening only or raw instead"),
     ],
 )
-def test_the_labelled_verdict_names_the_strongest_control(low, high, tone, words):
-    gaps = {"PCA": gap(low, high), "whitening only": gap(1, 9)}
-    found = labelled_verdict(LABELLED, gaps)
+def test_the_labelled_verdict_names_the_best_of_all_others(many, few, tone, words):
+    rows = [*LABELLED, row("stepwell", "ours", 40.0, 5), row("raw", "control", 39.0, 5)]
+    gaps = {"all": {"PCA": gap(4, 9), "whitening only": gap(*many)}, 5: {"raw": gap(*few)}}
+    found = labelled_verdict(rows, gaps)
     assert found["tone"] == tone
-    assert words in found["sentence"]
-    assert "nothing sure" not in found["sentence"]
-    assert f"95 % interval {low:+.1f} to {high:+.1f}" in found["details"][0]
-    assert "what the pairs add: +5.0 points" in found["details"][1]
+    assert found["sentence"].startswith(words)
+    assert "80.0 % with all labels (whitening only 75.0)" in found["sentence"]
+    assert "40.0 % with 5 a class (raw 39.0)" in found["sentence"]
+    assert f"95 % interval {many[0]:+.1f} to {many[1]:+.1f}" in found["details"][0]
+    assert f"95 % interval {few[0]:+.1f} to {few[1]:+.1f}" in found["details"][1]
+    assert "what the pairs add" in found["details"][2]
 
 
-@pytest.mark.parametrize(("low", "high", "tone"), [(-1, 3, "good"), (-9, -1, "mixed")])
-def test_the_verdict_says_if_the_pairs_added_nothing(low, high, tone):
-    gaps = {"PCA": gap(4, 16), "whitening only": gap(low, high)}
-    found = labelled_verdict(LABELLED, gaps)
-    assert found["tone"] == tone
-    assert "its pairs add nothing sure to whitening (" in found["sentence"]
+def test_a_test_that_all_pass_tells_nothing():
+    rows = [row("stepwell", "ours", 99.9), row("raw", "control", 99.2)]
+    found = labelled_verdict(rows, {"all": {"raw": gap(0.1, 0.9)}})
+    assert found["tone"] == "mixed"
+    assert found["sentence"].startswith("This test is too easy to tell a difference")
+    hits = {"stepwell": np.ones(200, bool), "raw": np.arange(200) > 0}
+    roles = {"stepwell": "ours", "raw": "control"}
+    rows = [row(name, role, 100 * hits[name].mean()) for name, role in roles.items()]
+    found = unlabelled_verdict(rows, hits, 5, 20, test=" in harder views (zoom)")
+    assert "too easy" in found["sentence"]
+    assert "in harder views (zoom)" in found["sentence"]
+
+
+def test_the_head_that_finetune_fits_is_in_the_headline():
+    head = [{"labels": "all", "value": 90.0}, {"labels": 5, "value": 70.0}]
+    found = labelled_verdict(LABELLED, {"all": {"whitening only": gap(1, 9)}}, head)
+    assert "fits: 90.0 % with all labels, 70.0 % with 5 a class." in found["sentence"]
 
 
 def gap(low: float, high: float) -> dict[str, float]:
     return {"value": (low + high) / 2, "low": low, "high": high}
-
-
-def test_what_pairs_add_is_left_out_where_it_was_not_measured():
-    rows = [r for r in LABELLED if r["role"] != "ladder"]
-    gaps = {"PCA": {"value": 10, "low": 4, "high": 16}}
-    assert len(labelled_verdict(rows, gaps)["details"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -175,8 +186,8 @@ def test_what_pairs_add_is_left_out_where_it_was_not_measured():
             "good",
             "90.0 % of views find their own example, against 10.0",
         ),
-        (0.5, 0.5, 12, None, "mixed", "as easy for raw"),
-        (0.1, 0.9, 12, None, "bad", "worse than doing nothing"),
+        (0.5, 0.5, 12, None, "mixed", "raw finds as many"),
+        (0.1, 0.9, 12, None, "bad", "Raw does better"),
         (0.9, 0.1, 0, None, "bad", "It learned nothing"),
         (0.9, 0.1, 12, 0.6, "bad", "look like noise"),
     ],

@@ -21,6 +21,11 @@ REACH = 0.5
 SPAN = 4000
 """Examples that a kernel is solved for, at most: time grows as their number cubed."""
 
+WITHIN = 1000
+"""Examples among which logistic regression is solved, at most: the same cube."""
+SPANNED = 1e-10
+"""Squared length of a direction that rows span, relative to that of the longest."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
@@ -66,35 +71,52 @@ class Rule:
 
 
 def logistic(x: Any, truth: NDArray[np.intp], strength: float) -> Scorer:
-    """Logistic regression; features may be sparse."""
+    """Logistic regression; features may be sparse.
+
+    Of fewer examples than features it is solved among the examples, exactly: the weights that cost
+    least lie within what these span (B. Schölkopf, R. Herbrich & A. Smola, COLT 2001).
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
+    within, back = _spanned(x) if len(truth) < min(x.shape[1], WITHIN) else (x, None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough
-        found = LogisticRegression(C=strength, max_iter=500).fit(x, truth)
+        found = LogisticRegression(C=strength, max_iter=500).fit(within, truth)
     weight, bias = found.coef_, found.intercept_
+    if back is not None:
+        weight = np.asarray(weight @ back)
     if len(weight) == 1:  # of two classes one score is enough for it
         weight, bias = np.concatenate([0 * weight, weight]), np.concatenate([0 * bias, bias])
     return Scorer(np.asarray(weight, np.float64), np.asarray(bias, np.float64))
 
 
-def ridge(
-    x: Any, truth: NDArray[np.intp], strength: float, counts: NDArray[np.float64] | None = None
-) -> Scorer:
-    """Regression on one-hot classes; ``counts``: what each example weighs. The penalty is relative
-    to the mean variance of features."""
+def _spanned(x: Any) -> tuple[F64, Any]:
+    """Rows in an orthonormal basis of what they span, (n, r), and that basis, (r, d)."""
+    x = x.astype(np.float64) if hasattr(x, "toarray") else np.asarray(x, np.float64)
+    alike = x @ x.T
+    alike = alike.toarray() if hasattr(alike, "toarray") else alike
+    squares, turn = np.linalg.eigh(alike)
+    kept = squares > SPANNED * max(float(squares[-1]), 1e-300)
+    sizes, turn = np.sqrt(squares[kept]), turn[:, kept]
+    return turn * sizes, (x.T @ (turn / sizes)).T
+
+
+def ridge(x: Any, truth: NDArray[np.intp], strength: float) -> Scorer:
+    """Regression on one-hot classes. The penalty is relative to the mean variance of features."""
     x = np.asarray(x, np.float64)
-    share = np.ones(len(x)) if counts is None else counts
-    share = share / share.sum()
     told = np.eye(int(truth.max()) + 1)[truth]
-    centre, usual = share @ x, share @ told
+    centre, usual = x.mean(0), told.mean(0)
     x = x - centre
-    within = (x * share[:, None]).T @ x
-    penalty = max(float(np.trace(within)) / len(within), 1e-12) / strength
-    within[np.diag_indices_from(within)] += penalty
-    weight = np.linalg.solve(within, (x * share[:, None]).T @ (told - usual)).T
+    within = x.T @ x / len(x)
+    within[np.diag_indices_from(within)] += mean_variance(within) / strength
+    weight = np.linalg.solve(within, x.T @ (told - usual) / len(x)).T
     return Scorer(weight, usual - weight @ centre)
+
+
+def mean_variance(within: F64) -> float:
+    """Mean variance of features, never 0."""
+    return max(float(np.trace(within)) / len(within), 1e-12)
 
 
 def discriminant(x: Any, truth: NDArray[np.intp], strength: float) -> Scorer:

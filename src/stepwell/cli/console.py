@@ -256,6 +256,10 @@ def table(rows: list[list[str]], head: list[str], words: Collection[int] = (0,))
     return "\n".join(lines)
 
 
+WIDEST = 10
+"""Classes that a table has columns for."""
+
+
 def scorecard(scores: Mapping[str, Any]) -> str:
     """Scores beside the controls, as text."""
     rows = scores.get("labelled", [])
@@ -267,6 +271,10 @@ def scorecard(scores: Mapping[str, Any]) -> str:
             names = list(dict.fromkeys(r["name"] for r in rows))
             lines = [[n, *(_cell(found.get((n, b))) for b in budgets)] for n in names]
             blocks.append(table(lines, [title, *(f"{b} labels" for b in budgets)]))
+    if scores.get("head"):
+        blocks.append(_heads(scores["head"]))
+    if scores.get("confusion"):
+        blocks.append(_confusion(scores["confusion"]))
     if scores.get("retrieval"):
         lines = [[r["name"], _cell(r)] for r in scores["retrieval"]]
         blocks.append(table(lines, ["view retrieval, % (no labels)", "found"]))
@@ -277,6 +285,29 @@ def scorecard(scores: Mapping[str, Any]) -> str:
         lines = [[name, f"{value:.1f}"] for name, value in scores["translation"].items()]
         blocks.append(table(lines, ["translation of held-out pairs", "BLEU"]))
     return "\n\n".join(blocks)
+
+
+def _heads(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The head that fine-tuning would fit, by labels a class."""
+    lines = [
+        ["accuracy", *(_cell(row) for row in rows)],
+        ["mean of classes", *(f"{row['balanced']:.1f}" for row in rows)],
+    ]
+    return table(lines, ["stepwell finetune, %", *(f"{row['labels']} labels" for row in rows)])
+
+
+def _confusion(found: Mapping[str, Any]) -> str:
+    """What it takes for what, a row a true class; of many classes the commonest mistakes."""
+    names, counts = found["classes"], found["counts"]
+    if len(names) <= WIDEST:
+        lines = [[name, *map(str, row)] for name, row in zip(names, counts, strict=True)]
+        return table(lines, [f"told with {found['labels']} labels", *names])
+    wrong = sorted(
+        ((counts[i][j], a, b) for i, a in enumerate(names) for j, b in enumerate(names) if i != j),
+        reverse=True,
+    )[:WIDEST]
+    lines = [[f"{a} told as {b}", str(n)] for n, a, b in wrong if n]
+    return table(lines, [f"told with {found['labels']} labels", "times"]) if lines else ""
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:

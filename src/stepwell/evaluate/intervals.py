@@ -47,6 +47,19 @@ def over_draws(values: Sequence[float], n: int) -> Estimate:
     return Estimate(mean, max(0.0, mean - half), min(100.0, mean + half), n)
 
 
+def paired_draws(first: np.ndarray, second: np.ndarray) -> Estimate:
+    """Points by which ``first`` is above ``second``, (draws, n) boolean hits on the same draws.
+
+    The interval joins the spread of the draws with that of the examples.
+    """
+    gap = 100.0 * (np.asarray(first, float) - np.asarray(second, float))
+    draws, n = gap.shape
+    variance = float(gap.mean(0).var(ddof=1)) / n if n > 1 else 1e4
+    variance += float(gap.mean(1).var(ddof=1)) / draws if draws > 1 else 0.0
+    half, mean = Z95 * float(np.sqrt(variance)), float(gap.mean())
+    return Estimate(mean, mean - half, mean + half, n)
+
+
 def paired_difference(first: np.ndarray, second: np.ndarray) -> Estimate:
     """Points by which ``first`` is above ``second`` on the same examples (boolean hits)."""
     gap = 100.0 * (np.asarray(first, float) - np.asarray(second, float))

@@ -42,7 +42,7 @@ def draw(labels: NDArray[np.intp], budget: int, rng: np.random.Generator) -> NDA
     return np.concatenate(rows)
 
 
-def few_labels(
+def hits_of(
     reader: str,
     bank: NDArray,
     labels: NDArray[np.intp],
@@ -50,8 +50,8 @@ def few_labels(
     truth: NDArray[np.intp],
     budget: int | None,
     seed: int = 0,
-) -> Estimate:
-    """Accuracy with ``budget`` labels a class: mean over draws, or of all labels.
+) -> NDArray[np.bool_]:
+    """(draws, m) which of the test set are told, with ``budget`` labels a class; one draw of all.
 
     Parameters
     ----------
@@ -63,12 +63,28 @@ def few_labels(
     """
     predict = READERS[reader]
     if budget is None:
-        hits = predict(bank, labels, queries) == truth
-        return share(int(hits.sum()), len(truth))
+        return (predict(bank, labels, queries) == truth)[None]
     rng = np.random.default_rng(seed)
-    scores = []
-    for _ in range(DRAWS):
-        rows = draw(labels, budget, rng)
-        hits = predict(bank[rows], labels[rows], queries) == truth
-        scores.append(100 * float(hits.mean()))
-    return over_draws(scores, len(truth))
+    drawn = [draw(labels, budget, rng) for _ in range(DRAWS)]
+    return np.stack([predict(bank[rows], labels[rows], queries) == truth for rows in drawn])
+
+
+def estimate(hits: NDArray[np.bool_]) -> Estimate:
+    """Accuracy of (draws, m) hits: mean over draws, or a share where there is one."""
+    draws, count = hits.shape
+    if draws == 1:
+        return share(int(hits.sum()), count)
+    return over_draws([100 * float(each.mean()) for each in hits], count)
+
+
+def few_labels(
+    reader: str,
+    bank: NDArray,
+    labels: NDArray[np.intp],
+    queries: NDArray,
+    truth: NDArray[np.intp],
+    budget: int | None,
+    seed: int = 0,
+) -> Estimate:
+    """Accuracy of what :func:`hits_of` finds of the same."""
+    return estimate(hits_of(reader, bank, labels, queries, truth, budget, seed))

@@ -11,19 +11,30 @@ from stepwell.evaluate.intervals import paired_difference
 
 LEAST_BLEU = 1.0
 """More than the best control, where something was learned."""
+SATURATED = 99.0
+"""Per cent that two tests at their end both reach: they tell nothing of a difference then."""
+Row = Mapping[str, Any]
+Gap = Mapping[str, float]
 
 
-def _best(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The strongest control."""
-    return max(rows, key=lambda r: r["value"])
+def best_of(rows: Sequence[Row]) -> tuple[Row, Row]:
+    """Ours, and the strongest of **all** others: who learned less from the same features too."""
+    ours = next(row for row in rows if row["role"] == "ours")
+    return ours, max((row for row in rows if row["role"] != "ours"), key=lambda row: row["value"])
+
+
+def saturated(ours: Row, rival: Row) -> bool:
+    """Whether both are at the end of what a test can tell."""
+    return bool(min(ours["value"], rival["value"]) >= SATURATED)
 
 
 def unlabelled_verdict(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     hits: Mapping[str, NDArray],
     above: int,
     modes: int,
     noise: float | None = None,
+    test: str = "",
 ) -> dict[str, Any]:
     """From view retrieval and the spectrum.
 
@@ -35,16 +46,18 @@ def unlabelled_verdict(
         Modes above the noise level, and modes in all.
     noise : float, optional
         Share of all dimensions that features are spread over, where it is that of noise.
+    test : str
+        How the test was made harder, where it had to be.
     """
-    ours = next(r for r in rows if r["role"] == "ours")
-    rival = _best([r for r in rows if r["role"] == "control"])
+    ours, rival = best_of(rows)
     gap = paired_difference(hits[ours["name"]], hits[rival["name"]])
     details = [
         f"{above} of {modes} dimensions are more alike within pairs than shuffled pairs are.",
         "This is measured without labels: it shows what was learned, not what it is good for. "
         "`stepwell evaluate` with a few labels answers that.",
     ]
-    figures = f"{ours['value']:.1f} % of views find their own example"
+    figures = f"{ours['value']:.1f} % of views find their own example{test}"
+    theirs = f"{rival['value']:.1f} % with {rival['name']}"
     if above == 0:
         tone, said = "bad", "It learned nothing: no dimension stands out from shuffled pairs."
     elif noise is not None:
@@ -54,22 +67,24 @@ def unlabelled_verdict(
             f"dimensions, so that there is next to nothing they share. {figures}, but that tells "
             f"only that no two are alike."
         )
-    elif gap.low > 0:
-        tone = "good"
-        said = f"It learned: {figures}, against {rival['value']:.1f} % with {rival['name']}."
-    elif gap.high < 0:
-        tone = "bad"
-        said = (
-            f"It is worse than doing nothing here: {figures}, against {rival['value']:.1f} % "
-            f"with {rival['name']}."
-        )
-    else:
+    elif saturated(ours, rival):
         tone = "mixed"
         said = (
-            f"It learned, but views are as easy for {rival['name']}: {figures}, against "
-            f"{rival['value']:.1f} %."
+            f"It learned, but views are too easy to find here to tell what that is worth: "
+            f"{figures}, and {theirs}. A few labels tell more."
         )
+    elif gap.low > 0:
+        tone, said = "good", f"It learned: {figures}, against {theirs}, the best of the others."
+    elif gap.high < 0:
+        tone, said = "bad", f"{_capital(rival['name'])} does better: {figures}, against {theirs}."
+    else:
+        tone = "mixed"
+        said = f"It learned, but {rival['name']} finds as many: {figures}, against {theirs}."
     return {"tone": tone, "sentence": said, "details": details}
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def translating_verdict(scores: Mapping[str, float], pairs: int) -> dict[str, Any]:
@@ -106,43 +121,74 @@ LADDER = {"features alone": "what the closed form adds to them"}
 
 
 def labelled_verdict(
-    rows: Sequence[Mapping[str, Any]], gaps: Mapping[str, Mapping[str, float]]
+    rows: Sequence[Row],
+    gaps: Mapping[Any, Mapping[str, Gap]],
+    head: Sequence[Row] = (),
 ) -> dict[str, Any]:
-    """From kNN with all labels, by paired differences: to the strongest control that learned
-    nothing, then to the same features whitened, which know no pairs."""
-    final = [r for r in rows if r["reader"] == "knn" and r["labels"] == "all"]
-    ours = next(r for r in final if r["role"] == "ours")
-    rival = _best([r for r in final if r["role"] == "control"])
-    gap = gaps[rival["name"]]
-    figures = f"kNN {ours['value']:.1f} % against {rival['value']:.1f} % with {rival['name']}"
-    if gap["low"] > 0:
-        tone, said = "good", f"It learned, and is better than every control: {figures}"
-    elif gap["high"] < 0:
-        tone, said = "bad", f"Use {rival['name']} instead: {figures}"
+    """From kNN with all labels and with few, by paired differences to the best of all others.
+
+    Parameters
+    ----------
+    rows : accuracies, with ``name``, ``role``, ``reader``, ``labels``, ``value``
+    gaps : differences by name, by the number of labels a class (``"all"`` among them)
+    head : accuracies of the head that `finetune` would fit, with ``labels`` and ``value``
+    """
+    judged = [_judged(rows, labels, gaps[labels]) for labels in gaps]
+    found = {each["state"] for each in judged}
+    rivals = list(dict.fromkeys(each["rival"]["name"] for each in judged))
+    if "worse" in found and "better" in found:
+        better, worse = (
+            " and ".join(each["with"] for each in judged if each["state"] == state)
+            for state in ("better", "worse")
+        )
+        tone, said = "mixed", f"Better than all others {better}, worse than the best {worse}"
+    elif "worse" in found:
+        tone, said = "bad", f"Use {' or '.join(_worse(judged))} instead"
+    elif "better" in found:
+        tone, said = "good", "It learned, and is better than all others"
+    elif found == {"saturated"}:
+        tone, said = "mixed", "This test is too easy to tell a difference"
     else:
-        tone = "mixed"
-        said = f"It learned, but not surely more than {rival['name']} did: {figures}"
-    details = [f"Difference to {rival['name']}: {_interval(gap)}."]
+        tone, said = "mixed", f"It learned, but not surely more than {' or '.join(rivals)}"
+    figures = ", ".join(_figures(each) for each in judged)
+    said = f"{said}: kNN {figures}"
+    if head:
+        fitted = ", ".join(f"{each['value']:.1f} % {_with(each['labels'])}" for each in head)
+        said += f". The head that `stepwell finetune` fits: {fitted}"
+    details = [
+        f"Difference to {each['rival']['name']} {each['with']}: {_interval(each['gap'])}."
+        for each in judged
+    ]
+    final = [row for row in rows if row["reader"] == "knn" and row["labels"] == "all"]
     for row in final:
         if row["role"] == "ladder":
-            found, what = gaps[row["name"]], LADDER.get(row["name"], "what the pairs add")
-            if tone == "good" and found["low"] <= 0 and row["name"] not in LADDER:
-                said += f"; its pairs add nothing sure to whitening ({found['value']:+.1f})"
-                tone = "mixed" if found["high"] < 0 else tone
-            ten = _with_ten(rows, row["name"])
-            details.append(f"Difference to {row['name']}, {what}: {_interval(found)}{ten}.")
+            what = LADDER.get(row["name"], "what the pairs add")
+            gap = gaps["all"][row["name"]]
+            details.append(f"Difference to {row['name']}, {what}: {_interval(gap)}.")
     return {"tone": tone, "sentence": f"{said}.", "details": details}
 
 
-def _interval(gap: Mapping[str, float]) -> str:
+def _judged(rows: Sequence[Row], labels: Any, gaps: Mapping[str, Gap]) -> dict[str, Any]:
+    """Ours beside the best of the others, with so many labels."""
+    ours, rival = best_of([r for r in rows if r["reader"] == "knn" and r["labels"] == labels])
+    gap = gaps[rival["name"]]
+    state = "better" if gap["low"] > 0 else "worse" if gap["high"] < 0 else "same"
+    state = "saturated" if saturated(ours, rival) else state
+    return {"ours": ours, "rival": rival, "gap": gap, "state": state, "with": _with(labels)}
+
+
+def _with(labels: Any) -> str:
+    return "with all labels" if labels == "all" else f"with {labels} a class"
+
+
+def _figures(judged: Mapping[str, Any]) -> str:
+    ours, rival = judged["ours"], judged["rival"]
+    return f"{ours['value']:.1f} % {judged['with']} ({rival['name']} {rival['value']:.1f})"
+
+
+def _worse(judged: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(e["rival"]["name"] for e in judged if e["state"] == "worse"))
+
+
+def _interval(gap: Gap) -> str:
     return f"{gap['value']:+.1f} points, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"
-
-
-def _with_ten(rows: Sequence[Mapping[str, Any]], name: str) -> str:
-    """The same difference with ten labels a class, where there were as many."""
-    some = [r for r in rows if r["reader"] == "knn" and r["labels"] == 10]
-    ours = next((r["value"] for r in some if r["role"] == "ours"), None)
-    theirs = next((r["value"] for r in some if r["name"] == name), None)
-    if ours is None or theirs is None:
-        return ""
-    return f"; {ours - theirs:+.1f} with 10 labels a class"

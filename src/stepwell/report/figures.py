@@ -64,7 +64,25 @@ def score_curves(scores: dict[str, Any]) -> list[dict[str, Any]]:
             )
         axis = {"x_label": "labels a class", "y_label": "accuracy, %"}
         curves.append({"title": title, **axis, "x": [str(b) for b in budgets], "lines": lines})
-    return curves + _worse(scores.get("robustness", [])) + _kept(scores.get("curve", []))
+    return (
+        curves
+        + _heads(scores.get("head", []))
+        + _worse(scores.get("robustness", []))
+        + _kept(scores.get("curve", []))
+    )
+
+
+def _heads(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The head that fine-tuning would fit, over labels a class."""
+    if not rows:
+        return []
+    line = {"name": "accuracy", "role": "ours", "y": [row["value"] for row in rows]}
+    line |= {"low": [row["low"] for row in rows], "high": [row["high"] for row in rows]}
+    each = {"name": "mean of classes", "role": "ladder", "y": [row["balanced"] for row in rows]}
+    axis = {"x_label": "labels a class", "y_label": "accuracy, %"}
+    steps = [str(row["labels"]) for row in rows]
+    title = "The head that finetune fits, on few labels"
+    return [{"title": title, **axis, "x": steps, "lines": [line, each]}]
 
 
 def _worse(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
