@@ -9,11 +9,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from stepwell.heads import BEFORE, FOLDER, labels_before
 from stepwell.interfaces import Batch, Observer, Source, StepwellError, UsageError, concatenate
 from stepwell.kit.folders import recover
 from stepwell.kit.hashing import drawn, hash_text
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.resuming import going_on, unfinished
+from stepwell.run import Run
 
 FOUNDERS = 2000
 """Examples that everything below the last moments is fitted on: this many, or 5 %, at
@@ -41,7 +43,7 @@ class Work(Protocol):
         """Codes of a batch."""
 
 
-def target_of(out: Any, source: Source, overwrite: bool) -> Path:
+def target_of(out: Any, source: Source, overwrite: bool | str) -> Path:
     """Where the run goes; refused early if something is there."""
     target = named_target(out, source)
     recover(target)
@@ -63,7 +65,28 @@ def target_of(out: Any, source: Source, overwrite: bool) -> Path:
             f"add --overwrite (in Python overwrite=True) to replace it, or choose another --out."
         )
     check_ours(target)
+    if overwrite != "all":
+        _check_untuned(target)
     return target
+
+
+def _check_untuned(target: Path) -> None:
+    """Raise where a head would go that somebody gave labels for: no data brings these back."""
+    try:
+        labels = labels_before(Run(target))
+    except StepwellError:  # damaged: the names of what is there tell enough
+        labels = []
+    tuned = [name for name in (FOLDER, *BEFORE) if (target / "parts" / name).exists()]
+    if not tuned:
+        return
+    kinds = sorted({row["label"] for row in labels})
+    shown = ", ".join(kinds[:3]) + (" …" if len(kinds) > 3 else "")
+    what = f" on {len(labels):,} labels of {len(kinds):,} classes ({shown})" if labels else ""
+    raise UsageError(
+        f"Expected a run without labels to replace, found one at {target} that was fine-tuned"
+        f"{what}: its head and the labels in parts/{tuned[0]} would go with it. Add --overwrite "
+        f'all (in Python overwrite="all") to replace all of it, or choose another --out.'
+    )
 
 
 OURS = frozenset(

@@ -20,7 +20,7 @@ from stepwell.run import Run
 from stepwell.runfile import read_json, whole_file
 
 FOLDER, LABELS, CURVE, ADAPTED = "tuned", "labels.csv", "curve.json", "adapted"
-_BEFORE = (Head.name, Terms.name)
+BEFORE = (Head.name, Terms.name)
 """Parts of runs that were fine-tuned before there was a folder for all of it."""
 
 
@@ -73,7 +73,7 @@ def keep(run: Run, kept: Kept) -> None:
                 save_part(draft / name, part, part.name)
         (draft / CURVE).write_text(json_text(list(kept.curve)), encoding="utf-8")
         (draft / LABELS).write_text(_as_csv(kept.labels), encoding="utf-8")
-    for name in _BEFORE:
+    for name in BEFORE:
         shutil.rmtree(run.path / "parts" / name, ignore_errors=True)
 
 
@@ -135,7 +135,7 @@ def part_of(run: Run, name: str) -> Any:
     _check_generation(run)
     if run.has(f"{FOLDER}/{Head.name}"):
         return run.part(f"{FOLDER}/{name}") if run.has(f"{FOLDER}/{name}") else None
-    return run.part(name) if name in _BEFORE and run.has(name) else None
+    return run.part(name) if name in BEFORE and run.has(name) else None
 
 
 def labels_before(run: Run) -> list[Row]:

@@ -61,7 +61,7 @@ def learn(
     backbone: str | None = None,
     weights: str | None = None,
     train: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
+    overwrite: bool | str = False,
     strict: bool = False,
     report: bool = True,
     observe: Observer = ignore,
@@ -105,8 +105,9 @@ def learn(
         Of the gradient engine: ``objective``, ``samples``, ``batch``, ``optimizer``, ``rate``,
         ``decay``, ``warmup``, ``clip``, ``accumulate``, ``precision``, ``compiled``,
         ``device``, ``shuffled`` (False: no control on shuffled pairs, half the time).
-    overwrite : bool
-        Replace a run that is there already.
+    overwrite : bool or "all"
+        Replace a run that is there already; "all": one that was fine-tuned, too, with the labels
+        that are kept in it.
     strict : bool
         Stop at the first example that can't be read instead of setting it aside.
     report : bool
@@ -151,7 +152,7 @@ def learn(
         else gathering.target_of(out, source, overwrite)
     )
     return _learned(
-        source, target, settings, After(evaluate_with, test, report), observe, overwrite
+        source, target, settings, After(evaluate_with, test, report), observe, bool(overwrite)
     )
 
 

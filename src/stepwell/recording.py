@@ -199,6 +199,8 @@ def write_config(
             "share": settings.share,
             "budget": settings.budget or 0.0,
             "encoder": learned.encoder.name,
+            "backbone": settings.backbone or "",
+            "weights": Path(settings.weights).name if settings.weights else "",
             "pretext": pretext.name,
             "options": dict(getattr(pretext, "options", {})),
             "chunk": int(facts.pop("chunk", 256)),

@@ -18,6 +18,7 @@ from stepwell.interfaces import Batch, StepwellError, concatenate
 from stepwell.kit.hashing import keys
 from stepwell.pretexts import TwoViews, suited
 from stepwell.run import Run
+from stepwell.runfile import untrained
 
 SAMPLE = 300
 HARDER = ("zoom-strong", "zoom-strong jitter", "zoom-strong jitter rotation-strong noise")
@@ -94,6 +95,7 @@ def without_labels(run: Run, learned: Any, probe: Probe, *, seed: int) -> dict[s
     noisy = share_of_all > getattr(run.encoder, "noise_spread", 1.0)
     noise = share_of_all if noisy else None
     verdict = unlabelled_verdict(rows, hits, above, len(values), noise, test)
+    verdict["sentence"] = untrained(run.config) + verdict["sentence"]
     found = {"retrieval": rows, "modes_above_noise": above, "spread": round(share_of_all, 4)}
     return found | {"verdict": verdict, "retrieval_test": test.strip()}
 

@@ -188,6 +188,21 @@ def not_ours(where: str) -> StepwellError:
     )
 
 
+def untrained(config: Mapping[str, Any]) -> str:
+    """What has to be said first of a run whose network nobody has trained; else nothing."""
+    learned = config["learn"]
+    name = learned.get("backbone")
+    own_code = ":" in (name or ":")  # it may have weights of its own
+    if own_code or learned["encoder"] != "network" or config.get("train"):
+        return ""
+    if learned.get("weights"):
+        return ""
+    return (
+        f"The network {name} is untrained, its features are random: give --weights, or train it "
+        f"with --engine gradient. "
+    )
+
+
 def misfit(path: Path, width: int, found: SpectralMap) -> StepwellError:
     """Of parts that do not fit each other."""
     return StepwellError(

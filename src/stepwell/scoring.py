@@ -22,7 +22,7 @@ from stepwell.kit.files import lock, lock_of
 from stepwell.kit.hashing import fifth_of
 from stepwell.labels import is_table, label_source, named, none_read
 from stepwell.run import Run
-from stepwell.runfile import scores_of
+from stepwell.runfile import scores_of, untrained
 
 PRETRAINED = "frozen pretrained"
 FEW = 5
@@ -89,6 +89,8 @@ def evaluate(
         for labels in dict.fromkeys(("all", few))
     }
     head = head_scores(run, known, asked, seed)
+    verdict = labelled_verdict(scores, gaps, _headline(head["rows"]))
+    verdict["sentence"] = untrained(run.config) + verdict["sentence"]
     result = {
         "labelled": scores,
         "head": head["rows"],
@@ -101,7 +103,7 @@ def evaluate(
         "unmatched": left.unmatched,
         "left_out": [*left.lines(), *(f"test set: {line}" for line in more.lines())],
         "read": left.how,
-        "verdict": labelled_verdict(scores, gaps, _headline(head["rows"])),
+        "verdict": verdict,
         **({"pretrained": frozen.how} if frozen is not None else {}),
     }
     with lock(lock_of(run.path), str(run.path)):

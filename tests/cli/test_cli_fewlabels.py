@@ -338,3 +338,19 @@ def test_labels_of_other_files_with_the_same_names_are_not_taken_for_ones_own(
 
 def _files(learned):
     return sorted((learned / "known").rglob("*.png"))
+
+
+def test_learning_anew_does_not_take_labels_along(call, digits, tmp_path):
+    run = tmp_path / "r"
+    words = ("learn", digits, "--out", run, "--preset", "fast", "--no-report")
+    assert call(*words).code == 0
+    assert call("finetune", run, "--labels", digits).code == 0
+    said = call(*words, "--overwrite")
+    assert said.code == 2
+    assert "fine-tuned on 100 labels of 10 classes (0, 1, 2 …)" in said.err
+    assert "--overwrite all" in said.err
+    assert (run / "parts" / "tuned" / "labels.csv").is_file()
+    assert call("learn", "--overwrite", *words[1:]).code == 2  # a path after it is no word of it
+    assert call(*words, "--overwrite", "all").code == 0
+    assert not (run / "parts" / "tuned").exists()
+    assert call(*words, "--overwrite").code == 0

@@ -171,6 +171,18 @@ def test_a_backbone_can_stay_frozen(call, digits, tmp_path):
     assert "shuffled pairs" in names
 
 
+@pytest.mark.slow
+def test_an_untrained_network_says_so_first(call, digits, tmp_path):
+    run = tmp_path / "r"
+    said = call("learn", digits, "--backbone", "resnet18", "--preset", "fast", "--out", run)
+    assert said.code == 0, said.err
+    assert said.out.startswith("The network resnet18 is untrained, its features are random:")
+    assert "resnet18 is untrained" in call("status", run).out
+    assert "resnet18 is untrained" in (run / "card.md").read_text("utf-8")
+    said = call("evaluate", run, "--labels", digits)
+    assert said.out.startswith("The network resnet18 is untrained")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -86,7 +86,19 @@ def trained(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-@click.command("learn")
+class _Learn(click.Command):
+    """``--overwrite`` takes a word or none: what follows it is only its word if it is one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Words of the command line, with that of ``--overwrite`` beside it."""
+        for place in range(len(args) - 1, -1, -1):
+            if args[place] == "--overwrite":
+                word = args[place + 1 : place + 2] == ["all"]
+                args[place : place + 1 + word] = [f"--overwrite={'all' if word else 'run'}"]
+        return super().parse_args(ctx, args)
+
+
+@click.command("learn", cls=_Learn)
 @click.argument("src", required=False)
 @click.option(
     "--resume",
@@ -124,7 +136,13 @@ def trained(options: dict[str, Any]) -> dict[str, Any]:
     "--weights", help="Of the backbone: .safetensors, or hub to download; of texts: a run."
 )
 @train_options
-@click.option("--overwrite", is_flag=True, help="Replace a run that is there already.")
+@click.option(
+    "--overwrite",
+    is_flag=False,
+    flag_value="run",
+    type=click.Choice(["run", "all"]),
+    help="Replace a run that is there already; all: with the head it was fine-tuned to.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first example that can't be read.")
 @click.option("--no-report", is_flag=True, help="Leave the page out.")
 @click.option("--dry-run", is_flag=True, help="Say what would be read, and what it would take.")
@@ -180,6 +198,7 @@ def command(
     report = not options.pop("no_report")
     options["train"] = trained(options)
     options["recalibrate"] = options["recalibrate"] == "on"
+    options["overwrite"] = {None: False, "run": True}.get(options["overwrite"], "all")
     with Progress(silent=as_json or rank() > 0) as observe:
         run = learn(
             source,
