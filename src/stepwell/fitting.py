@@ -36,6 +36,8 @@ it (docs/labels.md)."""
 SEVERAL = 20
 """With more labels a class unlabelled examples add little, and a rule that labels alone are enough
 for is tried first."""
+CHOSEN_FROM = 100
+"""Labels from which on they decide between rules."""
 POOL = 5000
 """Examples without labels that labels are propagated among, at most."""
 
@@ -49,12 +51,15 @@ def fitted_head(
 ) -> Chosen:
     """The head for labelled examples, of their features, see :func:`~.features.features_of`, and of
     the embeddings of some without a label."""
-    candidates = candidates_for("text" if WORDS in features else "", told)
+    candidates = candidates_for("text" if WORDS in features else "", told, len(pool))
     return chosen_head(features, told, groups, candidates, pool=pool, seed=seed)
 
 
-def candidates_for(kind: str, told: Sequence[str]) -> list[Candidate]:
-    """The first is what suits so many labels a class, on training examples of seven data sets."""
+def candidates_for(kind: str, told: Sequence[str], others: int) -> list[Candidate]:
+    """The first is what suits so many labels a class, on training examples of seven data sets. Too
+    few to judge by leave no choice: what they preferred by chance cost up to 20 points."""
+    if len(told) < CHOSEN_FROM and others > len(told):
+        return [FEW]
     many = np.median(np.unique(told, return_counts=True)[1]) > SEVERAL
     return [*CANDIDATES[kind], FEW] if many else [FEW, *CANDIDATES[kind]]
 

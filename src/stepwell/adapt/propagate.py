@@ -83,7 +83,7 @@ class Spread:
 
     def _beside(self, spread: Scorer, truth: NDArray[np.intp], x: NDArray) -> Scorer:
         """Class means and logistic regression beside what was spread, on its scale."""
-        each = float(np.median(np.bincount(truth)))
+        each = 1 / float(np.mean(1 / np.bincount(truth)))  # classes with a single label weigh most
         weights = [min(1.0, MEAN_UP_TO / each)]
         weights += [float(np.clip((each - LOGISTIC_FROM) / (LOGISTIC_AT - LOGISTIC_FROM), 0, 1))]
         makers = (_means, lambda x, truth: logistic(x, truth, STRENGTH))
