@@ -17,6 +17,7 @@ from stepwell.adapt import (
     Terms,
     Witnesses,
     discriminants,
+    rule_of,
     suspects,
 )
 from stepwell.adapt.tuning import Tuning
@@ -31,6 +32,7 @@ from stepwell.heads import Kept, keep, labels_before, part_of, told_rows
 from stepwell.interfaces import Batch, Observer, Row, UsageError, ignore
 from stepwell.kit.files import lock, lock_of
 from stepwell.kit.hashing import hash_text, keys
+from stepwell.kit.trust import trust
 from stepwell.labels import labelled_batch
 from stepwell.run import Run
 from stepwell.tuning import held_back, tune
@@ -49,6 +51,7 @@ def finetune(
     engine: str | None = None,
     retain: float = 0.5,
     old: Any = None,
+    rule: str | None = None,
     observe: Observer = ignore,
     **options: Any,
 ) -> dict[str, Any]:
@@ -69,6 +72,10 @@ def finetune(
         With the gradient engine: from 0, only what is new counts, to 1, only what it knew.
     old : optional
         Labels of an old task, as ``labels``: how well a head for it still works is told.
+    rule : str, optional
+        How the head is learned: ``"logistic"``, ``"kernel"``, ``"ridge"``, ``"discriminant"``,
+        that of a plug-in, or your own as ``"package.module:function"``. Default: what suits so
+        many labels.
     observe : callable
     options
         Of the gradient engine: ``steps``, ``batch``, ``rate``, ``lora`` …; see
@@ -89,6 +96,11 @@ def finetune(
         If there are fewer than two classes.
     """
     _check(engine, add, old, options)
+    if rule is not None:
+        if add or engine == "gradient":
+            raise UsageError("Expected a rule without --add and --engine gradient, found both.")
+        trust(rule)
+        rule_of(rule)
     batch, told, left = labelled_batch(run, labels)
     facts = {
         "labelled": len(batch),
@@ -115,7 +127,7 @@ def finetune(
         facts |= {"classes": list(found.head.classes), "curve": found.curve}
         return facts | {"closed_form": _closed_form(run, batch, told, seed)}
     try:
-        chosen, features, terms = _chosen(run, batch, told, seed)
+        chosen, features, terms = _chosen(run, batch, told, seed, rule)
     except UsageError as error:
         raise UsageError(" ".join([str(error), *left.lines()])) from None
     sums = LabelSums.of(features[EMBEDDING], told)
@@ -142,13 +154,13 @@ def _check(engine: str | None, add: bool, old: Any, options: Mapping[str, Any]) 
 
 
 def _chosen(
-    run: Run, batch: Batch, told: Sequence[str], seed: int
+    run: Run, batch: Batch, told: Sequence[str], seed: int, rule: str | None = None
 ) -> tuple[Chosen, dict[str, Any], Terms | None]:
     """The head, what it may read, and the terms of texts."""
     terms = terms_of(run, texts_of(batch)) if "text" in batch.data else None
     features = features_of(run, batch, terms)
     pool = unlabelled(run, set(map(str, batch.ids)))
-    chosen = fitted_head(features, told, [str(group) for group in batch.group], pool, seed)
+    chosen = fitted_head(features, told, [str(group) for group in batch.group], pool, seed, rule)
     return chosen, features, terms
 
 

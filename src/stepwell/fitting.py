@@ -48,9 +48,13 @@ def fitted_head(
     groups: Sequence[str],
     pool: NDArray[np.float32],
     seed: int = 0,
+    rule: str | None = None,
 ) -> Chosen:
     """The head for labelled examples, of their features, see :func:`~.features.features_of`, and of
-    the embeddings of some without a label."""
+    the embeddings of some without a label; by a ``rule`` that was asked for, where there is one."""
+    if rule is not None:
+        asked = [Candidate((reads,), rule) for reads in (EMBEDDING, FEATURES)]
+        return chosen_head(features, told, groups, asked, pool=pool, seed=seed)
     candidates = candidates_for("text" if WORDS in features else "", told, len(pool))
     return chosen_head(features, told, groups, candidates, pool=pool, seed=seed)
 

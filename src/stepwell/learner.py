@@ -26,6 +26,7 @@ from stepwell.encoders.transformer.saved import placed
 from stepwell.interfaces import Batch, Observer, Source, UsageError, ignore
 from stepwell.kit.files import held, lock, lock_of
 from stepwell.kit.folders import new_folder
+from stepwell.kit.plugins import OWN, add
 from stepwell.kit.ranks import rank
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.trust import trust
@@ -77,7 +78,8 @@ def learn(
     preset : {"default", "fast", "large"}
         Size of the encoder.
     pretext, encoder : str or object, optional
-        By name, or your own; default: the first that suits the kind of data.
+        By name, your own as ``"package.module:Class"``, or an object; default: the first that
+        suits the kind of data.
     views : str, optional
         Views to pair with, e.g. ``"flip zoom jitter"``, and no other: without ``flip``, left
         is told from right. Default: chosen without labels.
@@ -123,8 +125,7 @@ def learn(
     ------
     UsageError, StepwellError
     """
-    if backbone is not None:
-        trust(str(backbone))  # the user names it here
+    training = _own(train or {}, encoder, pretext, views, backbone)
     settings = check(
         Settings(
             preset=preset,
@@ -138,7 +139,7 @@ def learn(
             engine=engine,
             backbone=None if backbone is None else placed(str(backbone)),
             weights=None if weights is None else _placed(weights),
-            training=dict(train or {}),
+            training=training,
         )
     )
     source = _open(src, settings, strict)
@@ -154,6 +155,23 @@ def learn(
     return _learned(
         source, target, settings, After(evaluate_with, test, report), observe, bool(overwrite)
     )
+
+
+def _own(
+    train: Mapping[str, Any], encoder: Any, pretext: Any, views: Any, backbone: Any
+) -> dict[str, Any]:
+    """Settings of training, once all code that the user names in this call may be found."""
+    found = dict(train)
+    words = [backbone, encoder, pretext, found.get("objective"), *str(views or "").split()]
+    for word in words:
+        if isinstance(word, str) and OWN.fullmatch(word):
+            trust(word)
+    for room, made in (("encoders", encoder), ("pretexts", pretext)):
+        if made is not None and not isinstance(made, str):
+            add(room, type(made))
+    if isinstance(found.get("objective"), type):
+        found["objective"] = add("objectives", found["objective"]).name
+    return found
 
 
 def _placed(weights: Any) -> str:

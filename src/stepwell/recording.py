@@ -23,7 +23,7 @@ from stepwell.kit.files import json_text, write_atomic, write_json
 from stepwell.kit.hashing import fold_of
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import save_part, toml
-from stepwell.kit.plugins import plugins
+from stepwell.kit.plugins import OWN, fitting, plugins
 from stepwell.kit.trust import seal
 from stepwell.pretexts import PRETEXTS
 from stepwell.pretexts.tokens import Next, Parallel
@@ -258,6 +258,8 @@ def by_name(room: str, builtin: dict[str, Any], name: str, kind: str) -> Any:
 
     A plug-in goes before what is built in, where it is for that kind.
     """
+    if OWN.fullmatch(name):
+        return fitting(room, name)
     known, others = {}, dict[str, Any]()
     for key, made in (*builtin.items(), *plugins(room).items()):
         plain = key.partition(":")[0]

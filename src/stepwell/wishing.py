@@ -10,6 +10,7 @@ from typing import Any
 from stepwell.engines.gradient.plan import check_told
 from stepwell.interfaces import UsageError
 from stepwell.kit.names import nearest
+from stepwell.kit.plugins import OWN, fitting, registered
 from stepwell.kit.stopwatch import Stopwatch
 from stepwell.kit.torch import check_device, torch_or_error
 from stepwell.pretexts import PRETEXTS, TwoViews
@@ -153,9 +154,13 @@ def objective_of(name: str) -> Any:
     torch_or_error()
     from stepwell.objectives import OBJECTIVES
 
-    if name not in OBJECTIVES:
-        known = ", ".join(sorted(OBJECTIVES))
+    if OWN.fullmatch(name):
+        return fitting("objectives", name)
+    objectives = registered("objectives", OBJECTIVES)
+    if name not in objectives:
+        known = ", ".join(sorted(objectives))
         raise UsageError(
-            f"Expected an objective ({known}), found {name!r}.{nearest(name, OBJECTIVES)}"
+            f"Expected an objective ({known}), or package.module:Class, found {name!r}."
+            f"{nearest(name, objectives)}"
         )
-    return OBJECTIVES[name]
+    return objectives[name]

@@ -4,7 +4,7 @@ from stepwell.adapt.calibrate import heat_of, margin
 from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head, held_of
 from stepwell.adapt.head import Head, Held
 from stepwell.adapt.propagate import unsure_of
-from stepwell.adapt.rules import Scorer
+from stepwell.adapt.rules import Scorer, rule_of
 from stepwell.adapt.sets import Sets, check_coverage, fewest
 from stepwell.adapt.suggest import suggest_rows
 from stepwell.adapt.sums import LabelSums, discriminants
@@ -33,6 +33,7 @@ __all__ = [
     "heat_of",
     "held_of",
     "margin",
+    "rule_of",
     "suggest_rows",
     "suspects",
     "unsure_of",

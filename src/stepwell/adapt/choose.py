@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stepwell.adapt.calibrate import heat_of, shares
 from stepwell.adapt.head import HELD, Features, Head, Held, beside
 from stepwell.adapt.propagate import AFTER, Spread
-from stepwell.adapt.rules import RULES, Rule, Scorer
+from stepwell.adapt.rules import Rule, Scorer, rule_of
 from stepwell.interfaces import Row, UsageError
 
 FOLDS = 5
@@ -82,7 +82,7 @@ class _Labelled:
                 self._spread = Spread(self._features[candidate.reads[0]], self._pool)
             return self._spread.fit(self.truth, rows, strength)
         x = self._read(candidate, rows)
-        return RULES[candidate.how].fit(x, self.truth[rows], strength)
+        return rule_of(candidate.how).fit(x, self.truth[rows], strength)
 
     def scores(self, candidate: Candidate, scorer: Scorer, rows: NDArray[np.intp]) -> Any:
         return scorer(self._read(candidate, rows))
@@ -199,7 +199,7 @@ def _possible(candidate: Candidate, examples: int, pool: NDArray | None) -> bool
 
 
 def _rule_of(candidate: Candidate) -> Rule:
-    return AFTER if candidate.how == PROPAGATED else RULES[candidate.how]
+    return AFTER if candidate.how == PROPAGATED else rule_of(candidate.how)
 
 
 def folds_of(truth: NDArray[np.intp], groups: NDArray, seed: int) -> list[Any]:

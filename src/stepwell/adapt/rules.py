@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt.sums import LabelSums, discriminants
+from stepwell.interfaces import UsageError
+from stepwell.kit.names import nearest
+from stepwell.kit.plugins import OWN, own_code, registered
 
 F64 = NDArray[np.float64]
 REACH = 0.5
@@ -150,3 +153,25 @@ RULES: dict[str, Rule] = {
     "ridge": Rule(ridge, (1.0, 0.1, 10.0), heat=0.3),
     "discriminant": Rule(discriminant, (0.1, 1.0)),
 }
+
+
+def rule_of(name: str) -> Rule:
+    """By its name here, that of a plug-in (entry points ``stepwell.heads``), or as
+    ``package.module:function``; a function alone is tried at strength 1.
+
+    Raises
+    ------
+    UsageError
+        For a name that nothing has.
+    """
+    if OWN.fullmatch(name):
+        found = own_code(name, "a rule package.module:function")
+    else:
+        known = registered("heads", RULES)
+        if name not in known:
+            raise UsageError(
+                f"Expected a rule for heads ({', '.join(sorted(known))}), or "
+                f"package.module:function, found {name!r}.{nearest(name, known)}"
+            )
+        found = known[name]
+    return found if isinstance(found, Rule) else Rule(found, (1.0,))

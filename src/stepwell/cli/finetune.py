@@ -48,6 +48,9 @@ SHOWN = 5
 @click.option("--lora", type=click.IntRange(1), help="Gradient engine: rank of low-rank changes.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option("--steps", type=click.IntRange(1), help="Updates of the weights.")
+@click.option(
+    "--rule", help="How the head is learned: logistic, kernel, …, or package.module:function."
+)
 @click.option("--suspects", type=click.Path(path_type=Path), help="A .csv of doubtful labels.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there already.")
 @click.option("--seed", default=0, type=click.IntRange(0, 2**32 - 1), show_default=True)

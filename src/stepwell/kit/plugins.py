@@ -1,30 +1,122 @@
-"""Registries: what is built in, and what installed plug-ins add by entry points."""
+"""Registries: what is built in, what installed plug-ins add by entry points, and code that the user
+names as ``package.module:Class``."""
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from stepwell.interfaces import UsageError
+from stepwell.kit.trust import check_code, named_in_environment
+
+OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""How code is named: a module, and what in it."""
+_TELLS = {
+    "encoders": ("embed", "from_state"),
+    "pretexts": ("pairs", "target"),
+    "views": ("apply", "slots"),
+    "objectives": ("takes", "made"),
+    "sources": ("accepts", "batches"),
+}
+"""What each room's classes have that no other's have."""
+_ADDED: dict[str, dict[str, Any]] = {}
+
+
+def plugins(room: str) -> dict[str, Any]:
+    """What entry points of ``stepwell.<room>`` offer, by name; and what the user has named."""
+    return _installed(room) | _trusted(room) | _ADDED.get(room, {})
+
 
 @lru_cache(maxsize=8)
-def plugins(room: str) -> dict[str, Any]:
-    """What entry points of group ``stepwell.<room>`` offer, by name."""
+def _installed(room: str) -> dict[str, Any]:
     return {point.name: point.load() for point in entry_points(group=f"stepwell.{room}")}
+
+
+def _trusted(room: str) -> dict[str, Any]:
+    """Classes that the environment names, which a run of them needs when it is opened."""
+    made = [own_code(name) for name in named_in_environment() if OWN.fullmatch(name)]
+    fitting = (each for each in made if all(hasattr(each, tell) for tell in _TELLS.get(room, ())))
+    return {each.name: each for each in fitting if hasattr(each, "name")}
+
+
+def add(room: str, made: Any) -> Any:
+    """Let a class be found by its ``name``, as a plug-in is; as long as this process lasts."""
+    _ADDED.setdefault(room, {})[made.name] = made
+    return made
+
+
+def own_code(name: str, what: str = "package.module:Class") -> Any:
+    """What the user has named; looked for in the working folder too, after all that is installed.
+
+    Raises
+    ------
+    UsageError
+        If it can't be imported.
+    StepwellError
+        If the user has not named it.
+    """
+    check_code(name)
+    place, _, made = name.partition(":")
+    try:
+        with _working_folder():
+            return getattr(import_module(place), made)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"Expected {what} that can be imported, found {name!r}: {error}."
+        ) from None
+
+
+@contextmanager
+def _working_folder() -> Iterator[None]:
+    """Modules there can be imported, but never stand in the way of those that are installed."""
+    folder = os.getcwd()
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.reverse()  # the last one of that name
+        sys.path.remove(folder)
+        sys.path.reverse()
+
+
+def fitting(room: str, name: str) -> Any:
+    """Code that the user has named, for a room: found by its own name from here on.
+
+    Raises
+    ------
+    UsageError
+        If it is nothing that the room has use for.
+    """
+    made = own_code(name)
+    missing = [tell for tell in (*_TELLS.get(room, ()), "name") if not hasattr(made, tell)]
+    if missing:
+        raise UsageError(
+            f"Expected one of the {room} at {name}, found {made!r} without "
+            f"{' and '.join(missing)}: see CONTRIBUTING.md for what it needs."
+        )
+    return add(room, made)
 
 
 def registered(room: str, builtin: dict[str, Any]) -> dict[str, Any]:
     """Plug-ins first, then what is built in; a plug-in of the same name wins."""
-    return plugins(room) | {k: v for k, v in builtin.items() if k not in plugins(room)}
+    found = plugins(room)
+    return found | {k: v for k, v in builtin.items() if k not in found}
 
 
 def for_kind(room: str, builtin: dict[str, Any], kind: str) -> Any | None:
     """The first registered class that works on ``kind`` of data, or None.
 
     A plug-in for series may be called like what is built in for images: it hides that
-    only where it works itself.
+    only where it works itself. What the user has named is for where it is named.
     """
-    for found in [*plugins(room).values(), *builtin.values()]:
+    for found in [*_installed(room).values(), *builtin.values()]:
         if not found.kinds or kind in found.kinds:
             return found
     return None

@@ -40,7 +40,12 @@ def trust(name: str) -> None:
 
 def trusted(name: str) -> bool:
     """Whether the user has named this code, in this process or in the environment."""
-    return name in _NAMED or name in os.environ.get(TRUST, "").split()
+    return name in _NAMED or name in named_in_environment()
+
+
+def named_in_environment() -> list[str]:
+    """Code that the user has named there."""
+    return os.environ.get(TRUST, "").split()
 
 
 def check_code(name: str) -> None:
@@ -52,7 +57,7 @@ def check_code(name: str) -> None:
     """
     if not trusted(name):
         raise StepwellError(
-            f"Expected a network that timm makes, found one made by the code {name!r}, which "
+            f"Expected what timm or stepwell makes, found one made by the code {name!r}, which "
             f"opening it would run. If you trust that code: {TRUST}={name} stepwell …"
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepwell.objectives.barlow_twins import BarlowTwins
-from stepwell.objectives.base import Objective, Task
+from stepwell.objectives.base import Joint, Objective, Task, unit
 from stepwell.objectives.byol import BYOL
 from stepwell.objectives.cross_entropy import CrossEntropy
 from stepwell.objectives.dino import DINO
@@ -48,4 +48,4 @@ OBJECTIVES: dict[str, type[Objective]] = {
     )
 }
 
-__all__ = ["OBJECTIVES", "Objective", "Task"]
+__all__ = ["OBJECTIVES", "Joint", "Objective", "Task", "unit"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepwell.pretexts.base import refuse_pairs
+from stepwell.pretexts.base import OnImages, classes, refuse_pairs
 from stepwell.pretexts.clusters import Clusters
 from stepwell.pretexts.missing import Missing
 from stepwell.pretexts.multi_crop import MultiCrop
@@ -31,4 +31,4 @@ def suited(pretext: Any, examples: int) -> Any:
     return pretext.suited(examples) if hasattr(pretext, "suited") else pretext
 
 
-__all__ = ["PRETEXTS", "TwoViews", "refuse_pairs", "suited"]
+__all__ = ["PRETEXTS", "OnImages", "TwoViews", "classes", "refuse_pairs", "suited"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stepwell.interfaces import Batch, UsageError
 from stepwell.kit.hashing import keys, uniform
 from stepwell.kit.names import nearest
-from stepwell.kit.plugins import registered
+from stepwell.kit.plugins import OWN, fitting, registered
 from stepwell.kit.threads import in_blocks
 from stepwell.views.base import Images, View, like
 from stepwell.views.colour import Brightness, Contrast, Gain, Grey, Saturation
@@ -77,6 +77,9 @@ def parse(recipe: str) -> list[View]:
     known = registered("views", VIEWS)
     views = []
     for word in RECIPES.get(recipe, recipe).split():
+        if OWN.fullmatch(word):
+            views.append(fitting("views", word)())
+            continue
         name, _, strength = word.partition(":")
         if name in RECIPES and name not in known:
             views += parse(name)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,13 @@ from typing import Any
 from stepwell.encoders.network.load_backbone import FETCHING, PLAIN
 from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.names import nearest
+from stepwell.kit.plugins import OWN, own_code
 from stepwell.kit.torch import timm_or_error, torch_or_error
-from stepwell.kit.trust import check_code
 
 SMALL = 96
 """Images up to this side get a stem that keeps their resolution."""
 TRANSFORMERS = ("vit", "deit")
 """What names of transformers that take a size of patches begin with."""
-_OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _PLAIN = (str, int, float, bool, type(None))
 GRID = 8
 """Patches a side of a transformer on small images."""
@@ -255,17 +252,9 @@ def own_options(spec: Spec) -> dict[str, Any]:
 
 def function_of(name: str) -> Any:
     """What ``package.module:function`` names."""
-    if not _OWN.fullmatch(name):
+    if not OWN.fullmatch(name):
         raise UsageError(f"Expected a backbone package.module:function, found {name!r}.")
-    check_code(name)
-    place, _, made = name.partition(":")
-    try:
-        return getattr(import_module(place), made)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"Expected a backbone package.module:function that can be imported, found {name!r}: "
-            f"{error}."
-        ) from None
+    return own_code(name, "a backbone package.module:function")
 
 
 def _taken(function: Any, spec: Spec) -> dict[str, Any]:
