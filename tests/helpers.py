@@ -39,12 +39,12 @@ def installed(*names: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
             patch.syspath_prepend(PLUGINS / name)
-        plugins.plugins.cache_clear()
+        plugins._installed.cache_clear()
         try:
             yield
         finally:
             patch.undo()
-            plugins.plugins.cache_clear()
+            plugins._installed.cache_clear()
 
 
 def environment(*names: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ from stepwell.kit.trust import sealed, without_paths
 from stepwell.resuming import going_on, unfinished
 from stepwell.runrules import CONFIG, SCORES
 
-FORMAT = 2
+FORMAT = 3
 """Version of the directory's layout; a newer one is refused with a clear error."""
 _LONGEST = 2**28
 """Bytes of a JSON file, at most."""

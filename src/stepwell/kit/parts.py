@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from stepwell.interfaces import Part, StepwellError
-from stepwell.kit.schema import check_part, entries, word
+from stepwell.kit.packed import packed_of, unpack
+from stepwell.kit.schema import MOST, check_part, entries, several, whole, word
 
 _LONGEST = 2**26
 """Bytes of settings, at most: what is large is in arrays."""
@@ -26,6 +27,9 @@ def save_part(folder: Path, part: Part, kind: str) -> None:
     folder.mkdir(parents=True)
     settings, arrays = part.state()
     plain = {name: np.ascontiguousarray(np.asarray(array)) for name, array in arrays.items()}
+    found = packed_of(plain)
+    packed = {name: list(plain[name].shape) for name in found}
+    plain |= found
     try:
         save_file(plain, folder / "arrays.safetensors")
     except SafetensorError as error:  # its own type even where the disk is full
@@ -33,7 +37,8 @@ def save_part(folder: Path, part: Part, kind: str) -> None:
             f"Expected to write the arrays of {kind!r} to {folder}, found {error}. Free some "
             f"room on the disk, or write somewhere else."
         ) from error
-    text = tomli_w.dumps({"kind": kind, "settings": settings})
+    told = {"kind": kind, "settings": settings} | ({"packed": packed} if packed else {})
+    text = tomli_w.dumps(told)
     (folder / "part.toml").write_text(text, encoding="utf-8")
 
 
@@ -49,9 +54,13 @@ def load_part(folder: Path, kinds: Mapping[str, type[Part]]) -> Part:
 
     with _whole(folder):
         text = tomllib.loads(_settings_in(folder))
-        entries({"kind": word(), "settings": entries({})})(text)
+        shapes = {"packed": entries({})}
+        entries({"kind": word(), "settings": entries({})}, shapes)(text)
         kind, settings = text["kind"], text["settings"]
         arrays = load_file(folder / "arrays.safetensors")
+        for name, shape in text.get("packed", {}).items():
+            several(whole(0, MOST**2), 8)(shape)
+            arrays[name] = unpack(arrays[name], shape)
     if kind not in kinds:
         raise StepwellError(
             f"Expected one of {', '.join(sorted(kinds))}, found {kind[:80]!r} in {folder}: "
