@@ -4,7 +4,7 @@
     python benchmarks/fewlabels.py finetune SET ...     # 20 draws of 20 labels, balanced and not
     python benchmarks/fewlabels.py tables FILE ...      # of what these print
 
-Sets: digits (scikit-learn), fashion, cifar10, trashnet, pneumonia (see `images.py`), sst2 (sentences),
+Sets: digits (scikit-learn), fashion, cifar10, trashnet, pneumonia (see `images.py`), sst2,
 packages (sections of Debian packages by their one-line descriptions, where apt knows these).
 Learning sees no label; the test part is read for these figures only.
 """
@@ -110,44 +110,52 @@ def logistic(bank: Any, labels: Any, queries: Any) -> Any:
     return LogisticRegression(max_iter=300).fit(unit(bank), labels).predict(unit(queries))
 
 
+def compared(run: Any, train: Path, test: Path, seed: int) -> tuple[Any, Any, Any, Any]:
+    """Features by contestant and classes, of what labels are drawn from and of test examples."""
+    made, modes = Contestants(run, seed), slice(run.map.modes)
+
+    def make(batch: Any) -> dict[str, np.ndarray]:
+        found = made(batch)
+        return found | {BEFORE: found[OURS][:, modes]}
+
+    (bank, known), (asked, truth) = (read(run, each, make) for each in (train, test))
+    some = np.random.default_rng(0).permutation(len(truth))[:TESTED]
+    asked, truth = {k: v[some] for k, v in asked.items()}, truth[some]
+    bank, asked = with_components(bank, asked, run.width)
+    classes, y = np.unique(known, return_inverse=True)
+    return bank, y, asked, np.searchsorted(classes, truth)
+
+
+READ = {"knn": READERS["knn"], "mean": nearest_mean, "logistic": logistic}
+
+
 def embedding(name: str) -> None:
+    """Every contestant and reader, by labels a class."""
+    hits: dict[Any, list[np.ndarray]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         train, test = sources(name, Path(scratch))
-        hits: dict[Any, list[np.ndarray]] = {}
         for seed in range(SEEDS):
-            run = sw.learn(
-                train, Path(scratch) / f"r{seed}", preset="fast", seed=seed, report=False
-            )
-            made = Contestants(run, seed)
-            modes = slice(run.map.modes)
-            make = lambda b: (f := made(b)) | {BEFORE: f[OURS][:, modes]}  # noqa: E731, B023
-            (bank, known), (asked, truth) = (read(run, each, make) for each in (train, test))
-            some = np.random.default_rng(0).permutation(len(truth))[:TESTED]
-            asked, truth = {k: v[some] for k, v in asked.items()}, truth[some]
-            bank, asked = with_components(bank, asked, run.width)
-            classes, y = np.unique(known, return_inverse=True)
-            t = np.searchsorted(classes, truth)
-            readers = {"knn": READERS["knn"], "mean": nearest_mean, "logistic": logistic}
+            out = Path(scratch) / f"r{seed}"
+            run = sw.learn(train, out, preset="fast", seed=seed, report=False)
+            bank, y, asked, t = compared(run, train, test, seed)
             for budget in BUDGETS:
                 rng = np.random.default_rng(seed)
                 drawn = [draw(y, budget, rng) for _ in range(DRAWS)] if budget else [slice(None)]
-                for reader, predict in readers.items():
+                for who, reader in ((who, reader) for who in bank for reader in READ):
                     if reader == "logistic" and budget is None:
                         continue
-                    for who in bank:
-                        told = [predict(bank[who][r].astype(np.float32), y[r], asked[who].astype(np.float32)) == t for r in drawn]  # fmt: skip
-                        hits.setdefault((reader, budget, who), []).extend(told)
-        for (reader, budget, who), each in hits.items():
-            mine = np.stack(hits[reader, budget, OURS])
-            gap = paired_draws(mine, np.stack(each))
-            row = {"part": "embedding", "set": name, "reader": reader, "labels": budget or "all"}
-            row |= {"who": who, "value": 100 * float(np.mean(each))}
-            print(
-                json.dumps(row | {"gap": gap.value, "low": gap.low, "high": gap.high}), flush=True
-            )
+                    x, q = (side[who].astype(np.float32) for side in (bank, asked))
+                    told = [READ[reader](x[rows], y[rows], q) == t for rows in drawn]
+                    hits.setdefault((reader, budget or "all", who), []).extend(told)
+    for (reader, labels, who), each in hits.items():
+        gap = paired_draws(np.stack(hits[reader, labels, OURS]), np.stack(each))
+        row = {"part": "embedding", "set": name, "reader": reader, "labels": labels, "who": who}
+        row |= {"value": 100 * float(np.mean(each)), "gap": gap.value}
+        print(json.dumps(row | {"low": gap.low, "high": gap.high}), flush=True)
 
 
 def finetune(name: str) -> None:
+    """20 draws of 20 labels, as many of each class and as they come."""
     with tempfile.TemporaryDirectory() as scratch:
         train, test = sources(name, Path(scratch))
         run = sw.learn(train, Path(scratch) / "r", preset="fast", report=False)
@@ -155,53 +163,44 @@ def finetune(name: str) -> None:
         text = run.config["source"]["kind"] == "text"
         terms = terms_of(run, []) if text else None
         words = time.process_time() - begun
-        batches = {
-            part: list(run.open(src).batches(run.chunk))
-            for part, src in (("a", train), ("b", test))
-        }
-        labels = {p: open_source(s).labels() for p, s in (("a", train), ("b", test))}
-        made = {p: [features_of(run, b, terms) for b in bs] for p, bs in batches.items()}
-        both = {p: {k: _stacked([f[k] for f in fs]) for k in fs[0]} for p, fs in made.items()}
-        y = np.array([labels["a"][str(i)] for b in batches["a"] for i in b.ids])
-        t = np.array([labels["b"][str(i)] for b in batches["b"] for i in b.ids])
-        some = np.random.default_rng(0).permutation(len(t))[:TESTED]
-        asked, t = {k: v[some] for k, v in both["b"].items()}, t[some]
-        classes = np.unique(y)
-        raw = [[s for b in batches[p] for s in texts_of(b)] for p in "ab"] if text else None
-        for balanced in (True, False):
-            for seed in range(20):
-                rng = np.random.default_rng(seed)
-                rows = draw(np.searchsorted(classes, y), max(1, 20 // len(classes)), rng) if balanced else rng.permutation(len(y))[:20]  # fmt: skip
-                if len(np.unique(y[rows])) < 2:
-                    continue
-                few = {k: v[rows] for k, v in both["a"].items()}
-                pool = both["a"][EMBEDDING][np.setdiff1d(evenly(np.arange(len(y)), 5000), rows)]
-                begun = time.process_time()
-                head = fitted_head(few, y[rows].tolist(), list(map(str, rows)), pool, 0).head
-                seconds = time.process_time() - begun + words
-                z, q = few[EMBEDDING], asked[EMBEDDING]
-                told = {"finetune": np.array(head.classes)[head(asked).argmax(1)]}
-                told |= {
-                    "nearest mean": nearest_mean(z, y[rows], q),
-                    "logistic": logistic(z, y[rows], q),
-                }
-                if raw:
-                    tf = TfidfVectorizer(sublinear_tf=True).fit(raw[0])
-                    fit = LogisticRegression(max_iter=300).fit(
-                        tf.transform([raw[0][i] for i in rows]), y[rows]
-                    )
-                    told["TF-IDF"] = fit.predict(tf.transform([raw[1][i] for i in some]))
-                row = {
-                    "part": "finetune",
-                    "set": name,
-                    "balanced": balanced,
-                    "seed": seed,
-                    "seconds": seconds,
-                }
-                print(
-                    json.dumps(row | {k: 100 * float((v == t).mean()) for k, v in told.items()}),
-                    flush=True,
-                )
+        known, y, raw = _all(run, train, terms)
+        asked, t, others = _all(run, test, terms)
+    some = np.random.default_rng(0).permutation(len(t))[:TESTED]
+    asked, t, others = {k: v[some] for k, v in asked.items()}, t[some], others[some]
+    tfidf = TfidfVectorizer(sublinear_tf=True).fit(raw) if text else None
+    classes, places = np.unique(y, return_inverse=True)
+    for balanced, seed in ((b, s) for b in (True, False) for s in range(20)):
+        rng = np.random.default_rng(seed)
+        rows = draw(places, max(1, 20 // len(classes)), rng)
+        if not balanced:
+            rows = np.random.default_rng(seed).permutation(len(y))[:20]
+        if len(np.unique(y[rows])) < 2:
+            continue
+        few = {k: v[rows] for k, v in known.items()}
+        pool = known[EMBEDDING][np.setdiff1d(evenly(np.arange(len(y)), 5000), rows)]
+        begun = time.process_time()
+        head = fitted_head(few, y[rows].tolist(), list(map(str, rows)), pool, 0).head
+        row = {"part": "finetune", "set": name, "balanced": balanced, "seed": seed}
+        row["seconds"] = time.process_time() - begun + words
+        told = {"finetune": np.array(head.classes)[head(asked).argmax(1)]}
+        told["nearest mean"] = nearest_mean(few[EMBEDDING], y[rows], asked[EMBEDDING])
+        told["logistic"] = logistic(few[EMBEDDING], y[rows], asked[EMBEDDING])
+        if tfidf is not None:
+            fit = LogisticRegression(max_iter=300).fit(tfidf.transform(raw[rows]), y[rows])
+            told["TF-IDF"] = fit.predict(tfidf.transform(others))
+        told = {who: 100 * float((each == t).mean()) for who, each in told.items()}
+        print(json.dumps(row | told), flush=True)
+
+
+def _all(run: Any, source: Path, terms: Any) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """What a head may read of all examples, their labels, and texts where they are texts."""
+    known, parts, labels, texts = open_source(source).labels(), [], [], []
+    for batch in run.open(source).batches(run.chunk):
+        parts.append(features_of(run, batch, terms))
+        labels += [known[str(i)] for i in batch.ids]
+        texts += texts_of(batch) if terms is not None else [""] * len(batch)
+    joined = {k: _stacked([p[k] for p in parts]) for k in parts[0]}
+    return joined, np.array(labels), np.array(texts, object)
 
 
 def _stacked(parts: list[Any]) -> Any:
@@ -213,49 +212,54 @@ def _stacked(parts: list[Any]) -> Any:
 
 
 def tables(files: list[str]) -> None:
-    rows = [
-        json.loads(line)
-        for file in files
-        for line in Path(file).read_text().splitlines()
-        if line.startswith("{")
-    ]
-    _embedding_table([r for r in rows if r["part"] == "embedding"])
-    _finetune_table([r for r in rows if r["part"] == "finetune"])
+    """What was printed, as tables."""
+    lines = [line for file in files for line in Path(file).read_text().splitlines()]
+    rows = [json.loads(line) for line in lines if line.startswith("{")]
+    _embedding_table([row for row in rows if row["part"] == "embedding"])
+    _finetune_table([row for row in rows if row["part"] == "finetune"])
+
+
+def _table(head: str, lines: list[list[str]]) -> None:
+    cells = head.split("|")
+    for line in (cells, ["---"] * len(cells), *lines):
+        print(f"| {' | '.join(line)} |")
 
 
 def _embedding_table(rows: list[dict]) -> None:
-    for reader in dict.fromkeys(r["reader"] for r in rows):
-        print(f"\n### {reader}\n\n| set | labels | ours | before | best of the others | which | ours minus it (95 %) |\n|---|---|---|---|---|---|---|")  # fmt: skip
-        for name in dict.fromkeys(r["set"] for r in rows):
-            for labels in dict.fromkeys(r["labels"] for r in rows):
-                mine = {
-                    r["who"]: r
-                    for r in rows
-                    if (r["set"], r["reader"], r["labels"]) == (name, reader, labels)
-                }
-                if not mine:
-                    continue
-                others = {k: r for k, r in mine.items() if k not in (OURS, BEFORE)}
-                best = max(others.values(), key=lambda r: r["value"])
-                print(f"| {name} | {labels} | {mine[OURS]['value']:.1f} | {mine[BEFORE]['value']:.1f} | {best['value']:.1f} | {best['who']} | {best['gap']:+.1f} ({best['low']:+.1f} to {best['high']:+.1f}) |")  # fmt: skip
+    for reader in dict.fromkeys(row["reader"] for row in rows):
+        lines = []
+        for name, labels in dict.fromkeys((row["set"], row["labels"]) for row in rows):
+            same = (name, labels, reader)
+            mine = {r["who"]: r for r in rows if (r["set"], r["labels"], r["reader"]) == same}
+            if not mine:
+                continue
+            others = [row for who, row in mine.items() if who not in (OURS, BEFORE)]
+            best = max(others, key=lambda row: row["value"])
+            line = [name, str(labels), f"{mine[OURS]['value']:.1f}", f"{mine[BEFORE]['value']:.1f}"]
+            gap = f"{best['gap']:+.1f} ({best['low']:+.1f} to {best['high']:+.1f})"
+            lines.append([*line, f"{best['value']:.1f}", best["who"], gap])
+        print(f"\n### {reader}\n")
+        _table("set|labels a class|ours|before|best of the others|which|ours minus it", lines)
 
 
 def _finetune_table(rows: list[dict]) -> None:
-    print("\n| set | 20 labels | | mean | worst draw | finetune minus it: mean | in the worst draw | CPU s |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
-    for name in dict.fromkeys(r["set"] for r in rows):
-        for balanced in (True, False):
-            mine = [r for r in rows if r["set"] == name and r["balanced"] == balanced]
-            for who in ("finetune", "nearest mean", "logistic", "TF-IDF"):
-                if not mine or who not in mine[0]:
-                    continue
-                values = np.array([r[who] for r in mine])
-                gaps = np.array([r["finetune"] - r[who] for r in mine])
-                cost = f"{np.mean([r['seconds'] for r in mine]):.1f}" if who == "finetune" else ""
-                gap = "| |" if who == "finetune" else f"| {gaps.mean():+.1f} | {gaps.min():+.1f}"
-                kind = "balanced" if balanced else "as drawn"
-                print(
-                    f"| {name} | {kind} | {who} | {values.mean():.1f} | {values.min():.1f} {gap} | {cost} |"
-                )
+    lines = []
+    for name, balanced in dict.fromkeys((row["set"], row["balanced"]) for row in rows):
+        mine = [row for row in rows if (row["set"], row["balanced"]) == (name, balanced)]
+        for who in ("finetune", "nearest mean", "logistic", "TF-IDF"):
+            if who not in mine[0]:
+                continue
+            values = np.array([row[who] for row in mine])
+            gaps = np.array([row["finetune"] - row[who] for row in mine])
+            line = [name, "balanced" if balanced else "as drawn", who, f"{values.mean():.1f}"]
+            line += [f"{values.min():.1f}"]
+            if who == "finetune":
+                line += ["", "", f"{np.mean([row['seconds'] for row in mine]):.1f}"]
+            else:
+                line += [f"{gaps.mean():+.1f}", f"{gaps.min():+.1f}", ""]
+            lines.append(line)
+    print()
+    _table("set|20 labels|who|mean|worst|finetune minus it|in the worst draw|CPU s", lines)
 
 
 if __name__ == "__main__":
@@ -264,5 +268,5 @@ if __name__ == "__main__":
     if part == "tables":
         tables(names)
     else:
-        for name in names:
-            {"embedding": embedding, "finetune": finetune}[part](name)
+        for each in names:
+            {"embedding": embedding, "finetune": finetune}[part](each)

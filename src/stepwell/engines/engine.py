@@ -126,7 +126,7 @@ class SpectralEngine:
         first_modes = gradient_modes(plainly, self.quantiser, FOLLOWED)
         gradient = SpectralMap.build(self.quantiser, first_modes, first)
         del law, plainly, modes  # the next law needs their room
-        shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, self.moments)
+        shuffled, noise = self._kept.shuffled(self.quantiser, self.choice, self.moments, axes)
         controls = {"whitening": known, "shuffled": shuffled}
         return Solution(found, controls, noise, rows, gradient)
 

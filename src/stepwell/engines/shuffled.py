@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.engines.accumulate import Encoded, place_within, shuffle_units
-from stepwell.engines.broad import broad
+from stepwell.engines.broad import Components, broad
 from stepwell.engines.quantise import Quantiser
 from stepwell.engines.spectral import Choice, SpectralMap, components, solve
 from stepwell.kit.hashing import hash_text
@@ -73,10 +73,11 @@ class KeptPairs:
         return codes[order], unit[order]
 
     def shuffled(
-        self, quantiser: Quantiser, choice: Choice, moments: Any
+        self, quantiser: Quantiser, choice: Choice, moments: Any, axes: Components | None = None
     ) -> tuple[SpectralMap, float]:
         """The map that shuffled pairs give, and the noise level among as many units as there are
-        in ``moments``: the largest eigenvalue of shuffled pairs, scaled to as many."""
+        in ``moments``: the largest eigenvalue of shuffled pairs, scaled to as many. ``axes``:
+        principal components, where they are known."""
         codes, unit = self.rows(len(quantiser.mean))
         mixed = moments.empty()
         mixed.add(codes, shuffle_units(unit))
@@ -86,5 +87,5 @@ class KeptPairs:
         top = float(modes.values[0]) if len(modes.values) else 0.0
         noise = top * float(np.sqrt(law.units / max(moments.units, 1)))
         same = replace(law, units=max(moments.units, 1))  # as much of a cosine as ours has
-        beside = broad(same, components(law, choice))
+        beside = broad(same, components(law, choice) if axes is None else axes)
         return SpectralMap.build(quantiser, modes, choice, beside), noise
