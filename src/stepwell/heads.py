@@ -112,6 +112,15 @@ def has_head(run: Run) -> bool:
     return run.has(f"{FOLDER}/{Head.name}") or run.has(Head.name)
 
 
+def head_generation(run: Run) -> int:
+    """Which head a run has: another one stands in another folder."""
+    _check_generation(run)
+    try:
+        return os.stat(run.path / "parts" / FOLDER).st_ino
+    except OSError:  # one of before there was a folder for it, or none
+        return 0
+
+
 def head_of(run: Run) -> Head:
     """What it was fine-tuned to.
 

@@ -12,7 +12,7 @@ from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, margin
 from stepwell.encoders.words.encoder import spans_of
 from stepwell.evaluate.strangeness import Typical, Usual, shift
 from stepwell.features import EMBEDDING, features_of, made_of, texts_of
-from stepwell.heads import ADAPTED, head_of, part_of
+from stepwell.heads import ADAPTED, head_generation, head_of, part_of
 from stepwell.interfaces import Batch, Row, StepwellError, UsageError
 from stepwell.kit.texts import column_of
 from stepwell.run import Run
@@ -55,9 +55,17 @@ def predict(
     UsageError
         If the run was not fine-tuned, or on too few labels for the coverage asked for.
     """
-    head = head_of(run)
-    teller = Teller(run, head, sets_of(head, coverage))
-    return _predicted(run.open(src), run.chunk, teller, why)
+    return _predicted(run.open(src), run.chunk, teller_of(run, coverage), why)
+
+
+def teller_of(run: Run, coverage: float | None = None) -> Teller:
+    """What tells examples, kept from one call to the next as long as its head is the same."""
+    key = head_generation(run), coverage
+    if run.kept.get("teller", (None, None))[0] != key:
+        head = head_of(run)
+        run.kept["teller"] = key, Teller(run, head, sets_of(head, coverage))
+    found: Teller = run.kept["teller"][1]
+    return found
 
 
 def sets_of(head: Head, coverage: float | None) -> Sets | None:

@@ -51,6 +51,7 @@ class Run:
         self.config = read_config(self.path)
         self._identity = identity(self.path)
         self.tuned: int | None = None
+        self.kept: dict[str, Any] = {}  # what one call has made and the next may use
 
     def __repr__(self) -> str:
         facts = self.config["data"]

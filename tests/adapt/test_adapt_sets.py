@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from stepwell.adapt import Held, Sets, fewest
 from stepwell.adapt.calibrate import shares
@@ -46,3 +47,31 @@ def test_a_promise_needs_labels():
     for coverage in (0.5, 0.8, 0.9, 0.95, 0.99):
         p, truth = told(fewest(coverage))
         Sets(Held(p.astype(np.float32), truth), coverage)
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
+def test_sets_are_those_of_mapie(coverage):
+    mapie = pytest.importorskip("mapie.classification")
+
+    class AsTold(ClassifierMixin, BaseEstimator):
+        classes_ = np.arange(4)
+
+        def __sklearn_is_fitted__(self):
+            return True
+
+        def fit(self, x, y):
+            return self
+
+        def predict_proba(self, x):
+            return x
+
+        def predict(self, x):
+            return np.asarray(x).argmax(1)
+
+    held, labels = told(150, 3)
+    p, _ = told(500, 4)
+    found = mapie.SplitConformalClassifier(
+        AsTold(), confidence_level=coverage, conformity_score="lac", prefit=True
+    )
+    theirs = found.conformalize(held, labels).predict_set(p)[1][:, :, 0]
+    np.testing.assert_array_equal(Sets(Held(held, labels), coverage)(p), theirs)

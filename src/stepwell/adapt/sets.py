@@ -6,14 +6,14 @@ JASA 2019. The promise is for examples that are drawn like the labelled ones, on
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt.head import Held
 from stepwell.interfaces import UsageError
+
+ROUNDING = 1e-8
+"""A probability that is the least one but for rounding is in."""
 
 
 def fewest(coverage: float) -> int:
@@ -55,46 +55,19 @@ class Sets:
                 f"Expected {fewest(coverage)} held-out labels or more for a promise of "
                 f"{coverage:.0%}, found {len(held.truth)}: label more, or promise less."
             )
-        from mapie.classification import SplitConformalClassifier
-
-        classes = held.shares.shape[1]
-        self._found = SplitConformalClassifier(
-            _as_told(classes), confidence_level=coverage, conformity_score="lac", prefit=True
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a class of which none was held back
-            self._found.conformalize(_exact(held.shares), held.truth)
+        shares = _exact(held.shares)
+        told = np.sort(shares[np.arange(len(shares)), held.truth])[::-1]
+        rank = int(np.ceil((len(told) + 1) * coverage - ROUNDING))
+        self._least = float(told[rank - 1]) if rank <= len(told) else 0.0  # of too few: all are in
 
     def __call__(self, shares: NDArray) -> NDArray[np.bool_]:
         """(n, c) probabilities → which classes are in; none where nothing like it was seen."""
         if not len(shares):
             return np.zeros(np.shape(shares), bool)
-        return np.asarray(self._found.predict_set(_exact(shares))[1][:, :, 0])
+        return np.asarray(_exact(shares) >= self._least - ROUNDING)
 
 
 def _exact(shares: NDArray) -> NDArray[np.float64]:
     """Rows that add up to 1 in double precision."""
     shares = np.asarray(shares, np.float64)
     return np.asarray(shares / shares.sum(1, keepdims=True))
-
-
-def _as_told(classes: int) -> Any:
-    """A classifier of scikit-learn's kind that passes probabilities on."""
-    from sklearn.base import BaseEstimator, ClassifierMixin
-
-    class AsTold(ClassifierMixin, BaseEstimator):
-        classes_ = np.arange(classes)
-
-        def __sklearn_is_fitted__(self) -> bool:
-            return True
-
-        def fit(self, x: Any, y: Any) -> Any:
-            return self
-
-        def predict_proba(self, x: Any) -> Any:
-            return x
-
-        def predict(self, x: Any) -> Any:
-            return np.asarray(x).argmax(1)
-
-    return AsTold()

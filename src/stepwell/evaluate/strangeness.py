@@ -14,20 +14,22 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.evaluate.neighbours import similar, unit
+from stepwell.evaluate.neighbours import unit
 from stepwell.kit.sampling import evenly
 from stepwell.kit.schema import Schema, Table
 
 F64 = NDArray[np.float64]
 NEAREST = 5
 ASKED = 2000
-KNOWN = 20_000
+KNOWN = 10_000
 SAMPLE = 4000
 """Known examples that are looked at, evenly spaced: half of them to find directions, half to say
 what is usual. Of those that directions were found from, less lies without."""
 DIRECTIONS = 64
 FEWEST = 100
 """Examples to say what is usual, at least."""
+BLOCK = 512
+"""Examples whose distances to all known ones are held at a time."""
 RARE = 0.98
 """Share of known examples that answers are compared with: both are 1 there."""
 SHIFTED = 0.2
@@ -150,8 +152,11 @@ class Typical:
 
     def _far(self, rows: NDArray, k: int) -> F64:
         """Distance to the k-th nearest."""
-        _, cosine = similar(rows, self._known, k)
-        return 1 - np.asarray(cosine[:, k - 1], np.float64)
+        found, rows = np.empty(len(rows)), unit(rows)
+        for start in range(0, len(rows), BLOCK):
+            cosine = rows[start : start + BLOCK] @ self._known.T
+            found[start : start + BLOCK] = np.partition(cosine, -k, axis=1)[:, -k]
+        return 1 - found
 
     def _strangest(self, answers: Sequence[F64]) -> F64:
         """(n,) the stranger of its answers: 0 is the usual one, 1 one that few known ones have."""
