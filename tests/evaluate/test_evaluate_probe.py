@@ -132,7 +132,13 @@ LABELLED += [row("raw", "control", 60.0), row("PCA", "control", 70.0)]
     ("many", "few", "tone", "words"),
     [
         ((4, 16), (1, 5), "good", "It learned, and is better than all others: kNN 80.0 % with all"),
-        ((4, 16), (-1, 5), "good", "It learned, and is better than all others"),
+        (
+            (4, 16),
+            (-1, 5),
+            "good",
+            "It learned, and is better than all others with all labels, not s",
+        ),
+        ((-4, 16), (1, 5), "good", "It learned, and is better than all others with 5 a class, not"),
         ((-4, 16), (-1, 5), "mixed", "It learned, but not surely more than whitening only or raw"),
         ((4, 16), (-5, -1), "mixed", "Better than all others with all labels, worse than the best"),
         ((-16, -4), (-1, 5), "bad", "Use whitening only instead"),
@@ -149,7 +155,15 @@ def test_the_labelled_verdict_names_the_best_of_all_others(many, few, tone, word
     assert "40.0 % with 5 a class (raw 39.0)" in found["sentence"]
     assert f"95 % interval {many[0]:+.1f} to {many[1]:+.1f}" in found["details"][0]
     assert f"95 % interval {few[0]:+.1f} to {few[1]:+.1f}" in found["details"][1]
-    assert "what the pairs add" in found["details"][2]
+    assert len(found["details"]) == 2  # whitening is the best of the others already
+
+
+def test_what_each_step_of_the_ladder_adds_is_told():
+    gaps = {"all": {"PCA": gap(4, 9), "whitening only": gap(1, 9), "features alone": gap(2, 8)}}
+    rows = [*LABELLED, row("features alone", "ladder", 74.0)]
+    told = labelled_verdict(rows, gaps)["details"]
+    assert told[0].startswith("Difference to whitening only with all labels: +5.0")
+    assert told[1].startswith("Difference to features alone, what the closed form adds to them")
 
 
 def test_a_test_that_all_pass_tells_nothing():

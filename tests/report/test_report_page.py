@@ -86,7 +86,7 @@ def test_a_full_summary_shows_everything(summary: dict[str, Any]) -> None:
         "A clear gain",
         "3 files could not be read.",
         "90.0",
-        "best control 76.0 %",
+        "best of the others",
         "≈ brightness (r = .81)",
         "2 more steps",
         "140 kept",

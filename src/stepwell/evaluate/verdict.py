@@ -136,16 +136,15 @@ def labelled_verdict(
     judged = [_judged(rows, labels, gaps[labels]) for labels in gaps]
     found = {each["state"] for each in judged}
     rivals = list(dict.fromkeys(each["rival"]["name"] for each in judged))
+    of = {s: " and ".join(e["with"] for e in judged if e["state"] == s) for s in found}
     if "worse" in found and "better" in found:
-        better, worse = (
-            " and ".join(each["with"] for each in judged if each["state"] == state)
-            for state in ("better", "worse")
-        )
-        tone, said = "mixed", f"Better than all others {better}, worse than the best {worse}"
+        tone = "mixed"
+        said = f"Better than all others {of['better']}, worse than the best {of['worse']}"
     elif "worse" in found:
         tone, said = "bad", f"Use {' or '.join(_worse(judged))} instead"
     elif "better" in found:
-        tone, said = "good", "It learned, and is better than all others"
+        unsure = f" {of['better']}, not surely {of['same']}" if "same" in found else ""
+        tone, said = "good", f"It learned, and is better than all others{unsure}"
     elif found == {"saturated"}:
         tone, said = "mixed", "This test is too easy to tell a difference"
     else:
@@ -161,7 +160,7 @@ def labelled_verdict(
     ]
     final = [row for row in rows if row["reader"] == "knn" and row["labels"] == "all"]
     for row in final:
-        if row["role"] == "ladder":
+        if row["role"] == "ladder" and row["name"] != judged[0]["rival"]["name"]:
             what = LADDER.get(row["name"], "what the pairs add")
             gap = gaps["all"][row["name"]]
             details.append(f"Difference to {row['name']}, {what}: {_interval(gap)}.")
@@ -191,4 +190,5 @@ def _worse(judged: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _interval(gap: Gap) -> str:
-    return f"{gap['value']:+.1f} points, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"
+    value, low, high = (round(gap[name], 1) + 0.0 for name in ("value", "low", "high"))
+    return f"{value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}"

@@ -326,19 +326,19 @@ def glance(summary: Mapping[str, Any]) -> list[dict[str, str]]:
 def _first_score(given: Any) -> dict[str, str] | None:
     for score in given or ():
         best: Any = min if score.get("lower") else max
-        values: dict[str, list[float]] = {"ours": [], "control": []}
+        values: dict[bool, list[float]] = {True: [], False: []}
         for row in score.get("rows") or ():
             found = charts.finite(row.get("value"))
-            if found is not None and row.get("role") in values:
-                values[row["role"]].append(found)
-        if not values["ours"]:
+            if found is not None:
+                values[row.get("role") == "ours"].append(found)
+        if not values[True]:
             continue
-        value, known = best(values["ours"]), values["control"]
+        value, known = best(values[True]), values[False]
         decimals = charts.places([*known, value])
         unit = f" {score['unit']}" if score.get("unit") else ""
         item = {"value": charts.fixed(value, decimals) + unit, "label": str(score["name"])}
         if known:
-            item["aside"] = f"best control {charts.fixed(best(known), decimals)}{unit}"
+            item["aside"] = f"best of the others {charts.fixed(best(known), decimals)}{unit}"
         return item
     return None
 
