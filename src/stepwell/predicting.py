@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, margin
+from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, least_sure, margin
 from stepwell.encoders.words.encoder import spans_of
 from stepwell.evaluate.strangeness import Typical, Usual, shift
 from stepwell.features import EMBEDDING, features_of, made_of, texts_of
@@ -47,8 +47,9 @@ def predict(
         ``id``, ``label``, ``probability``; ``shares``, of all classes; ``set``, the labels it may
         have, None where there are too few labels to promise anything; ``typical``, the share of
         learned examples that are as unlike the others or more so (of all :func:`together`);
-        ``abstain``: empty, or why it had better not be believed. ``words`` with what the
-        logarithm of the odds would lose without each.
+        ``abstain``: empty, or why it had better not be believed, so that of the others no more
+        than a share 1 - ``coverage`` is wrong. ``words`` with what the logarithm of the odds would
+        lose without each.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def teller_of(run: Run, coverage: float | None = None) -> Teller:
     key = head_generation(run), coverage
     if run.kept.get("teller", (None, None))[0] != key:
         head = head_of(run)
-        run.kept["teller"] = key, Teller(run, head, sets_of(head, coverage))
+        run.kept["teller"] = key, Teller(run, head, coverage)
     found: Teller = run.kept["teller"][1]
     return found
 
@@ -94,8 +95,11 @@ def together(run: Run, rows: Sequence[Row]) -> float:
 class Teller:
     """A head with all that is needed to say how far it is to be believed."""
 
-    def __init__(self, run: Run, head: Head, sets: Sets | None) -> None:
-        self.run, self.head, self._sets = run, head, sets
+    def __init__(self, run: Run, head: Head, coverage: float | None = None) -> None:
+        self.run, self.head, self._sets = run, head, sets_of(head, coverage)
+        rate = 1 - (COVERAGE if coverage is None else coverage)
+        held = None if self._sets is None else head.held
+        self._least = 0.5 if held is None else least_sure(held, rate)
         self.terms: Terms | None = part_of(run, Terms.name)
         self._adapted = part_of(run, ADAPTED)
         usual = run.part(Usual.name) if run.has(Usual.name) else None
@@ -122,7 +126,7 @@ class Teller:
         for i, (name, own) in enumerate(zip(batch.ids, shares, strict=True)):
             row = self._row(str(name), own, None if sets is None else sets[i])
             row["typical"] = None if typical is None else float(typical[i])
-            rows.append(row | {"abstain": _reason(row)})
+            rows.append(row | {"abstain": _reason(row, self._least)})
         return rows
 
     def features(self, batch: Batch) -> dict[str, Any]:
@@ -138,17 +142,18 @@ class Teller:
         return row
 
 
-def _reason(row: Row) -> str:
-    """Why a label had better not be believed; empty where nothing speaks against it."""
+def _reason(row: Row, least: float) -> str:
+    """Why a label had better not be believed; empty where nothing speaks against it, and it is at
+    least as probable as it has to be."""
     if row["typical"] is not None and row["typical"] < STRANGE:
         return "unlike what was learned from"
-    if row["set"] is not None and len(row["set"]) > 1:
-        return "could be " + " or ".join(row["set"][:3]) + (" or …" if len(row["set"]) > 3 else "")
-    if row["set"] is not None and not row["set"]:
-        return "less sure than usual"
-    if row["set"] is None and row["probability"] < 0.5:
+    if row["probability"] >= least:
+        return ""
+    if row["set"] is None:
         return "more likely something else"
-    return ""
+    if len(row["set"]) > 1:
+        return "could be " + " or ".join(row["set"][:3]) + (" or …" if len(row["set"]) > 3 else "")
+    return "less sure than it has to be"
 
 
 def _predicted(source: Any, chunk: int, teller: Teller, why: bool) -> Iterator[Row]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from stepwell.adapt import Held, Sets, fewest
+from stepwell.adapt import Held, Sets, fewest, least_sure
 from stepwell.adapt.calibrate import shares
 from stepwell.interfaces import UsageError
 
@@ -75,3 +75,24 @@ def test_sets_are_those_of_mapie(coverage):
     )
     theirs = found.conformalize(held, labels).predict_set(p)[1][:, :, 0]
     np.testing.assert_array_equal(Sets(Held(held, labels), coverage)(p), theirs)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.2])
+def test_of_what_is_believed_no_more_than_a_share_is_wrong(rate):
+    p, truth = told(4000, 1)
+    wrong, kept = [], []
+    for seed in range(20):
+        held, labels = told(200, seed + 2)
+        believed = p.max(1) >= least_sure(Held(held.astype(np.float32), labels), rate)
+        wrong.append(np.mean(p[believed].argmax(1) != truth[believed]) if believed.any() else 0)
+        kept.append(believed.mean())
+    assert np.mean(wrong) <= rate + 0.02
+    assert np.mean(kept) > 0.1
+
+
+def test_what_is_always_right_is_believed_and_chance_is_not():
+    truth = np.arange(60) % 4
+    sure = np.where(np.eye(4)[truth] > 0, 0.7, 0.1).astype(np.float32)
+    assert least_sure(Held(sure, truth), 0.1) == 0
+    assert least_sure(Held(sure, np.roll(truth, 1)), 0.1) > 1
+    assert least_sure(Held(sure[:8], truth[:8]), 0.1) > 1  # eight promise nothing of a tenth

@@ -5,7 +5,7 @@ from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head, he
 from stepwell.adapt.head import Head, Held
 from stepwell.adapt.propagate import unsure_of
 from stepwell.adapt.rules import Scorer, rule_of
-from stepwell.adapt.sets import Sets, check_coverage, fewest
+from stepwell.adapt.sets import Sets, check_coverage, fewest, least_sure
 from stepwell.adapt.suggest import suggest_rows
 from stepwell.adapt.sums import LabelSums, discriminants
 from stepwell.adapt.suspects import suspects
@@ -32,6 +32,7 @@ __all__ = [
     "fewest",
     "heat_of",
     "held_of",
+    "least_sure",
     "margin",
     "rule_of",
     "suggest_rows",

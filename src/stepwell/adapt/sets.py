@@ -67,6 +67,23 @@ class Sets:
         return np.asarray(_exact(shares) >= self._least - ROUNDING)
 
 
+def least_sure(held: Held, rate: float) -> float:
+    """How probable a label has to be so that, of all such, no more than a share ``rate`` is wrong,
+    as far as held-out labels tell; 0 where all of them may be told, above 1 where none.
+
+    One mistake more than were seen is counted, so that few labels promise nothing (selective
+    classification: Y. Geifman & R. El-Yaniv, NeurIPS 2017).
+    """
+    sure = held.shares.max(1).astype(np.float64)
+    wrong = held.shares.argmax(1) != held.truth
+    order = np.argsort(-sure, kind="stable")
+    seen = np.arange(1, len(order) + 1)
+    fine = np.flatnonzero((np.cumsum(wrong[order]) + 1) / (seen + 1) <= rate)
+    if not len(fine):
+        return 2.0
+    return 0.0 if fine[-1] == len(order) - 1 else float(sure[order[fine[-1]]])
+
+
 def _exact(shares: NDArray) -> NDArray[np.float64]:
     """Rows that add up to 1 in double precision."""
     shares = np.asarray(shares, np.float64)
