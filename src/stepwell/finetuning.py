@@ -16,7 +16,9 @@ from stepwell.adapt import (
     Scorer,
     Terms,
     Witnesses,
+    covered,
     discriminants,
+    mixed_otherwise,
     rule_of,
     suspects,
 )
@@ -86,7 +88,9 @@ def finetune(
     dict
         ``classes``, ``labelled`` examples, ``left_out`` (what was not used, and why), how many
         labels of before are ``replaced``, how many are of no example or of several (``unmatched``),
-        ``tried`` heads, ``suspects``: labels that are probably wrong. With the gradient engine
+        ``tried`` heads, ``suspects``: labels that are probably wrong; ``covered``: how often sets
+        held the right label, by class; ``mixed_otherwise``: the class that labels have most too
+        few or too many of. With the gradient engine
         ``curve``, see :class:`~.tuning.Tuned`, and ``closed_form``, the share of the same held-out
         labels that a head without training the network tells.
 
@@ -134,7 +138,7 @@ def finetune(
     witnesses = _witnesses(features[EMBEDDING], batch, told)
     with lock(lock_of(run.path), str(run.path)):
         keep(run, Kept(chosen.head, told_rows(batch, told), sums, witnesses, terms))
-    return facts | _facts(chosen, batch)
+    return facts | _facts(chosen, batch) | _promises(run, batch, chosen)
 
 
 def _check(engine: str | None, add: bool, old: Any, options: Mapping[str, Any]) -> None:
@@ -217,6 +221,15 @@ def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
         "new": sorted(set(head.classes) - set(before.classes)),
         "all_labelled": int(sums.counts.sum()),
     }
+
+
+def _promises(run: Run, batch: Batch, chosen: Chosen) -> dict[str, Any]:
+    """How far they reach: class by class, and whether what it learned from is mixed otherwise."""
+    head, mix = chosen.head, None
+    if head.reads == (EMBEDDING,):
+        pool = unlabelled(run, set(map(str, batch.ids)))
+        mix = mixed_otherwise(chosen.truth, head({EMBEDDING: pool}), head.classes)
+    return {"covered": covered(head.held, head.classes), "mixed_otherwise": mix}
 
 
 def _new(rows: Sequence[Row], known: Sequence[Row]) -> tuple[NDArray[np.intp], list[str]]:

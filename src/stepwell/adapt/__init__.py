@@ -3,6 +3,7 @@
 from stepwell.adapt.calibrate import heat_of, margin
 from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head, held_of
 from stepwell.adapt.head import Head, Held
+from stepwell.adapt.promises import covered, mixed_otherwise
 from stepwell.adapt.propagate import unsure_of
 from stepwell.adapt.rules import Scorer, rule_of
 from stepwell.adapt.sets import Sets, check_coverage, fewest, least_sure
@@ -28,12 +29,14 @@ __all__ = [
     "Witnesses",
     "check_coverage",
     "chosen_head",
+    "covered",
     "discriminants",
     "fewest",
     "heat_of",
     "held_of",
     "least_sure",
     "margin",
+    "mixed_otherwise",
     "rule_of",
     "suggest_rows",
     "suspects",

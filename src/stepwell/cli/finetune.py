@@ -102,6 +102,7 @@ def command(
         say(f"{found['all_labelled']:,} labels in all{f'; new classes: {new}' if new else ''}")
     else:
         _tell_choice(found)
+        _tell_promises(found)
         _tell_suspects(found, suspects)
     say(f"next    stepwell predict {run} NEW")
     return None
@@ -136,6 +137,25 @@ def _tell_choice(found: dict[str, Any]) -> None:
     least = min(found["tried"], key=lambda row: row["loss"])
     if not least["chosen"]:
         say("the first is left only for one that is better by two standard errors")
+
+
+def _tell_promises(found: dict[str, Any]) -> None:
+    rows = [
+        [row["class"], str(row["held"]), f"{100 * row['covered']:.0f}", f"{row['size']:.1f}"]
+        for row in sorted(found["covered"], key=lambda row: row["covered"])[:SHOWN]
+    ]
+    if rows:
+        say(
+            table(
+                rows, ["sets that promise 90 %", "held-back labels", "held it, %", "labels in it"]
+            )
+        )
+    mix = found["mixed_otherwise"]
+    if mix is not None:
+        say(
+            f"of the labels {mix['labels']:.0%} are {mix['class']!r}, of what it learned from "
+            f"about {mix['data']:.0%}: sets and doubts promise only for examples mixed like them"
+        )
 
 
 def _tell_curve(curve: list[dict[str, Any]]) -> None:

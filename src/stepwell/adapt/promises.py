@@ -1,0 +1,61 @@
+"""How far the promises of a head reach: class by class, and for data that is mixed otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell.adapt.head import Held
+from stepwell.adapt.sets import Sets, fewest
+from stepwell.interfaces import Row
+
+COVERAGE = 0.9
+UNLIKE = 0.2
+"""Total variation between the mix of classes among labels and among examples: the least that is
+told."""
+
+
+def covered(held: Held | None, classes: Sequence[str]) -> list[Row]:
+    """Of each class with held-back labels: ``class``, how many were ``held``, in which share of
+    them the set that promises nine in ten held the right label (``covered``), and its mean
+    ``size``."""
+    if held is None or len(held.truth) < fewest(COVERAGE):
+        return []
+    inside = Sets(held, COVERAGE)(held.shares)
+    rows = []
+    for place, name in enumerate(classes):
+        own = inside[held.truth == place]
+        if len(own):
+            facts = {"covered": float(own[:, place].mean()), "size": float(own.sum(1).mean())}
+            rows.append({"class": name, "held": len(own), **facts})
+    return rows
+
+
+def mixed_otherwise(
+    truth: NDArray[np.intp], told: NDArray[np.float64], classes: Sequence[str]
+) -> Row | None:
+    """The class that labels have most too few or too many of, beside examples without a label.
+
+    Parameters
+    ----------
+    truth : (n,) int
+        Classes of the labels.
+    told : (m, c)
+        Probabilities of the examples.
+
+    Returns
+    -------
+    dict or None
+        ``class``, its share of ``labels`` and of ``data``; None where both are mixed alike.
+    """
+    if not len(told):
+        return None
+    count = len(classes)
+    labels = np.bincount(truth, minlength=count) / len(truth)
+    data = np.bincount(told.argmax(1), minlength=count) / len(told)
+    if np.abs(labels - data).sum() / 2 < UNLIKE:
+        return None
+    most = int(np.abs(labels - data).argmax())
+    return {"class": classes[most], "labels": float(labels[most]), "data": float(data[most])}
