@@ -59,6 +59,15 @@ def predict(
     return _predicted(run.open(src), run.chunk, teller_of(run, coverage), why)
 
 
+def of_files(run: Run, paths: Sequence[Any], **options: Any) -> Iterator[Row]:
+    """The same of several files or folders, one after the other; a file of one example is called
+    as it is named here."""
+    for path in paths:
+        rows = list(predict(run, path, **options))
+        alone = len(rows) == 1 and len(paths) > 1
+        yield from ([rows[0] | {"id": str(path)}] if alone else rows)
+
+
 def teller_of(run: Run, coverage: float | None = None) -> Teller:
     """What tells examples, kept from one call to the next as long as its head is the same."""
     key = head_generation(run), coverage

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stepwell.adapt import LabelSums, Witnesses
 from stepwell.engines import USES, SpectralMap
 from stepwell.interfaces import Batch, Encoder, Row, StepwellError, UsageError
-from stepwell.kit.files import there
+from stepwell.kit.files import files_of, there
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import check_fit, load_part
 from stepwell.kit.rowfiles import read_rows, texts_of
@@ -308,9 +308,14 @@ class Run:
         return finetune(self, labels, seed=seed, **options)
 
     def predict(self, src: Any, **options: Any) -> list[Row]:
-        """What it was fine-tuned to tell, of other examples; see :func:`~.predicting.predict`."""
-        from stepwell.predicting import predict
+        """What it was fine-tuned to tell, of other examples; see :func:`~.predicting.predict`.
 
+        Of a list of files or folders one after the other.
+        """
+        from stepwell.predicting import of_files, predict
+
+        if files_of(src):
+            return list(of_files(self, src, **options))
         return list(predict(self, self.asked(src), **options))
 
     def suggest(self, n: int = 20, labels: Any = None, *, seed: int = 0) -> list[Row]:

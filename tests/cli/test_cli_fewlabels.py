@@ -358,3 +358,18 @@ def test_learning_anew_does_not_take_labels_along(call, digits, tmp_path):
     assert call(*words, "--overwrite", "all").code == 0
     assert not (run / "parts" / "tuned").exists()
     assert call(*words, "--overwrite").code == 0
+
+
+def test_several_files_are_told_one_after_the_other(call, run, learned):
+    files = sorted((learned / "known").rglob("*.png"))[:60]
+    said = call("finetune", run, "--labels", learned / "known", "--json")
+    assert said.code == 0, said.err
+    told = json.loads(call("predict", run, files[0], files[1], "--json").out)
+    assert [row["id"] for row in told] == [str(files[0]), str(files[1])]
+    opened = stepwell.load(run)
+    again = opened.predict([files[0], str(files[1])])
+    assert [row["label"] for row in again] == [row["label"] for row in told]
+    assert again[1]["probability"] == pytest.approx(opened.predict(files[1])[0]["probability"])
+    folders = opened.predict([learned / "known", learned / "new"])
+    assert len(folders) == sum(len(opened.predict(learned / name)) for name in ("known", "new"))
+    assert call("predict", run, files[0], learned / "nowhere.png").code == 2

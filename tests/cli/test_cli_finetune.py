@@ -65,7 +65,22 @@ def test_few_labels_tell_others_and_which_words_did(call, reviews, tmp_path, mon
     assert "it is taken as a text" in single.err
     monkeypatch.setattr("sys.stdin", io.StringIO("a lovely film\n\nawful\n"))
     piped = json.loads(call("predict", run, "-", "--json").out)
-    assert [row["label"] for row in piped] == ["good", "bad"]
+    assert [row["label"] for row in piped] == ["good", None, "bad"]
+    assert [row["id"] for row in piped] == ["line=1", "line=2", "line=3"]
+    assert [row["text"] for row in piped] == ["a lovely film", "", "awful"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("a lovely film\n\nawful\n"))
+    said = call("predict", run, "-")
+    assert "line=1  a lovely film" in said.out
+    assert "line=2  (an empty line)" in said.out
+    monkeypatch.setattr("sys.stdin", io.StringIO("a lovely film\n\nawful\n"))
+    assert call("predict", run, "-", "--out", tmp_path / "piped.csv").code == 0
+    with open(tmp_path / "piped.csv", newline="", encoding="utf-8") as file:
+        kept = list(csv.DictReader(file))
+    assert [(row["file"], row["label"], row["text"]) for row in kept] == [
+        ("line=1", "good", "a lovely film"),
+        ("line=2", "", ""),
+        ("line=3", "bad", "awful"),
+    ]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     assert "that are piped, found none" in call("predict", run, "-").err
     for wrong in ("nwe.parquet", "nwe reviews.txt", "data\\new", "none/of"):

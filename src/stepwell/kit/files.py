@@ -118,6 +118,12 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def files_of(src: Any) -> bool:
+    """Whether something is a list of files or folders that are there."""
+    paths = isinstance(src, list | tuple) and all(isinstance(p, str | os.PathLike) for p in src)
+    return bool(paths and len(src) and all(there(path) for path in src))
+
+
 def there(name: str) -> bool:
     """Whether a path exists; a text is none."""
     try:
