@@ -77,10 +77,10 @@ def parse(recipe: str) -> list[View]:
     known = registered("views", VIEWS)
     views = []
     for word in RECIPES.get(recipe, recipe).split():
-        if OWN.fullmatch(word):
+        name, _, strength = word.partition(":")
+        if OWN.fullmatch(word) and name not in known | RECIPES:  # crop:a is a strength misspelt
             views.append(fitting("views", word)())
             continue
-        name, _, strength = word.partition(":")
         if name in RECIPES and name not in known:
             views += parse(name)
         elif name not in known:
