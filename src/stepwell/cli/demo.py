@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ def command(out: Path, data: Path | None, examples: int, download: bool, as_json
     Fashion-MNIST where it is on this machine or with --download; else scikit-learn's
     digits. Learns without labels, then scores with them.
     """
+    begun = time.perf_counter()
     from stepwell.demonstration import demo_data, guard
     from stepwell.learner import learn
 
@@ -39,4 +41,4 @@ def command(out: Path, data: Path | None, examples: int, download: bool, as_json
             overwrite=True,
             observe=observe,
         )
-    show(run, as_json)
+    show(run, as_json, time.perf_counter() - begun)

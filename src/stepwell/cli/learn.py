@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,7 @@ def command(
     SRC is a folder of images, a .zip or .tar, .npy/.npz, IDX, Parquet or Arrow file; or texts: a
     .txt, .csv, .tsv or .jsonl file (also .gz), or a folder of them.
     """
+    begun = time.perf_counter()
     from stepwell.learner import learn
     from stepwell.run import Run
     from stepwell.sources import open_source
@@ -209,12 +211,13 @@ def command(
             observe=observe,
             **options,
         )
-    show(run, as_json)
+    show(run, as_json, time.perf_counter() - begun)
     return None
 
 
 def _resume(path: Path, src: str | None, backbone: str | None, as_json: bool) -> None:
     """Go on; what a stopped training was told holds, whatever else is asked for."""
+    begun = time.perf_counter()
     from stepwell.learner import resume
 
     given = click.get_current_context().get_parameter_source
@@ -230,7 +233,7 @@ def _resume(path: Path, src: str | None, backbone: str | None, as_json: bool) ->
         )
     with Progress(silent=as_json or rank() > 0) as observe:
         run = resume(path, src, backbone=backbone, observe=observe)
-    show(run, as_json)
+    show(run, as_json, time.perf_counter() - begun)
 
 
 def _show_plan(found: dict[str, Any], as_json: bool) -> None:
@@ -249,8 +252,9 @@ def _show_plan(found: dict[str, Any], as_json: bool) -> None:
         fail(refused, 1)
 
 
-def show(run: Any, as_json: bool) -> None:
-    """The result of learning: verdict, scores, where things are, what to type next."""
+def show(run: Any, as_json: bool, took: float) -> None:
+    """The result of learning: verdict, scores, where things are, what to type next; ``took``:
+    seconds of all of it."""
     if rank():  # the first of several tells it
         return None
     from stepwell.phases import views_tried
@@ -262,7 +266,8 @@ def show(run: Any, as_json: bool) -> None:
     page = run.path / "report.html"
     if as_json:
         read = {"source": config["source"].get("read"), "set_aside": config.get("skipped", [])}
-        facts = {"run": str(run.path), **scores, "cost": config["cost"], **config["data"]}
+        cost = config["cost"] | {"all_seconds": round(took, 2)}
+        facts = {"run": str(run.path), **scores, "cost": cost, **config["data"]}
         return emit(facts | read)
     say(scores["verdict"]["sentence"])
     say()
@@ -280,7 +285,8 @@ def show(run: Any, as_json: bool) -> None:
     data, cost = config["data"], config["cost"]
     say(
         f"\n{data['examples']:,} examples, {data['skipped']:,} set aside; "
-        f"{cost['seconds']:.0f} s, {cost['cpu_seconds']:.0f} CPU s, {cost['peak_mb']:,.0f} MB"
+        f"{cost['seconds']:.0f} s to learn ({cost['cpu_seconds']:.0f} CPU s, "
+        f"{cost['peak_mb']:,.0f} MB), {took:.0f} s with scores and page"
     )
     for line in lines_of(config["source"]["read"], config.get("skipped", [])):
         say(f"read    {line}")
