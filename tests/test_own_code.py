@@ -72,7 +72,9 @@ def test_an_encoder_and_a_pretext_by_their_names(folder):
     refused = typed(folder, "embed", "r", "bars.npz", "--out", "z.npy")
     assert refused.returncode != 0
     assert "pixels" in refused.stderr
-    told = typed(folder, "embed", "r", "bars.npz", "--out", "z.npy", STEPWELL_TRUST="mycode:Pixels")
+    assert "STEPWELL_TRUST=module:Class" in refused.stderr
+    named = {"STEPWELL_TRUST": "no.such:Thing mycode:Pixels"}
+    told = typed(folder, "embed", "r", "bars.npz", "--out", "z.npy", **named)
     assert told.returncode == 0, told.stderr
     assert np.load(folder / "z.npy").shape[0] == 160
 
@@ -147,6 +149,14 @@ def test_objects_of_ones_own(folder, monkeypatch):
     values = np.random.default_rng(0).normal(size=(3, 9, 2))
     batch = type("B", (), {"data": {"values": values}})()
     assert all(len(column) == 3 for column in mycode.series_statistics(batch).values())
+
+
+def test_code_is_not_run_where_nothing_asks_for_it(folder, tmp_path):
+    (tmp_path / "mycode.py").write_text("raise SystemExit('run by a stranger')", "utf-8")
+    assert typed(folder, *LEARN, "--out", "q").returncode == 0
+    words = ("embed", folder / "q", folder / "bars.npz", "--out", folder / "q.npy")
+    said = typed(tmp_path, *words, STEPWELL_TRUST="mycode:Pixels", XDG_CONFIG_HOME=str(folder))
+    assert said.returncode == 0, said.stderr
 
 
 def test_code_that_the_user_has_not_named_is_not_run(folder):

@@ -68,6 +68,11 @@ def guard(out: Path) -> None:
                 f"Expected a free name or an older demo at {out}, found a run of your own "
                 f"({source or 'an array'}): choose another --out."
             )
+        if (out / "parts" / "tuned").exists():
+            raise UsageError(
+                f"Expected an older demo at {out}, found one that was fine-tuned, whose labels "
+                f"would go with it: choose another --out, or remove it."
+            )
 
 
 def _parts(examples: int) -> list[tuple[str, int]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell.adapt import too_many_classes
 from stepwell.contestants import ALONE, OURS
 from stepwell.evaluate.probe import BUDGETS, draw, estimate
 from stepwell.features import EMBEDDING, FEATURES, with_words
@@ -31,6 +32,8 @@ class Labelled:
     ----------
     features : mapping of contestant to (n, ·)
     labels, groups, ids : (n,) str
+    known : (n,) bool
+        Whether the encoder finds anything in them.
     texts : (n,) str, optional
         Where they are texts.
     """
@@ -39,6 +42,7 @@ class Labelled:
     labels: NDArray[np.str_]
     groups: NDArray[np.str_]
     ids: NDArray[np.str_]
+    known: NDArray[np.bool_]
     texts: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
@@ -52,6 +56,7 @@ class Labelled:
             labels=self.labels[rows],
             groups=self.groups[rows],
             ids=self.ids[rows],
+            known=self.known[rows],
             texts=None if self.texts is None else self.texts[rows],
         )
 
@@ -68,29 +73,38 @@ def head_scores(run: Run, bank: Labelled, queries: Labelled, seed: int) -> dict[
         true class, a column a told one.
     """
     known, asked = (_readable(run, each, bank.texts) for each in (bank, queries))
-    pool = unlabelled(run, {*map(str, bank.ids), *map(str, queries.ids)})
     classes, target = np.unique(bank.labels, return_inverse=True)
     rng, rows, confusion = np.random.default_rng(seed), [], {}
     for budget in BUDGETS:
-        if budget is not None and (
-            budget > np.bincount(target).max() or budget * len(classes) > MOST
-        ):
+        drawn = _draws(target, budget, rng)
+        if not drawn or too_many_classes(len(classes), len(drawn[0])):
             continue
-        if budget is None and len(bank) > MOST:
-            continue
-        drawn = [np.arange(len(bank))]
-        if budget is not None:
-            drawn = [draw(target, budget, rng) for _ in range(DRAWS)]
-        told = np.stack([_told(bank, known, asked, rows, pool, seed) for rows in drawn])
-        rows.append(_row(told, queries.labels, budget or "all"))
+        told = []
+        for some in drawn:
+            pool = unlabelled(run, {*map(str, bank.ids[some]), *map(str, queries.ids)})
+            told.append(_told(bank, known, asked, some, pool, seed))
+        rows.append(_row(np.stack(told), queries.labels, budget or "all"))
         confusion = _confusion(told[-1], queries.labels, classes, budget or "all")
     return {"rows": rows, "confusion": confusion}
 
 
+def _draws(
+    target: NDArray[np.intp], budget: int | None, rng: np.random.Generator
+) -> list[NDArray[np.intp]]:
+    """Rows of labels, several times; none where there are too few, or it would take too long."""
+    count = np.bincount(target)
+    if budget is None:
+        return [np.arange(len(target))] if len(target) <= MOST else []
+    if budget > count.max() or budget * len(count) > MOST:
+        return []
+    return [draw(target, budget, rng) for _ in range(DRAWS)]
+
+
 def _readable(run: Run, side: Labelled, texts: NDArray[np.object_] | None) -> dict[str, Any]:
     """What a head may read of them."""
-    found: dict[str, Any] = {EMBEDDING: unit(side.features[OURS])}
-    found[FEATURES] = unit(side.features[ALONE])
+    known = side.known[:, None].astype(np.float32)
+    found: dict[str, Any] = {EMBEDDING: unit(known * side.features[OURS])}
+    found[FEATURES] = unit(known * side.features[ALONE])
     if texts is None or side.texts is None:
         return found
     return with_words(found, run, list(texts), list(side.texts))
@@ -116,5 +130,8 @@ def _row(told: NDArray[np.str_], truth: NDArray[np.str_], labels: Any) -> Row:
 def _confusion(
     told: NDArray[np.str_], truth: NDArray[np.str_], classes: NDArray[np.str_], labels: Any
 ) -> dict[str, Any]:
-    counts = [[int(np.sum((truth == a) & (told == b))) for b in classes] for a in classes]
-    return {"labels": labels, "classes": classes.tolist(), "counts": counts}
+    place = {name: i for i, name in enumerate(classes)}
+    counts = np.zeros((len(classes), len(classes)), int)
+    pairs = [(place[a], place[b]) for a, b in zip(truth, told, strict=True) if a in place]
+    np.add.at(counts, tuple(np.array(pairs, int).reshape(-1, 2).T), 1)
+    return {"labels": labels, "classes": classes.tolist(), "counts": counts.tolist()}

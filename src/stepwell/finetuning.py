@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt import (
+    PROPAGATED,
     Chosen,
     Head,
     LabelSums,
@@ -104,7 +105,8 @@ def finetune(
         if add or engine == "gradient":
             raise UsageError("Expected a rule without --add and --engine gradient, found both.")
         trust(rule)
-        rule_of(rule)
+        if rule != PROPAGATED:
+            rule_of(rule)
     batch, told, left = labelled_batch(run, labels)
     facts = {
         "labelled": len(batch),
@@ -228,7 +230,7 @@ def _promises(run: Run, batch: Batch, chosen: Chosen) -> dict[str, Any]:
     head, mix = chosen.head, None
     if head.reads == (EMBEDDING,):
         pool = unlabelled(run, set(map(str, batch.ids)))
-        mix = mixed_otherwise(chosen.truth, head({EMBEDDING: pool}), head.classes)
+        mix = mixed_otherwise(head.held, head({EMBEDDING: pool}), head.classes)
     return {"covered": covered(head.held, head.classes), "mixed_otherwise": mix}
 
 

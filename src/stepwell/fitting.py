@@ -54,6 +54,7 @@ def fitted_head(
     the embeddings of some without a label; by a ``rule`` that was asked for, where there is one."""
     if rule is not None:
         asked = [Candidate((reads,), rule) for reads in (EMBEDDING, FEATURES)]
+        asked = [FEW] if rule == PROPAGATED else asked
         return chosen_head(features, told, groups, asked, pool=pool, seed=seed)
     candidates = candidates_for("text" if WORDS in features else "", told, len(pool))
     return chosen_head(features, told, groups, candidates, pool=pool, seed=seed)

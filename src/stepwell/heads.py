@@ -64,6 +64,7 @@ def keep(run: Run, kept: Kept) -> None:
     """Write it down, under the run's lock; what was there before stays until this is whole."""
     run.check_same()
     run.tuned = None
+    run.kept.clear()
     place = run.path / "parts" / FOLDER
     parts: dict[str, Any] = {Head.name: kept.head, Terms.name: kept.terms, ADAPTED: kept.adapted}
     parts |= {LabelSums.name: kept.sums, Witnesses.name: kept.witnesses}
@@ -112,13 +113,14 @@ def has_head(run: Run) -> bool:
     return run.has(f"{FOLDER}/{Head.name}") or run.has(Head.name)
 
 
-def head_generation(run: Run) -> int:
+def head_generation(run: Run) -> tuple[int, int]:
     """Which head a run has: another one stands in another folder."""
     _check_generation(run)
     try:
-        return os.stat(run.path / "parts" / FOLDER).st_ino
+        found = os.stat(run.path / "parts" / FOLDER)
     except OSError:  # one of before there was a folder for it, or none
-        return 0
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns  # the number of a folder may come again
 
 
 def head_of(run: Run) -> Head:

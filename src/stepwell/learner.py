@@ -168,7 +168,7 @@ def _own(
             trust(word)
     for room, made in (("encoders", encoder), ("pretexts", pretext)):
         if made is not None and not isinstance(made, str):
-            add(room, type(made))
+            add(room, type(made), made.name)
     if isinstance(found.get("objective"), type):
         found["objective"] = add("objectives", found["objective"]).name
     return found

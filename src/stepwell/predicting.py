@@ -47,9 +47,9 @@ def predict(
         ``id``, ``label``, ``probability``; ``shares``, of all classes; ``set``, the labels it may
         have, None where there are too few labels to promise anything; ``typical``, the share of
         learned examples that are as unlike the others or more so (of all :func:`together`);
-        ``abstain``: empty, or why it had better not be believed, so that of the others no more
-        than a share 1 - ``coverage`` is wrong. ``words`` with what the logarithm of the odds would
-        lose without each.
+        ``abstain``: empty, or why it had better not be believed, so that of the others about
+        a share 1 - ``coverage`` is wrong, at most. ``words`` with what the logarithm of the odds
+        would lose without each.
 
     Raises
     ------
@@ -64,8 +64,15 @@ def of_files(run: Run, paths: Sequence[Any], **options: Any) -> Iterator[Row]:
     as it is named here."""
     for path in paths:
         rows = list(predict(run, path, **options))
-        alone = len(rows) == 1 and len(paths) > 1
-        yield from ([rows[0] | {"id": str(path)}] if alone else rows)
+        yield from (called(rows, str(path)) if len(paths) > 1 else rows)
+
+
+def called(rows: Sequence[Row], path: str) -> list[Row]:
+    """Rows of one of several files, told apart: a file of one example is called as it is named,
+    others have that before their own name."""
+    if len(rows) == 1:
+        return [rows[0] | {"id": path}]
+    return [row | {"id": f"{path}#{row['id']}"} for row in rows]
 
 
 def teller_of(run: Run, coverage: float | None = None) -> Teller:

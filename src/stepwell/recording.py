@@ -23,7 +23,7 @@ from stepwell.kit.files import json_text, write_atomic, write_json
 from stepwell.kit.hashing import fold_of
 from stepwell.kit.names import nearest
 from stepwell.kit.parts import save_part, toml
-from stepwell.kit.plugins import OWN, fitting, plugins
+from stepwell.kit.plugins import OWN, fitting, plugins, trusted
 from stepwell.kit.trust import seal
 from stepwell.pretexts import PRETEXTS
 from stepwell.pretexts.tokens import Next, Parallel
@@ -268,6 +268,9 @@ def by_name(room: str, builtin: dict[str, Any], name: str, kind: str) -> Any:
         others.setdefault(plain, made)
     if name in known or name in others:
         return known.get(name, others.get(name))
+    own = trusted(room, name)
+    if own is not None:
+        return own
     raise UsageError(
         f"Expected one of the {room} ({', '.join(sorted(known or others))}), found {name!r}."
         f"{nearest(name, known or others)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from stepwell.interfaces import Batch, StepwellError
 from stepwell.kit.files import write_atomic
 from stepwell.kit.parts import toml
 from stepwell.pretexts.tokens import Next, Parallel
-from stepwell.report import render
+from stepwell.report import render, render_labelling
 from stepwell.report.figures import score_bars, score_curves
-from stepwell.report.pictures import picture_of
+from stepwell.report.pictures import picture_of, text_html
 from stepwell.run import Run
 from stepwell.runfile import source_told, trained_on
 from stepwell.scoring import read_scores
@@ -325,4 +325,25 @@ def write_search_page(run: Run, query: str, rows: list[dict[str, Any]], path: Pa
     write_atomic(path, render(summary))
 
 
-__all__ = ["summarise", "write_report", "write_search_page"]
+def write_labelling_page(
+    run: Run, rows: list[dict[str, Any]], known: Mapping[str, str], path: Path
+) -> None:
+    """A page to label suggested examples on, beside the labels there are."""
+    ids = np.array([row["id"] for row in rows])
+    album = Album(run, None, ids, range(len(ids)))
+    texts = {row["id"]: row["text"] for row in rows if "text" in row}
+    cards = [album.picture(i) for i in range(len(rows))]
+    for card in cards:
+        card["html"] = card["html"] or text_html(texts.get(card["id"], card["id"]))
+    summary = {
+        "title": f"{len(rows)} examples to label",
+        "version": run.config["versions"]["stepwell"],
+        "run": str(run.path),
+        "classes": sorted(set(known.values())),
+        "known": list(known.items()),
+        "cards": cards,
+    }
+    write_atomic(path, render_labelling(summary))
+
+
+__all__ = ["summarise", "write_labelling_page", "write_report", "write_search_page"]

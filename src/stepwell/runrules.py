@@ -92,6 +92,11 @@ def _figures(value: Any) -> None:
         _FIGURE(each)
 
 
+_HEAD = dict.fromkeys(("value", "low", "high", "balanced"), _FIGURE)
+_HEAD |= {"labels": either(word(), _COUNT)}
+_CONFUSION = {"labels": either(word(), _COUNT), "classes": several(word())}
+_CONFUSION |= {"counts": several(several(_COUNT))}
+
 SCORES: Rule = entries(
     {},
     {
@@ -99,7 +104,8 @@ SCORES: Rule = entries(
         "retrieval": several(_BAR),
         "labelled": several(entries({"reader": word(), "labels": either(word(), _COUNT)})),
         "robustness": several(entries({})),
-        "head": several(entries({"value": _FIGURE, "labels": either(word(), _COUNT)})),
+        "head": several(entries(_HEAD)),
+        "confusion": entries({}, _CONFUSION),
         "retrieval_test": word(),
         "bits": _figures,
         "translation": _figures,

@@ -154,8 +154,11 @@ def _labelled(
     ids: list[str] = []
     groups: list[str] = []
     texts: list[str] = []
+    seen: list[NDArray[np.bool_]] = []
     for batch in source.batches(run.chunk, ids=set(known)):
-        features = contestants(batch)
+        encoded = run.encoder.embed(batch)
+        seen.append(np.asarray(np.any(encoded, axis=1)))
+        features = contestants.of(batch, encoded)
         parts.append({name: _small(value) for name, value in features.items()})
         ids += map(str, batch.ids)
         groups += [str(g) for g in batch.group]
@@ -167,7 +170,8 @@ def _labelled(
         joined[PRETRAINED] = _by_pretrained(run, labels, frozen, ids)
     told = np.array([known[i] for i in ids])
     words = np.array(texts, object) if texts else None
-    return Labelled(joined, told, np.array(groups), np.array(ids), words), left
+    names = np.array(groups), np.array(ids)
+    return Labelled(joined, told, *names, np.concatenate(seen), words), left
 
 
 def _by_pretrained(run: Run, labels: Any, frozen: Frozen, ids: list[str]) -> NDArray:

@@ -96,3 +96,10 @@ def test_what_is_always_right_is_believed_and_chance_is_not():
     assert least_sure(Held(sure, truth), 0.1) == 0
     assert least_sure(Held(sure, np.roll(truth, 1)), 0.1) > 1
     assert least_sure(Held(sure[:8], truth[:8]), 0.1) > 1  # eight promise nothing of a tenth
+
+
+def test_of_those_that_are_as_sure_all_count_or_none():
+    truth = np.zeros(100, int)
+    sure = np.tile(np.array([1.0, 0.0], np.float32), (100, 1))
+    truth[9:] = 1  # the first nine right, the others wrong, all as sure
+    assert least_sure(Held(sure, truth), 0.1) > 1

@@ -372,4 +372,20 @@ def test_several_files_are_told_one_after_the_other(call, run, learned):
     assert again[1]["probability"] == pytest.approx(opened.predict(files[1])[0]["probability"])
     folders = opened.predict([learned / "known", learned / "new"])
     assert len(folders) == sum(len(opened.predict(learned / name)) for name in ("known", "new"))
+    assert len({row["id"] for row in folders}) == len(folders)
+    assert folders[0]["id"].startswith(f"{learned / 'known'}#")
     assert call("predict", run, files[0], learned / "nowhere.png").code == 2
+
+
+def test_a_page_to_label_on(call, run, learned, tmp_path):
+    page = tmp_path / "page.html"
+    said = call("suggest", run, "--n", 6, "--html", page)
+    assert said.code == 0, said.err
+    assert "label there, save labels.csv" in said.out
+    html = page.read_text("utf-8")
+    rows = json.loads(call("suggest", run, "--n", 6, "--json").out)
+    assert html.count('<input list="classes"') == 6
+    assert all(f'data-file="{row["id"]}"' in html for row in rows)
+    assert html.count("data:image/") == 6
+    assert "http" not in html.replace("http-equiv", "")
+    assert call("suggest", run, "--n", 6, "--html", page).code == 2  # there already

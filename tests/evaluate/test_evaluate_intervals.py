@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from stepwell.evaluate.intervals import Estimate, over_draws, paired_difference, share
+from stepwell.evaluate.intervals import Estimate, over_draws, paired_difference, paired_draws, share
 
 
 @given(st.integers(1, 5000), st.data())
@@ -93,3 +93,17 @@ def test_estimates_are_written_with_two_decimals():
         "high": 0.67,
         "n": 7,
     }
+
+
+def test_paired_draws_by_hand_and_where_nothing_varies():
+    one = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], bool)
+    two = np.array([[1, 0, 0, 0], [1, 0, 1, 0]], bool)
+    found = paired_draws(one, two)
+    gap = 100.0 * (one.astype(float) - two)
+    variance = gap.mean(0).var(ddof=1) / 4 + gap.mean(1).var(ddof=1) / 2
+    assert found.value == pytest.approx(gap.mean())
+    assert found.high - found.value == pytest.approx(1.959964 * variance**0.5)
+    few = paired_draws(np.ones((1, 3), bool), np.zeros((1, 3), bool))
+    assert few.low <= 0  # three of three is no proof
+    same = paired_draws(np.ones((1, 300), bool), np.ones((1, 300), bool))
+    assert (same.value, same.low, same.high) == (0, -1, 1)

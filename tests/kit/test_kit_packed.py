@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stepwell.kit.packed import MOST_TIMES, SPARE, pack, packed_of, unpack
+from stepwell.kit.packed import MOST_TIMES, SPARE, pack, packed_of, unpack, unpacked
 
 SHAPES = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=40)
 
@@ -51,3 +51,14 @@ def test_damaged_bytes_are_refused():
         unpack(packed, [5000])
     with pytest.raises(ValueError, match="bytes"):
         unpack(packed.astype(np.int64), [5000])
+
+
+def test_many_small_arrays_do_not_fill_it_either():
+    packed = {str(i): pack(np.zeros(100_000, np.int64)) for i in range(50)}
+    with pytest.raises(ValueError, match="bytes for"):
+        unpacked(packed, {name: [100_000] for name in packed})
+    two = {"a": np.arange(5000), "b": -np.arange(6000)}
+    back = unpacked({n: pack(a) for n, a in two.items()}, {n: [len(a)] for n, a in two.items()})
+    assert all(np.array_equal(back[name], two[name]) for name in two)
+    with pytest.raises(ValueError, match="a shape of"):
+        unpacked({"a": packed["0"]}, {"a": "100000"})

@@ -1,7 +1,14 @@
 """What is learned from a few labels, on top of what was learned without."""
 
 from stepwell.adapt.calibrate import heat_of, margin
-from stepwell.adapt.choose import PROPAGATED, Candidate, Chosen, chosen_head, held_of
+from stepwell.adapt.choose import (
+    PROPAGATED,
+    Candidate,
+    Chosen,
+    chosen_head,
+    held_of,
+    too_many_classes,
+)
 from stepwell.adapt.head import Head, Held
 from stepwell.adapt.promises import covered, mixed_otherwise
 from stepwell.adapt.propagate import unsure_of
@@ -40,5 +47,6 @@ __all__ = [
     "rule_of",
     "suggest_rows",
     "suspects",
+    "too_many_classes",
     "unsure_of",
 ]

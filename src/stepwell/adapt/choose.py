@@ -124,7 +124,9 @@ def chosen_head(
     """
     names, truth = _classes_of(labels)
     given = _Labelled(features, truth, pool)
-    candidates = [each for each in candidates if _possible(each, len(truth), pool)]
+    asked, candidates = candidates, [c for c in candidates if _possible(c, len(truth), pool)]
+    if not candidates:
+        raise UsageError(_why_not(asked[0], len(truth), pool))
     folds = folds_of(truth, np.asarray(groups), seed)
     if not folds:
         return _unjudged(given, candidates[0], names)
@@ -156,13 +158,18 @@ def _classes_of(labels: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.intp
             f"Expected labels of two classes or more, found {len(truth):,} of one, "
             f"{str(classes[0])!r}: label some that are something else."
         )
-    if len(classes) > MOST and 2 * len(classes) > len(truth):
+    if too_many_classes(len(classes), len(truth)):
         raise UsageError(
             f"Expected classes of several examples each, found {len(classes):,} classes of "
             f"{len(truth):,} labels, such as {str(classes[0])!r}: labels are names of classes, not "
             f"numbers to foretell."
         )
     return tuple(map(str, classes)), truth
+
+
+def too_many_classes(classes: int, labels: int) -> bool:
+    """Whether labels look like numbers to foretell, or names of single examples."""
+    return classes > MOST and 2 * classes > labels
 
 
 def _unjudged(given: _Labelled, first: Candidate, names: tuple[str, ...]) -> Chosen:
@@ -189,6 +196,19 @@ def held_of(
     shares_, labels = np.concatenate([said, missed / missed.sum(1, keepdims=True)]), [truth, never]
     some = np.random.default_rng(seed).permutation(len(shares_))[:HELD]
     return Held(shares_[some].astype(np.float32), np.concatenate(labels)[some])
+
+
+def _why_not(asked: Candidate, examples: int, pool: NDArray | None) -> str:
+    if asked.how == PROPAGATED:
+        others = 0 if pool is None else len(pool)
+        return (
+            f"Expected more examples without a label than with one, to spread {examples:,} labels "
+            f"among, found {others:,}: leave the rule out."
+        )
+    return (
+        f"Expected {_rule_of(asked).most:,} labels at most for the rule {asked.how}, found "
+        f"{examples:,}: leave the rule out, or give fewer."
+    )
 
 
 def _possible(candidate: Candidate, examples: int, pool: NDArray | None) -> bool:

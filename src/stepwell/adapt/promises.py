@@ -34,28 +34,33 @@ def covered(held: Held | None, classes: Sequence[str]) -> list[Row]:
 
 
 def mixed_otherwise(
-    truth: NDArray[np.intp], told: NDArray[np.float64], classes: Sequence[str]
+    held: Held | None, told: NDArray[np.float64], classes: Sequence[str]
 ) -> Row | None:
     """The class that labels have most too few or too many of, beside examples without a label.
 
+    Both by what the head says, of labels while they were held back: its mistakes are then the same
+    in both, and only the mix is not.
+
     Parameters
     ----------
-    truth : (n,) int
-        Classes of the labels.
+    held : Held, optional
     told : (m, c)
         Probabilities of the examples.
 
     Returns
     -------
     dict or None
-        ``class``, its share of ``labels`` and of ``data``; None where both are mixed alike.
+        ``class``, its share of ``labels`` and of ``data`` as the head tells them; None where both
+        are mixed alike, as far as so few labels tell.
     """
-    if not len(told):
+    if held is None or not len(told):
         return None
-    count = len(classes)
-    labels = np.bincount(truth, minlength=count) / len(truth)
-    data = np.bincount(told.argmax(1), minlength=count) / len(told)
-    if np.abs(labels - data).sum() / 2 < UNLIKE:
+    labels, data = (
+        np.bincount(each.argmax(1), minlength=len(classes)) / len(each)
+        for each in (held.shares, told)
+    )
+    chance = np.sqrt(data * (1 - data) / (2 * np.pi * len(held.truth))).sum()  # mean of half |gap|
+    if np.abs(labels - data).sum() / 2 < max(UNLIKE, 2 * chance):
         return None
     most = int(np.abs(labels - data).argmax())
     return {"class": classes[most], "labels": float(labels[most]), "data": float(data[most])}

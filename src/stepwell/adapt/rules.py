@@ -83,6 +83,8 @@ def logistic(x: Any, truth: NDArray[np.intp], strength: float) -> Scorer:
     from sklearn.linear_model import LogisticRegression
 
     within, back = _spanned(x) if len(truth) < min(x.shape[1], WITHIN) else (x, None)
+    if not within.shape[1]:  # nothing is known of any of them
+        within, back = x, None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # near enough
         found = LogisticRegression(C=strength, max_iter=500).fit(within, truth)

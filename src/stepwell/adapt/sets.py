@@ -78,7 +78,9 @@ def least_sure(held: Held, rate: float) -> float:
     wrong = held.shares.argmax(1) != held.truth
     order = np.argsort(-sure, kind="stable")
     seen = np.arange(1, len(order) + 1)
-    fine = np.flatnonzero((np.cumsum(wrong[order]) + 1) / (seen + 1) <= rate)
+    few_enough = (np.cumsum(wrong[order]) + 1) / (seen + 1) <= rate
+    last = np.append(sure[order][:-1] != sure[order][1:], True)  # of those that are as sure
+    fine = np.flatnonzero(few_enough & last)
     if not len(fine):
         return 2.0
     return 0.0 if fine[-1] == len(order) - 1 else float(sure[order[fine[-1]]])

@@ -153,8 +153,8 @@ def _tell_promises(found: dict[str, Any]) -> None:
     mix = found["mixed_otherwise"]
     if mix is not None:
         say(
-            f"of the labels {mix['labels']:.0%} are {mix['class']!r}, of what it learned from "
-            f"about {mix['data']:.0%}: sets and doubts promise only for examples mixed like them"
+            f"of the labels {mix['labels']:.0%} look like {mix['class']!r}, of what it learned "
+            f"from {mix['data']:.0%}: sets and doubts promise only for examples mixed as labels are"
         )
 
 

@@ -95,7 +95,7 @@ def _told(
     learned: Any, src: str, several: bool, **options: Any
 ) -> tuple[list[dict[str, Any]], list[Skipped]]:
     """Rows of what a word of the command line means, and what of it can't be read."""
-    from stepwell.predicting import predict
+    from stepwell.predicting import called, predict
 
     piped = _piped() if src == "-" else None
     asked: Any = learned.asked(src, word=True)
@@ -107,10 +107,8 @@ def _told(
     rows = list(predict(learned, source, **options))
     tell_source(source)
     if piped is not None:
-        rows = _numbered(piped, rows)
-    elif several and len(rows) == 1:
-        rows[0]["id"] = src
-    return rows, list(source.skipped)
+        return _numbered(piped, rows), []
+    return (called(rows, src) if several else rows), list(source.skipped)
 
 
 def _numbered(lines: list[str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -178,7 +176,7 @@ def _piped() -> list[str]:
 
 def _as_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     some = next(row for row in rows if row["label"] is not None)
-    more = [name for name in ("words", "text") if name in some]
+    more = [name for name in ("words", "text") if any(name in row for row in rows)]
     doubt = ["set", "typical", "abstain"]
     shares = [f"share:{name}" for name in some["shares"]]  # a class may be called label
     head = ["file", "label", "probability", *shares, *doubt, *more]
@@ -187,7 +185,7 @@ def _as_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 
 def _cells(row: dict[str, Any], classes: int, more: Sequence[str]) -> list[str]:
     words = [" ".join(word for word, _ in row.get("words", ()))] if "words" in more else []
-    words += [row["text"]] if "text" in more else []
+    words += [row.get("text", "")] if "text" in more else []
     if row["label"] is None:
         return [row["id"], *[""] * (classes + 4), row["abstain"], *words]
     shares = [f"{value:.6f}" for value in row["shares"].values()]

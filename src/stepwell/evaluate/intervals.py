@@ -57,6 +57,7 @@ def paired_draws(first: np.ndarray, second: np.ndarray) -> Estimate:
     variance = float(gap.mean(0).var(ddof=1)) / n if n > 1 else 1e4
     variance += float(gap.mean(1).var(ddof=1)) / draws if draws > 1 else 0.0
     half, mean = Z95 * float(np.sqrt(variance)), float(gap.mean())
+    half = max(half, 300 / n) if not gap.any() or np.ptp(gap) == 0 else half  # the rule of three
     return Estimate(mean, mean - half, mean + half, n)
 
 

@@ -13,6 +13,9 @@ LEAST_BLEU = 1.0
 """More than the best control, where something was learned."""
 SATURATED = 99.0
 """Per cent that two tests at their end both reach: they tell nothing of a difference then."""
+MANY = 1.46
+"""Times as wide as 95 % is an interval of one of twelve differences: the best of six others is
+looked for on the test set, with two numbers of labels (Bonferroni)."""
 Row = Mapping[str, Any]
 Gap = Mapping[str, float]
 
@@ -171,13 +174,14 @@ def _judged(rows: Sequence[Row], labels: Any, gaps: Mapping[str, Gap]) -> dict[s
     """Ours beside the best of the others, with so many labels."""
     ours, rival = best_of([r for r in rows if r["reader"] == "knn" and r["labels"] == labels])
     gap = gaps[rival["name"]]
-    state = "better" if gap["low"] > 0 else "worse" if gap["high"] < 0 else "same"
+    surely_worse = gap["value"] + MANY * (gap["high"] - gap["value"]) < 0
+    state = "better" if gap["low"] > 0 else "worse" if surely_worse else "same"
     state = "saturated" if saturated(ours, rival) else state
     return {"ours": ours, "rival": rival, "gap": gap, "state": state, "with": _with(labels)}
 
 
 def _with(labels: Any) -> str:
-    return "with all labels" if labels == "all" else f"with {labels} a class"
+    return "with all labels" if labels == "all" else f"with {labels} labels a class"
 
 
 def _figures(judged: Mapping[str, Any]) -> str:

@@ -39,6 +39,35 @@ def pack(array: NDArray[np.int64]) -> NDArray[np.uint8]:
     return np.frombuffer(found, np.uint8)
 
 
+def unpacked(
+    arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, Any]
+) -> dict[str, NDArray[np.int64]]:
+    """Those of a part's arrays that are packed; all of them together may be no larger than packed
+    numbers can be.
+
+    Raises
+    ------
+    ValueError
+    """
+    sizes = [_size_of(shape) for shape in shapes.values()]
+    there = sum(arrays[name].nbytes for name in shapes)
+    if sum(sizes) > MOST_TIMES * there + SPARE:
+        raise ValueError(f"{there:,} bytes for {sum(sizes):,}")
+    return {name: unpack(arrays[name], shape) for name, shape in shapes.items()}
+
+
+def _size_of(shape: Any) -> int:
+    """Bytes of numbers of a shape."""
+    if not isinstance(shape, list | tuple):
+        raise ValueError(f"a shape of {str(shape)[:80]!r}")
+    size = 8
+    for length in shape:
+        if type(length) is not int or length < 0:
+            raise ValueError(f"a shape of {str(length)[:80]!r}")
+        size *= length
+    return size
+
+
 def unpack(packed: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.int64]:
     """The inverse of :func:`pack`.
 
@@ -49,11 +78,7 @@ def unpack(packed: NDArray[np.uint8], shape: Sequence[int]) -> NDArray[np.int64]
     """
     import pyarrow as pa
 
-    size = 8
-    for length in shape:
-        if type(length) is not int or length < 0:
-            raise ValueError(f"a shape of {str(length)[:80]!r}")
-        size *= length
+    size = _size_of(shape)
     if packed.dtype != np.uint8 or packed.ndim != 1 or not _fits(size, packed):
         raise ValueError(f"{packed.nbytes:,} bytes for {size:,}")
     try:

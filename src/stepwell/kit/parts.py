@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from stepwell.interfaces import Part, StepwellError
-from stepwell.kit.packed import packed_of, unpack
-from stepwell.kit.schema import MOST, check_part, entries, several, whole, word
+from stepwell.kit.packed import packed_of, unpacked
+from stepwell.kit.plugins import trusted
+from stepwell.kit.schema import check_part, entries, word
+from stepwell.kit.trust import TRUST
 
 _LONGEST = 2**26
 """Bytes of settings, at most: what is large is in arrays."""
@@ -58,17 +60,17 @@ def load_part(folder: Path, kinds: Mapping[str, type[Part]]) -> Part:
         entries({"kind": word(), "settings": entries({})}, shapes)(text)
         kind, settings = text["kind"], text["settings"]
         arrays = load_file(folder / "arrays.safetensors")
-        for name, shape in text.get("packed", {}).items():
-            several(whole(0, MOST**2), 8)(shape)
-            arrays[name] = unpack(arrays[name], shape)
-    if kind not in kinds:
+        arrays |= unpacked(arrays, text.get("packed", {}))
+    made = kinds.get(kind) or trusted("encoders", kind)
+    if made is None:
         raise StepwellError(
             f"Expected one of {', '.join(sorted(kinds))}, found {kind[:80]!r} in {folder}: "
-            f"install the plug-in that wrote it."
+            f"install the plug-in that wrote it, or name its class: {TRUST}=module:Class stepwell …"
         )
     with _whole(folder):
-        check_part(kinds[kind], settings, arrays)
-        return kinds[kind].from_state(settings, arrays)
+        check_part(made, settings, arrays)
+        part: Part = made.from_state(settings, arrays)
+        return part
     raise AssertionError("never reached")
 
 

@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from stepwell.interfaces import UsageError
+from stepwell.interfaces import StepwellError, UsageError
 from stepwell.kit.trust import check_code, named_in_environment
 
 OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -31,7 +31,7 @@ _ADDED: dict[str, dict[str, Any]] = {}
 
 def plugins(room: str) -> dict[str, Any]:
     """What entry points of ``stepwell.<room>`` offer, by name; and what the user has named."""
-    return _installed(room) | _trusted(room) | _ADDED.get(room, {})
+    return _installed(room) | _ADDED.get(room, {})
 
 
 @lru_cache(maxsize=8)
@@ -39,16 +39,26 @@ def _installed(room: str) -> dict[str, Any]:
     return {point.name: point.load() for point in entry_points(group=f"stepwell.{room}")}
 
 
-def _trusted(room: str) -> dict[str, Any]:
-    """Classes that the environment names, which a run of them needs when it is opened."""
-    made = [own_code(name) for name in named_in_environment() if OWN.fullmatch(name)]
-    fitting = (each for each in made if all(hasattr(each, tell) for tell in _TELLS.get(room, ())))
-    return {each.name: each for each in fitting if hasattr(each, "name")}
+def trusted(room: str, name: str) -> Any:
+    """The class of that name among those that the environment names, or None: imported only once
+    something asks for it by a name that nothing else has."""
+    for code in filter(OWN.fullmatch, named_in_environment()):
+        try:
+            made = own_code(code)
+        except StepwellError:  # what is named for something else may not be here
+            continue
+        if getattr(made, "name", None) == name and not _missing(room, made):
+            return add(room, made)
+    return None
 
 
-def add(room: str, made: Any) -> Any:
+def _missing(room: str, made: Any) -> list[str]:
+    return [tell for tell in (*_TELLS.get(room, ()), "name") if not hasattr(made, tell)]
+
+
+def add(room: str, made: Any, name: str | None = None) -> Any:
     """Let a class be found by its ``name``, as a plug-in is; as long as this process lasts."""
-    _ADDED.setdefault(room, {})[made.name] = made
+    _ADDED.setdefault(room, {})[made.name if name is None else name] = made
     return made
 
 
@@ -67,10 +77,9 @@ def own_code(name: str, what: str = "package.module:Class") -> Any:
     try:
         with _working_folder():
             return getattr(import_module(place), made)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"Expected {what} that can be imported, found {name!r}: {error}."
-        ) from None
+    except Exception as error:  # whatever goes wrong in code of one's own
+        why = f"{type(error).__name__}: {error}"
+        raise UsageError(f"Expected {what} that can be imported, found {name!r}: {why}.") from error
 
 
 @contextmanager
@@ -95,7 +104,7 @@ def fitting(room: str, name: str) -> Any:
         If it is nothing that the room has use for.
     """
     made = own_code(name)
-    missing = [tell for tell in (*_TELLS.get(room, ()), "name") if not hasattr(made, tell)]
+    missing = _missing(room, made)
     if missing:
         raise UsageError(
             f"Expected one of the {room} at {name}, found {made!r} without "

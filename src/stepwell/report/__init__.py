@@ -18,7 +18,15 @@ from stepwell.report.pictures import image_html, picture_of, series_html, text_h
 if TYPE_CHECKING:
     from jinja2 import Template
 
-__all__ = ["image_html", "picture_of", "render", "render_theory", "series_html", "text_html"]
+__all__ = [
+    "image_html",
+    "picture_of",
+    "render",
+    "render_labelling",
+    "render_theory",
+    "series_html",
+    "text_html",
+]
 
 
 def render(summary: Mapping[str, Any]) -> str:
@@ -90,6 +98,31 @@ def render_theory(summary: Mapping[str, Any]) -> str:
         **{**summary, "figures": figures},
         mark=Markup(mark()),
         style=Markup(_text("style.css")),
+    )
+    return _writable(page)
+
+
+def render_labelling(summary: Mapping[str, Any]) -> str:
+    """A page to label examples on, which saves a CSV of ``file,label``.
+
+    Parameters
+    ----------
+    summary : mapping
+        ``title``, ``version``, ``run`` (its path), ``classes`` there are, ``known`` (pairs of file
+        and label), ``cards``: of each ``html`` (trusted markup), ``id``.
+    """
+    from markupsafe import Markup
+
+    from stepwell.report.wells import mark
+
+    script = _text("labelling.js")
+    cards = [card | {"file": card["id"], "html": Markup(card["html"])} for card in summary["cards"]]
+    page = _template("labelling.html.j2").render(
+        **{**summary, "cards": cards},
+        mark=Markup(mark()),
+        style=Markup(_text("style.css")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     return _writable(page)
 
