@@ -106,3 +106,11 @@ def photos_run(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "digits"
     stepwell.learn(digits, out, preset="fast", evaluate_with=digits)
     return out
+
+
+@pytest.fixture(autouse=True)
+def _own_code_of_one_test_only(monkeypatch):
+    """Classes that a test passes to ``learn`` are not found by the next one."""
+    from stepwell.kit import plugins
+
+    monkeypatch.setattr(plugins, "_ADDED", {k: dict(v) for k, v in plugins._ADDED.items()})
