@@ -32,21 +32,20 @@ def made_of(
     features: Any, run: Run, batch: Batch, terms: Terms | None, adapted: Any = None
 ) -> dict[str, Any]:
     """The same, from what the run's encoder finds in them."""
-    known = features.any(1, keepdims=True).astype(np.float32)
-    found: dict[str, Any] = {EMBEDDING: unit(known * np.asarray(run.map(features), np.float32))}
-    found[FEATURES] = unit(known * (features - np.asarray(run.map.quantiser.mean, np.float32)))
-    found[LIGHT] = found[FEATURES] / 3
+    centred = features - np.asarray(run.map.quantiser.mean, np.float32)
+    found = readable(features.any(1), np.asarray(run.map(features), np.float32), centred)
     if adapted is not None:
         with computed(run.path):
             found[ADAPTED] = np.asarray(adapted.embed(batch), np.float32)
     return found | ({WORDS: terms(texts_of(batch))} if terms is not None else {})
 
 
-def with_words(
-    found: dict[str, Any], run: Run, labelled: Sequence[str], texts: Sequence[str]
-) -> dict[str, Any]:
-    """The same of texts whose features are there already, with terms weighted by ``labelled``."""
-    return found | {LIGHT: found[FEATURES] / 3, WORDS: terms_of(run, labelled)(list(texts))}
+def readable(known: Any, embedding: Any, centred: Any) -> dict[str, Any]:
+    """What a head may read of embeddings and features from their mean: of length 1, or 0 where
+    nothing is ``known``, (n,) bool."""
+    known = np.asarray(known, np.float32)[:, None]
+    found = {EMBEDDING: unit(known * embedding), FEATURES: unit(known * centred)}
+    return found | {LIGHT: found[FEATURES] / 3}
 
 
 def terms_of(run: Run, labelled: Sequence[str]) -> Terms:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import too_many_classes
+from stepwell.adapt import Terms, too_many_classes
 from stepwell.contestants import ALONE, OURS
 from stepwell.evaluate.probe import BUDGETS, draw, estimate
-from stepwell.features import EMBEDDING, FEATURES, with_words
+from stepwell.features import WORDS, readable, terms_of
 from stepwell.fitting import fitted_head, unlabelled
 from stepwell.interfaces import Row
-from stepwell.kit.nearest import unit
 from stepwell.run import Run
 
 FITTED = "stepwell finetune"
@@ -72,7 +71,8 @@ def head_scores(run: Run, bank: Labelled, queries: Labelled, seed: int) -> dict[
         ``balanced``, per cent; ``confusion``: ``labels``, ``classes``, and ``counts``, a row a
         true class, a column a told one.
     """
-    known, asked = (_readable(run, each, bank.texts) for each in (bank, queries))
+    terms = None if bank.texts is None else terms_of(run, list(bank.texts))
+    known, asked = (_readable(each, terms) for each in (bank, queries))
     classes, target = np.unique(bank.labels, return_inverse=True)
     rng, rows, confusion = np.random.default_rng(seed), [], {}
     for budget in BUDGETS:
@@ -100,14 +100,12 @@ def _draws(
     return [draw(target, budget, rng) for _ in range(DRAWS)]
 
 
-def _readable(run: Run, side: Labelled, texts: NDArray[np.object_] | None) -> dict[str, Any]:
+def _readable(side: Labelled, terms: Terms | None) -> dict[str, Any]:
     """What a head may read of them."""
-    known = side.known[:, None].astype(np.float32)
-    found: dict[str, Any] = {EMBEDDING: unit(known * side.features[OURS])}
-    found[FEATURES] = unit(known * side.features[ALONE])
-    if texts is None or side.texts is None:
+    found = readable(side.known, side.features[OURS], side.features[ALONE])
+    if terms is None or side.texts is None:
         return found
-    return with_words(found, run, list(texts), list(side.texts))
+    return found | {WORDS: terms(list(side.texts))}
 
 
 def _told(

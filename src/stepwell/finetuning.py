@@ -133,14 +133,14 @@ def finetune(
         facts |= {"classes": list(found.head.classes), "curve": found.curve}
         return facts | {"closed_form": _closed_form(run, batch, told, seed)}
     try:
-        chosen, features, terms = _chosen(run, batch, told, seed, rule)
+        chosen, features, terms, pool = _chosen(run, batch, told, seed, rule)
     except UsageError as error:
         raise UsageError(" ".join([str(error), *left.lines()])) from None
     sums = LabelSums.of(features[EMBEDDING], told)
     witnesses = _witnesses(features[EMBEDDING], batch, told)
     with lock(lock_of(run.path), str(run.path)):
         keep(run, Kept(chosen.head, told_rows(batch, told), sums, witnesses, terms))
-    return facts | _facts(chosen, batch) | _promises(run, batch, chosen)
+    return facts | _facts(chosen, batch) | _promises(chosen, pool)
 
 
 def _check(engine: str | None, add: bool, old: Any, options: Mapping[str, Any]) -> None:
@@ -161,13 +161,13 @@ def _check(engine: str | None, add: bool, old: Any, options: Mapping[str, Any]) 
 
 def _chosen(
     run: Run, batch: Batch, told: Sequence[str], seed: int, rule: str | None = None
-) -> tuple[Chosen, dict[str, Any], Terms | None]:
-    """The head, what it may read, and the terms of texts."""
+) -> tuple[Chosen, dict[str, Any], Terms | None, NDArray[np.float32]]:
+    """The head, what it may read, the terms of texts, and examples without a label."""
     terms = terms_of(run, texts_of(batch)) if "text" in batch.data else None
     features = features_of(run, batch, terms)
     pool = unlabelled(run, set(map(str, batch.ids)))
     chosen = fitted_head(features, told, [str(group) for group in batch.group], pool, seed, rule)
-    return chosen, features, terms
+    return chosen, features, terms, pool
 
 
 def _closed_form(run: Run, batch: Batch, told: Sequence[str], seed: int) -> float:
@@ -175,7 +175,7 @@ def _closed_form(run: Run, batch: Batch, told: Sequence[str], seed: int) -> floa
     held = held_back(batch, seed)
     known, asked = np.flatnonzero(~held), np.flatnonzero(held)
     labels = np.asarray(told, dtype=str)
-    chosen, _, terms = _chosen(run, batch.take(known), labels[known].tolist(), seed)
+    chosen, _, terms, _ = _chosen(run, batch.take(known), labels[known].tolist(), seed)
     said = chosen.head(features_of(run, batch.take(asked), terms)).argmax(1)
     return float((np.array(chosen.head.classes)[said] == labels[asked]).mean())
 
@@ -225,11 +225,10 @@ def _added(run: Run, batch: Batch, told: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _promises(run: Run, batch: Batch, chosen: Chosen) -> dict[str, Any]:
+def _promises(chosen: Chosen, pool: NDArray[np.float32]) -> dict[str, Any]:
     """How far they reach: class by class, and whether what it learned from is mixed otherwise."""
     head, mix = chosen.head, None
     if head.reads == (EMBEDDING,):
-        pool = unlabelled(run, set(map(str, batch.ids)))
         mix = mixed_otherwise(head.held, head({EMBEDDING: pool}), head.classes)
     return {"covered": covered(head.held, head.classes), "mixed_otherwise": mix}
 

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell.adapt import Head, Sets, Terms, check_coverage, fewest, least_sure, margin
+from stepwell.adapt import (
+    COVERAGE,
+    Head,
+    Sets,
+    Terms,
+    check_coverage,
+    least_sure,
+    margin,
+    usual_sets,
+)
 from stepwell.encoders.words.encoder import spans_of
 from stepwell.evaluate.strangeness import Typical, Usual, shift
 from stepwell.features import EMBEDDING, features_of, made_of, texts_of
@@ -17,7 +26,6 @@ from stepwell.interfaces import Batch, Row, StepwellError, UsageError
 from stepwell.kit.texts import column_of
 from stepwell.run import Run
 
-COVERAGE = 0.9
 STRANGE = 0.01
 """Below this share of examples that are as strange, one is called unlike all that is known."""
 SPOKEN = 3
@@ -96,8 +104,7 @@ def sets_of(head: Head, coverage: float | None) -> Sets | None:
                 "two or more of each class."
             )
         return Sets(head.held, coverage)
-    enough = head.held is not None and len(head.held.truth) >= fewest(COVERAGE)
-    return Sets(head.held, COVERAGE) if enough and head.held is not None else None
+    return usual_sets(head.held)
 
 
 def together(run: Run, rows: Sequence[Row]) -> float:

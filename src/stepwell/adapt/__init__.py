@@ -13,7 +13,14 @@ from stepwell.adapt.head import Head, Held
 from stepwell.adapt.promises import covered, mixed_otherwise
 from stepwell.adapt.propagate import unsure_of
 from stepwell.adapt.rules import Scorer, rule_of
-from stepwell.adapt.sets import Sets, check_coverage, fewest, least_sure
+from stepwell.adapt.sets import (
+    COVERAGE,
+    Sets,
+    check_coverage,
+    fewest,
+    least_sure,
+    usual_sets,
+)
 from stepwell.adapt.suggest import suggest_rows
 from stepwell.adapt.sums import LabelSums, discriminants
 from stepwell.adapt.suspects import suspects
@@ -22,6 +29,7 @@ from stepwell.adapt.witnesses import Witnesses
 from stepwell.adapt.words import Terms
 
 __all__ = [
+    "COVERAGE",
     "PROPAGATED",
     "Candidate",
     "Chosen",
@@ -49,4 +57,5 @@ __all__ = [
     "suspects",
     "too_many_classes",
     "unsure_of",
+    "usual_sets",
 ]

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt.head import Held
-from stepwell.adapt.sets import Sets, fewest
+from stepwell.adapt.sets import usual_sets
 from stepwell.interfaces import Row
 
-COVERAGE = 0.9
 UNLIKE = 0.2
 """Total variation between the mix of classes among labels and among examples: the least that is
 told."""
@@ -21,9 +20,10 @@ def covered(held: Held | None, classes: Sequence[str]) -> list[Row]:
     """Of each class with held-back labels: ``class``, how many were ``held``, in which share of
     them the set that promises nine in ten held the right label (``covered``), and its mean
     ``size``."""
-    if held is None or len(held.truth) < fewest(COVERAGE):
+    sets = usual_sets(held)
+    if sets is None or held is None:
         return []
-    inside = Sets(held, COVERAGE)(held.shares)
+    inside = sets(held.shares)
     rows = []
     for place, name in enumerate(classes):
         own = inside[held.truth == place]

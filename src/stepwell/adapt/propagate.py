@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell.adapt.calibrate import shares
-from stepwell.adapt.rules import Rule, Scorer, logistic, mean_variance, ridge
+from stepwell.adapt.rules import Rule, Scorer, logistic, ridge, solved
 from stepwell.kit.nearest import similar, unit
 
 NEIGHBOURS = 10
@@ -72,9 +72,8 @@ class Spread:
         usual = (usual + told[self._labelled :].sum(0)) / whole
         both = others.T @ told[self._labelled :].astype(np.float32) + count * x.T @ told[rows]
         within = (square + count * x.T @ x) / whole - np.outer(centre, centre)
-        within[np.diag_indices_from(within)] += mean_variance(within) / strength
-        weight = np.linalg.solve(within, both / whole - np.outer(centre, usual)).T.astype(float)
-        return Scorer(weight, usual - weight @ centre)
+        cross = both / whole - np.outer(centre, usual)
+        return solved(within, cross, centre, usual, strength)
 
     @cached_property
     def _moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

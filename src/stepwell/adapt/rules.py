@@ -113,15 +113,16 @@ def ridge(x: Any, truth: NDArray[np.intp], strength: float) -> Scorer:
     told = np.eye(int(truth.max()) + 1)[truth]
     centre, usual = x.mean(0), told.mean(0)
     x = x - centre
-    within = x.T @ x / len(x)
-    within[np.diag_indices_from(within)] += mean_variance(within) / strength
-    weight = np.linalg.solve(within, x.T @ (told - usual) / len(x)).T
+    return solved(x.T @ x / len(x), x.T @ (told - usual) / len(x), centre, usual, strength)
+
+
+def solved(within: F64, both: F64, centre: F64, usual: F64, strength: float) -> Scorer:
+    """Ridge regression from means and centred moments: (d, d) of features, which is written over,
+    (d, c) with classes."""
+    mean_variance = max(float(np.trace(within)) / len(within), 1e-12)
+    within[np.diag_indices_from(within)] += mean_variance / strength
+    weight = np.asarray(np.linalg.solve(within, both).T, np.float64)
     return Scorer(weight, usual - weight @ centre)
-
-
-def mean_variance(within: F64) -> float:
-    """Mean variance of features, never 0."""
-    return max(float(np.trace(within)) / len(within), 1e-12)
 
 
 def discriminant(x: Any, truth: NDArray[np.intp], strength: float) -> Scorer:

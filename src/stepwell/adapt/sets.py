@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from stepwell.adapt.head import Held
 from stepwell.interfaces import UsageError
 
+COVERAGE = 0.9
+"""What is promised where nothing else is asked for."""
 ROUNDING = 1e-8
 """A probability that is the least one but for rounding is in."""
 
@@ -48,7 +50,7 @@ class Sets:
         If there are too few of them for such a promise.
     """
 
-    def __init__(self, held: Held, coverage: float = 0.9) -> None:
+    def __init__(self, held: Held, coverage: float = COVERAGE) -> None:
         check_coverage(coverage)
         if len(held.truth) < fewest(coverage):
             raise UsageError(
@@ -65,6 +67,12 @@ class Sets:
         if not len(shares):
             return np.zeros(np.shape(shares), bool)
         return np.asarray(_exact(shares) >= self._least - ROUNDING)
+
+
+def usual_sets(held: Held | None) -> Sets | None:
+    """Those that promise what is usual; None where too few labels could be held back."""
+    enough = held is not None and len(held.truth) >= fewest(COVERAGE)
+    return Sets(held) if enough and held is not None else None
 
 
 def least_sure(held: Held, rate: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,14 +78,6 @@ def estimate(hits: NDArray[np.bool_]) -> Estimate:
     return over_draws([100 * float(each.mean()) for each in hits], count)
 
 
-def few_labels(
-    reader: str,
-    bank: NDArray,
-    labels: NDArray[np.intp],
-    queries: NDArray,
-    truth: NDArray[np.intp],
-    budget: int | None,
-    seed: int = 0,
-) -> Estimate:
+def few_labels(*asked: Any, **more: Any) -> Estimate:
     """Accuracy of what :func:`hits_of` finds of the same."""
-    return estimate(hits_of(reader, bank, labels, queries, truth, budget, seed))
+    return estimate(hits_of(*asked, **more))
